@@ -1,0 +1,3 @@
+"""twain: a deep-learning framework."""
+
+__version__ = "0.1.0"
