@@ -41,7 +41,6 @@ constexpr auto kJoinSpin = std::chrono::microseconds(20);
 constexpr int kPausesPerClock = 32;
 // A share with this many grains or more is taken in about this many chunks, so that a slow thread can be helped.
 constexpr int64_t kChunksPerShare = 8;
-constexpr int kMaxThreads = 1024;
 
 inline void pause() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -116,7 +115,9 @@ void take_chunks(Pool& p, int self) {
 void wake_if_asleep(Seat& seat) {
   if (!seat.asleep.load(std::memory_order_seq_cst)) return;
   // Taking the lock once makes sure that the worker either sees its offer before it waits, or waits already.
-  { std::lock_guard<std::mutex> lock(seat.mutex); }
+  {
+    std::lock_guard<std::mutex> lock(seat.mutex);
+  }
   seat.wake.notify_one();
 }
 
@@ -238,8 +239,7 @@ void withdraw_or_wait(Pool& p) {
   for (int i = 1; i < p.job.threads; ++i) {
     std::atomic<uint64_t>& state = p.seats[static_cast<size_t>(i)]->state;
     uint64_t seen = state.load(std::memory_order_acquire);
-    if (seen == base + kOffered &&
-        state.compare_exchange_strong(seen, base + kWithdrawn, std::memory_order_acq_rel)) {
+    if (seen == base + kOffered && state.compare_exchange_strong(seen, base + kWithdrawn, std::memory_order_acq_rel)) {
       continue;
     }
     if (seen == base + kDone) continue;
