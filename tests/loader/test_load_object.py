@@ -7,6 +7,7 @@ import random
 import struct
 
 import pytest
+
 from twain import _core
 
 llvm = pytest.importorskip("llvmlite.binding")
@@ -373,9 +374,9 @@ def test_aarch64_relocations_point_at_their_constants():
                 pages[field(word, 5, 0)] = (at & ~0xFFF) + (offset << 12)
             elif field(word, 9, 23) == 0b100100010 and field(word, 5, 5) in pages:  # add x, x, #low
                 return pages[field(word, 5, 5)] + field(word, 12, 10)
-            elif field(word, 10, 22) == 0b1111110101 and field(word, 5, 5) in pages:  # ldr d, [x, #low]
-                return pages[field(word, 5, 5)] + field(word, 12, 10) * 8
-            elif field(word, 10, 22) == 0b1111100101 and field(word, 5, 5) in pages:  # ldr x, [x, #low]
+            elif (
+                field(word, 10, 22) in (0b1111110101, 0b1111100101) and field(word, 5, 5) in pages
+            ):  # ldr d or x, [x, #low]
                 return pages[field(word, 5, 5)] + field(word, 12, 10) * 8
         raise AssertionError("no address found")
 
