@@ -12,21 +12,8 @@ import twain
 from twain.base.errors import DTypeError, FileFormatError
 from twain.io import SafetensorsFile, load_file, save_file
 
-NUMPY_DTYPES = [
-    "bool",
-    "int8",
-    "int16",
-    "int32",
-    "int64",
-    "uint8",
-    "uint16",
-    "uint32",
-    "uint64",
-    "float16",
-    "float32",
-    "float64",
-    "complex64",
-]
+NUMPY_DTYPES = ["bool", "float16", "float32", "float64", "complex64"]
+NUMPY_DTYPES += [f"{kind}{bits}" for kind in ("int", "uint") for bits in (8, 16, 32, 64)]
 SHAPES = [(), (1,), (0,), (3,), (2, 3), (3, 0, 2), (2, 1, 3, 2)]
 
 

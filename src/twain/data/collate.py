@@ -1,0 +1,181 @@
+"""Making one batch of several samples.
+
+Tuples and dictionaries are structure and stay; numbers, lists of numbers, arrays and tensors are data and are stacked
+along a new first axis; texts become a list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .._core import Tensor
+from ..base import dtypes
+from ..base.errors import ArgumentError, ShapeError, ValueRangeError
+from ..tensor import asarray, stack
+
+Leaves = Callable[[list[Any], str], Any]
+
+
+def collate(samples: Sequence[Any]) -> Any:
+    """One batch: data stacked along a new first axis, structure kept, texts as a list.
+
+    Python ints become int64, floats float32, bools bool.
+
+    Raises:
+        ShapeError: (a ValueError) when shapes differ; `PaddedCollate` pads them.
+        ArgumentError: (a TypeError) when samples differ in structure or hold something else.
+    """
+    return _collate(list(samples), "sample", _stack)
+
+
+class PaddedCollate:
+    """`collate` for sequences of different lengths: each is padded at the end to the longest of its batch.
+
+    Args:
+        value: what to pad with.
+        length: pad or cut the first axis of each sequence to this length (default: the longest in the batch).
+        multiple_of: round that length up to a multiple, so that batches have fewer different shapes.
+        lengths: give (padded, lengths) in place of padded, with lengths int64 [batch] before padding.
+    """
+
+    def __init__(
+        self, value: float = 0, *, length: int | None = None, multiple_of: int = 1, lengths: bool = False
+    ) -> None:
+        _check_padding("PaddedCollate", length, multiple_of)
+        self.value = value
+        self.length = length
+        self.multiple_of = multiple_of
+        self.lengths = lengths
+
+    def __call__(self, samples: Sequence[Any]) -> Any:
+        return _collate(list(samples), "sample", self._pad)
+
+    def _pad(self, leaves: list[Any], place: str) -> Any:
+        if isinstance(leaves[0], (bool, int, float, complex)) or getattr(leaves[0], "shape", None) == ():
+            return _stack(leaves, place)
+        padded, lengths = _pad(leaves, self.value, self.length, self.multiple_of, f"[collate] {place}:")
+        return (padded, asarray(lengths)) if self.lengths else padded
+
+
+def pad_sequences(
+    sequences: Sequence[Any], value: float = 0, *, length: int | None = None, multiple_of: int = 1
+) -> Tensor:
+    """One tensor [batch, length, ...] of sequences (lists, arrays, tensors) of different lengths, padded at the end.
+
+    `length` cuts longer ones; by default it is that of the longest, rounded up to `multiple_of`. Further axes are
+    padded to the longest as well.
+
+    Raises:
+        ShapeError: (a ValueError) when the sequences have no axis or differ in their number of axes.
+    """
+    _check_padding("pad_sequences", length, multiple_of)
+    if len(sequences) == 0:
+        raise ShapeError("[pad_sequences] expected at least one sequence, got none")
+    return _pad(list(sequences), value, length, multiple_of, "[pad_sequences]")[0]
+
+
+def _check_padding(function: str, length: int | None, multiple_of: int) -> None:
+    if length is not None and length < 1:
+        raise ValueRangeError(f"[{function}] expected length of at least 1, got {length}")
+    if multiple_of < 1:
+        raise ValueRangeError(f"[{function}] expected multiple_of of at least 1, got {multiple_of}")
+
+
+def _collate(samples: list[Any], place: str, leaves: Leaves) -> Any:
+    if not samples:
+        raise ShapeError("[collate] expected at least one sample, got none")
+    first = samples[0]
+    if isinstance(first, tuple):
+        _require(samples, place, lambda s: isinstance(s, tuple) and len(s) == len(first), f"{len(first)} fields")
+        columns = [
+            _collate(list(column), f"{place}[{i}]", leaves) for i, column in enumerate(zip(*samples, strict=True))
+        ]
+        return type(first)(*columns) if hasattr(first, "_fields") else tuple(columns)
+    if isinstance(first, dict):
+        _require(samples, place, lambda s: isinstance(s, dict) and s.keys() == first.keys(), f"keys {list(first)}")
+        return {key: _collate([s[key] for s in samples], f"{place}[{key!r}]", leaves) for key in first}
+    if isinstance(first, (str, bytes)):
+        _require(samples, place, lambda s: isinstance(s, type(first)), "text")
+        return samples
+    return leaves(samples, place)
+
+
+def _require(samples: list[Any], place: str, fits: Callable[[Any], bool], expected: str) -> None:
+    for number, sample in enumerate(samples):
+        if not fits(sample):
+            raise ArgumentError(
+                f"[collate] {place}: expected {expected} as in the first sample, got {sample!r:.80} in sample {number}"
+            )
+
+
+def _shape(leaf: Any) -> tuple[int, ...] | None:
+    shape = getattr(leaf, "shape", None)
+    return None if shape is None else tuple(shape)
+
+
+def _stack(leaves: list[Any], place: str) -> Tensor:
+    shapes = {_shape(leaf) for leaf in leaves}
+    if len(shapes) > 1:
+        raise ShapeError(
+            f"[collate] {place}: expected samples of one shape, got {sorted(map(str, shapes))}; "
+            "for sequences of different lengths use DataLoader(..., collate=PaddedCollate())"
+        )
+    if all(isinstance(leaf, Tensor) for leaf in leaves):
+        return stack(leaves, axis=0)
+    if shapes != {None}:
+        import numpy as np
+
+        return asarray(np.stack([_numpy(leaf) for leaf in leaves]))
+    lengths = {len(leaf) for leaf in leaves if isinstance(leaf, list)}
+    if len(lengths) > 1:
+        raise ShapeError(
+            f"[collate] {place}: expected lists of one length, got lengths {sorted(lengths)}; "
+            "for sequences of different lengths use DataLoader(..., collate=PaddedCollate())"
+        )
+    if not all(isinstance(leaf, (bool, int, float, complex, list)) for leaf in leaves):
+        other = next(leaf for leaf in leaves if not isinstance(leaf, (bool, int, float, complex, list)))
+        raise ArgumentError(
+            f"[collate] {place}: expected numbers, lists, arrays, tensors, texts, tuples or dictionaries, "
+            f"got {type(other).__name__}; convert it in the data set or give your own collate"
+        )
+    return asarray(leaves)
+
+
+def _numpy(leaf: Any) -> Any:
+    """`leaf` as a NumPy array with the dtypes that `asarray` would choose."""
+    import numpy as np
+
+    if isinstance(leaf, Tensor):
+        return leaf.detach().numpy()
+    array = np.asarray(leaf)
+    if isinstance(leaf, (list, tuple)) and array.dtype == np.float64:
+        array = array.astype(np.float32)
+    return array
+
+
+def _pad(
+    leaves: list[Any], value: float, length: int | None, multiple_of: int, context: str
+) -> tuple[Tensor, list[int]]:
+    """The padded tensor and the lengths before padding (after cutting)."""
+    import numpy as np
+
+    # NumPy has no bfloat16: such tensors travel as float32, which holds every one of them.
+    narrow = all(isinstance(leaf, Tensor) and leaf.dtype is dtypes.bfloat16 for leaf in leaves)
+    if narrow:
+        leaves = [leaf.astype(dtypes.float32) for leaf in leaves]
+    arrays = [_numpy(leaf) for leaf in leaves]
+    ranks = {array.ndim for array in arrays}
+    if len(ranks) != 1 or 0 in ranks:
+        raise ShapeError(
+            f"{context} expected sequences with one number of axes, got shapes {[a.shape for a in arrays]}"
+        )
+    arrays = [array[:length] for array in arrays]
+    sizes = [max(axis) for axis in zip(*(array.shape for array in arrays), strict=True)]
+    sizes[0] = length if length is not None else -(-sizes[0] // multiple_of) * multiple_of
+    kinds = [array.dtype for array in arrays if array.size] or [arrays[0].dtype]
+    padded = np.full((len(arrays), *sizes), value, dtype=np.result_type(*kinds))
+    for row, array in zip(padded, arrays, strict=True):
+        row[tuple(map(slice, array.shape))] = array
+    tensor = asarray(padded)
+    return (tensor.astype(dtypes.bfloat16) if narrow else tensor), [array.shape[0] for array in arrays]
