@@ -76,13 +76,13 @@ def _lock(file: BinaryIO) -> None:
 
 
 def _flush_folder(folder: str) -> None:
-    if os.name == "nt":  # a folder can't be opened there
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Make the new name last through a power cut; where the system can't (Windows, some file systems) it is in place."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _remove_leftovers(folder: str, name: str) -> None:
