@@ -323,20 +323,19 @@ def test_a_kill_while_writing_leaves_the_earlier_file(earlier):
             print("written", flush=True)
             time.sleep(60)
         """
-    process = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"written\n"
-    leftovers = [name for name in os.listdir(earlier.parent) if name != earlier.name]
-    assert len(leftovers) == 1
-    old = time.time() - 2 * atomic.LEFTOVER_AGE
-    os.utime(earlier.parent / leftovers[0], (old, old))
-
-    save(earlier, {"epoch": 1})  # a second writer leaves the file of the living one alone
-    assert leftovers[0] in os.listdir(earlier.parent)
-
-    process.send_signal(signal.SIGKILL)
-    process.wait()
-    process.stdout.close()
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"written\n"
+            leftovers = [name for name in os.listdir(earlier.parent) if name != earlier.name]
+            assert len(leftovers) == 1
+            old = time.time() - 2 * atomic.LEFTOVER_AGE
+            os.utime(earlier.parent / leftovers[0], (old, old))
+            save(earlier, {"epoch": 1})  # a second writer leaves the file of the living one alone
+            assert leftovers[0] in os.listdir(earlier.parent)
+        finally:
+            process.send_signal(signal.SIGKILL)
     assert load(earlier) == {"epoch": 1}
     save(earlier, {"epoch": 1})  # and the next save clears up after the killed one
     unchanged(earlier)

@@ -198,6 +198,8 @@ def test_missing_file_and_folder(tmp_path):
         (raw(b'{"\xff\xfe": 1}'), ["not UTF-8 at byte 2"]),
         (raw(b'{"a":' + b"[" * 200_000), ["nested too deeply"]),
         (raw(b'{"a":' * 100_000), ["nested too deeply"]),
+        (raw(b'{"a":' * 900 + b"1" + b"}" * 900), ["tensor 'a'", "dtype, shape and data_offsets"]),
+        (raw(b'{"a":' + b"[" * 900 + b"]" * 900 + b"}"), ["tensor 'a'"]),
         (raw(b'{"a": NaN}'), ["only integers"]),
         (raw(b'{"a": 1e400}'), ["only integers"]),
         (raw(b'{"a": ' + b"9" * 100_000 + b"}"), ["100000 digits"]),

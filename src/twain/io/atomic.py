@@ -76,7 +76,7 @@ def _lock(file: BinaryIO) -> None:
 
 
 def _flush_folder(folder: str) -> None:
-    """Make the new name last through a power cut; where the system can't (Windows, some file systems) it is in place."""
+    """Make the new name last through a power cut; where the system can't (Windows, some file systems) so be it."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

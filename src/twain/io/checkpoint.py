@@ -14,7 +14,7 @@ from numbers import Integral, Real
 from typing import Any
 
 from ..base.errors import ArgumentError, FileFormatError
-from .safetensors import METADATA, SafetensorsFile, write_file
+from .safetensors import METADATA, SafetensorsFile, short, write_file
 from .storage import Tensor, to_bytes
 
 KEY = "twain"
@@ -162,7 +162,9 @@ def _read_header(file: SafetensorsFile) -> dict[str, Any]:
     if not isinstance(header, dict) or header.keys() != {"format", "metadata", "crc32", "state"}:
         raise _error(file, "the checkpoint's description is not what twain writes")
     if header["format"] != FORMAT:
-        raise _error(file, f"expected checkpoint format {FORMAT}, got {header['format']!r}; written by a newer twain?")
+        raise _error(
+            file, f"expected checkpoint format {FORMAT}, got {short(header['format'])}; written by a newer twain?"
+        )
     return header
 
 
@@ -184,7 +186,7 @@ def _decode(node: Any, tensors: dict[str, Tensor], file: SafetensorsFile, depth:
         result = {}
         for pair in value:
             if not isinstance(pair, list) or len(pair) != 2 or type(pair[0]) not in (str, int):
-                raise _error(file, f"expected a key and a value in the state, got {pair!r:.80}")
+                raise _error(file, f"expected a key and a value in the state, got {short(pair)}")
             result[pair[0]] = _decode(pair[1], tensors, file, depth + 1)
         return result
-    raise _error(file, f"expected a part of the state, got {node!r:.80}")
+    raise _error(file, f"expected a part of the state, got {short(node)}")

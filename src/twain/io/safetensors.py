@@ -17,6 +17,7 @@ import os
 import struct
 import zlib
 from collections.abc import Iterable, Mapping
+from reprlib import Repr
 from typing import Any, BinaryIO
 
 from ..base import dtypes
@@ -74,13 +75,13 @@ class TensorInfo:
         return f"TensorInfo(dtype={self.dtype!r}, shape={self.shape}, begin={self.begin}, end={self.end})"
 
 
-def _short(value: object, limit: int = 80) -> str:
-    """`repr`, cut: names and values of a hostile file may be megabytes long."""
-    if isinstance(value, (str, list, tuple)) and len(value) > limit:
-        value = value[:limit]
-        return f"{value!r:.{limit}}..."
-    text = repr(value) if not isinstance(value, int) or abs(value) < 10**30 else "a number of more than 30 digits"
-    return text if len(text) <= limit else f"{text[:limit]}..."
+_shortener = Repr()
+_shortener.maxlevel, _shortener.maxstring, _shortener.maxlist, _shortener.maxdict = 2, 60, 6, 3
+
+
+def short(value: object) -> str:
+    """`repr`, cut: names and values of a hostile file may be megabytes long or nested a thousand deep."""
+    return _shortener.repr(value)[:200]
 
 
 class _Refused(Exception):
@@ -88,7 +89,7 @@ class _Refused(Exception):
 
 
 def _tensor_refused(name: str, reason: str) -> _Refused:
-    return _Refused(f"tensor {_short(name)}: {reason}")
+    return _Refused(f"tensor {short(name)}: {reason}")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -97,7 +98,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         seen: set[str] = set()
         for key, _ in pairs:
             if key in seen:
-                raise _Refused(f"the header has the key {_short(key)} twice")
+                raise _Refused(f"the header has the key {short(key)} twice")
             seen.add(key)
     return result
 
@@ -109,7 +110,7 @@ def _integer(digits: str) -> int:
 
 
 def _not_integer(text: str) -> Any:
-    raise _Refused(f"expected only integers in the header, got the number {_short(text)}")
+    raise _Refused(f"expected only integers in the header, got the number {short(text)}")
 
 
 def _is_size(value: object) -> bool:
@@ -118,18 +119,18 @@ def _is_size(value: object) -> bool:
 
 def _parse_tensor(name: str, entry: object) -> TensorInfo:
     if not isinstance(entry, dict) or entry.keys() != FIELDS:
-        raise _tensor_refused(name, f"expected an object with dtype, shape and data_offsets, got {_short(entry)}")
+        raise _tensor_refused(name, f"expected an object with dtype, shape and data_offsets, got {short(entry)}")
     dtype, shape, offsets = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(dtype, str) or dtype not in DTYPES:
-        raise _tensor_refused(name, f"unknown dtype {_short(dtype)}; known are {', '.join(DTYPES)}")
+        raise _tensor_refused(name, f"unknown dtype {short(dtype)}; known are {', '.join(DTYPES)}")
     if not isinstance(shape, list) or len(shape) > RANK_LIMIT or not all(map(_is_size, shape)):
-        raise _tensor_refused(name, f"expected a shape of at most {RANK_LIMIT} sizes, got {_short(shape)}")
+        raise _tensor_refused(name, f"expected a shape of at most {RANK_LIMIT} sizes, got {short(shape)}")
     bits = DTYPES[dtype][0]
     # Sizes count as at least 1 here: (0, 2**62, 2**62) is empty, but its strides would overflow.
     if math.prod(max(size, 1) for size in shape) * bits > SIZE_LIMIT:
-        raise _tensor_refused(name, f"shape {_short(shape)} of {dtype} is larger than any memory")
+        raise _tensor_refused(name, f"shape {short(shape)} of {dtype} is larger than any memory")
     if not isinstance(offsets, list) or len(offsets) != 2 or not all(map(_is_size, offsets)):
-        raise _tensor_refused(name, f"expected data_offsets [begin, end], got {_short(offsets)}")
+        raise _tensor_refused(name, f"expected data_offsets [begin, end], got {short(offsets)}")
     begin, end = offsets
     size, odd_bits = divmod(math.prod(shape) * bits, 8)
     if odd_bits:
@@ -144,7 +145,7 @@ def _parse_tensor(name: str, entry: object) -> TensorInfo:
 
 def _parse_metadata(entry: object) -> dict[str, str]:
     if not isinstance(entry, dict) or not all(isinstance(value, str) for value in entry.values()):
-        raise _Refused(f"expected {METADATA} to map texts to texts, got {_short(entry)}")
+        raise _Refused(f"expected {METADATA} to map texts to texts, got {short(entry)}")
     return entry
 
 
@@ -153,7 +154,7 @@ def _check_layout(tensors: dict[str, TensorInfo], data_size: int) -> None:
     position, before = 0, ""
     for name, info in sorted(tensors.items(), key=lambda item: (item[1].begin, item[1].end)):
         if info.begin < position:
-            raise _tensor_refused(name, f"begins at byte {info.begin}, inside tensor {_short(before)}")
+            raise _tensor_refused(name, f"begins at byte {info.begin}, inside tensor {short(before)}")
         if info.begin > position:
             raise _tensor_refused(name, f"begins at byte {info.begin}, which leaves a hole from byte {position}")
         if info.end > data_size:
@@ -167,7 +168,7 @@ def _check_layout(tensors: dict[str, TensorInfo], data_size: int) -> None:
 
 def _parse_header(header: bytes, data_size: int) -> tuple[dict[str, TensorInfo], dict[str, str]]:
     if not header.startswith(b"{"):
-        raise _Refused(f"expected the header to begin with '{{', got {_short(header[:8])}; not a safetensors file?")
+        raise _Refused(f"expected the header to begin with '{{', got {short(header[:8])}; not a safetensors file?")
     try:
         tree = json.loads(
             header.decode("utf-8"),
@@ -268,7 +269,7 @@ class SafetensorsFile:
         try:
             return self._tensors[name]
         except KeyError:
-            raise KeyError(f"[{self._function}] {self.path!r} has no tensor {_short(name)}") from None
+            raise KeyError(f"[{self._function}] {self.path!r} has no tensor {short(name)}") from None
 
     def content(self, name: str) -> bytes:
         """The bytes of tensor `name`: row-major, little-endian."""
@@ -279,10 +280,10 @@ class SafetensorsFile:
             content = self._file.read(size)
         except MemoryError:
             raise MemoryError(
-                f"[{self._function}] {self.path!r}: no memory for the {size} bytes of tensor {_short(name)}"
+                f"[{self._function}] {self.path!r}: no memory for the {size} bytes of tensor {short(name)}"
             ) from None
         if len(content) != size:
-            raise self._error(f"tensor {_short(name)}: the file became shorter while it was read")
+            raise self._error(f"tensor {short(name)}: the file became shorter while it was read")
         return content
 
     def read(self, name: str, crc32: int | None = None) -> Tensor:
@@ -296,13 +297,13 @@ class SafetensorsFile:
         info = self.info(name)
         dtype = DTYPES[info.dtype][1]
         if dtype is None:
-            raise DTypeError(f"[{self._function}] {self.path!r}: tensor {_short(name)} has dtype {info.dtype}, "
+            raise DTypeError(f"[{self._function}] {self.path!r}: tensor {short(name)} has dtype {info.dtype}, "
                              "which twain doesn't have")  # fmt: skip
         content = self.content(name)
         if crc32 is not None and zlib.crc32(content) != crc32:
-            raise self._error(f"tensor {_short(name)}: its checksum is wrong: corrupt")
+            raise self._error(f"tensor {short(name)}: its checksum is wrong: corrupt")
         if dtype is dtypes.bool_ and content.translate(None, b"\0\1"):
-            raise self._error(f"tensor {_short(name)}: a BOOL is 0 or 1, got other bytes: corrupt")
+            raise self._error(f"tensor {short(name)}: a BOOL is 0 or 1, got other bytes: corrupt")
         return from_bytes(dtype, info.shape, content)
 
 
@@ -357,16 +358,16 @@ def _build(
     if metadata:
         for key, value in metadata.items():
             if not isinstance(key, str) or not isinstance(value, str):
-                raise ArgumentError(f"[{function}] expected metadata of texts, got {_short(key)}: {_short(value)}")
+                raise ArgumentError(f"[{function}] expected metadata of texts, got {short(key)}: {short(value)}")
         tree[METADATA] = dict(metadata)
     for name, tensor in tensors.items():
         if not isinstance(name, str) or name == METADATA:
-            raise ArgumentError(f"[{function}] expected a text other than {METADATA!r} as name, got {_short(name)}")
+            raise ArgumentError(f"[{function}] expected a text other than {METADATA!r} as name, got {short(name)}")
         if not isinstance(tensor, Tensor):
-            raise ArgumentError(f"[{function}] expected {_short(name)} to be a Tensor, got {type(tensor).__name__}")
+            raise ArgumentError(f"[{function}] expected {short(name)} to be a Tensor, got {type(tensor).__name__}")
         if tensor.dtype not in _CODES:
             raise DTypeError(f"[{function}] expected a dtype of the safetensors format, got {tensor.dtype} for "
-                             f"tensor {_short(name)}; cast it with .astype(...)")  # fmt: skip
+                             f"tensor {short(name)}; cast it with .astype(...)")  # fmt: skip
     # Largest elements first, so that each tensor begins at a multiple of its element's size.
     ordered = sorted(tensors.items(), key=lambda item: (-_ORDER[_CODES[item[1].dtype]], item[0]))
     contents = []
