@@ -367,17 +367,16 @@ def test_aarch64_relocations_point_at_their_constants():
             at += 4
 
     def address_after_adrp(name):
-        pages = {}
+        pages = {}  # register: the page that adrp put there
         for at, word in words(name):
+            page = pages.get(field(word, 5, 5))
             if field(word, 1, 31) == 1 and field(word, 5, 24) == 0b10000:
                 offset = signed(field(word, 19, 5) << 2 | field(word, 2, 29), 21)
                 pages[field(word, 5, 0)] = (at & ~0xFFF) + (offset << 12)
-            elif field(word, 9, 23) == 0b100100010 and field(word, 5, 5) in pages:  # add x, x, #low
-                return pages[field(word, 5, 5)] + field(word, 12, 10)
-            elif (
-                field(word, 10, 22) in (0b1111110101, 0b1111100101) and field(word, 5, 5) in pages
-            ):  # ldr d or x, [x, #low]
-                return pages[field(word, 5, 5)] + field(word, 12, 10) * 8
+            elif page is not None and field(word, 9, 23) == 0b100100010:  # add x, x, #low
+                return page + field(word, 12, 10)
+            elif page is not None and field(word, 10, 22) in (0b1111110101, 0b1111100101):  # ldr d or x, [x, #low]
+                return page + field(word, 12, 10) * 8
         raise AssertionError("no address found")
 
     table = address_after_adrp("lookup")
