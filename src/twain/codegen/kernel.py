@@ -1,0 +1,93 @@
+"""Descriptions of loop kernels: what is computed, over which operands, moving how. Writing them is `loops.py`'s work.
+
+A kernel is identified by its `text()`: kernels with equal texts are one function.
+Parameters, in order: sizes of the outer axes, sizes of the reduced axes (slowest first), then per operand its strides
+along those axes (in elements). The innermost axis of the vector loop is the last one of the respective list.
+"""
+
+from __future__ import annotations
+
+from ..base import dtypes as dt
+from ..base.dtypes import DType
+from . import expr as E
+
+# How an operand moves along the vectorised axis.
+FIXED, CONTIGUOUS, STRIDED, SCALAR, IOTA = "f", "c", "s", "0", "i"  # SCALAR: the same element everywhere
+
+
+class Operand:
+    """A buffer the kernel reads or writes. `pattern` is its movement along the vector axis."""
+
+    __slots__ = ("dtype", "pattern")
+
+    def __init__(self, dtype: DType, pattern: str):
+        self.dtype = dtype
+        self.pattern = pattern
+
+
+class LoopKernel:
+    """kind "map": outputs[i] is stored for every index of the outer axes.
+
+    kind "rows": per index of the outer axes, reductions run over the reduced axes; outputs at level "row" are stored once
+    per row, those at level "full" for every element.
+    kind "columns": the same reductions, vectorised along the last outer axis; all outputs are at level "row".
+    """
+
+    __slots__ = ("_text", "inputs", "kind", "outer", "outputs", "reduced", "reductions", "targets")
+
+    def __init__(self, kind, inputs, outputs, outer: int, reduced: int = 0, reductions=()):
+        self.kind = kind
+        self.inputs = inputs  # list[Operand], numbered as the loads of the expressions
+        self.outputs = outputs  # list[(Operand, Expr, level)]
+        self.outer = outer
+        self.reduced = reduced
+        self.reductions = reductions  # list[(combine, Expr)], in order of dependence
+        self._text = None
+
+    def text(self) -> str:
+        if self._text is None:
+            operands = [*self.inputs, *(o for o, _, _ in self.outputs)]
+            head = f"{self.kind} {self.outer} {self.reduced} " + " ".join(f"{o.dtype.name}{o.pattern}" for o in operands)
+            folds = " ".join(c for c, _ in self.reductions)
+            levels = " ".join(level for _, _, level in self.outputs)
+            roots = [e for _, e in self.reductions] + [e for _, e, _ in self.outputs]
+            self._text = f"{head}\n{folds}\n{levels}\n{E.text(roots)}"
+        return self._text
+
+
+def accumulator_dtype(combine: str, dtype: DType) -> DType:
+    """What a fold is kept in: float32 for half precision, bytes for bool."""
+    if dtype in (dt.bfloat16, dt.float16):
+        return dt.float32
+    return dt.uint8 if dtype.kind == "b" else dtype
+
+
+_COST = {"div": 4, "sqrt": 4, "pow": 40, "floordiv": 8, "rem": 10}
+_LIGHT = frozenset(
+    "load const add sub mul neg abs min max eq ne lt le gt ge and or xor not shl shr select cast bitcast fma reduced".split()
+)
+
+
+def cost(roots: list) -> int:
+    """Rough vector instructions per element; decides unrolling."""
+    return sum(1 if e.op in _LIGHT else _COST.get(e.op, 20) for e in E.walk(roots))
+
+
+def lanes_for(kernel: LoopKernel, target) -> int:
+    """Vector lanes: the register width over the widest dtype that moves."""
+    roots = [e for _, e in kernel.reductions] + [e for _, e, _ in kernel.outputs]
+    widest = 1
+    for e in E.walk(roots):
+        size = dt.real_of(e.dtype).itemsize
+        if e.op in ("load", "const") and (e.op == "const" or kernel.inputs[e.value].pattern in (SCALAR,)):
+            continue
+        if e.op != "load" or kernel.inputs[e.value].pattern != IOTA:
+            widest = max(widest, size)
+    for o, _, _ in kernel.outputs:
+        widest = max(widest, dt.real_of(o.dtype).itemsize)
+    return max(1, min(target.vector_bytes // max(widest, 2), 32))
+
+
+def column_width(kernel: LoopKernel, target) -> int:
+    """Columns per chunk of a column kernel."""
+    return lanes_for(kernel, target) * (1 if cost([e for _, e in kernel.reductions]) > 24 else 4)

@@ -1,0 +1,116 @@
+"""What loop kernels need beyond expressions: moving pointers, ragged ends, per-lane indices, work across lanes."""
+
+from __future__ import annotations
+
+from ..base import dtypes as dt
+from ..base.dtypes import DType
+from .builder import storage_type, vector
+from .emit import ExprEmitter, value_type
+
+
+class LaneEmitter(ExprEmitter):
+    """An ExprEmitter that reads and writes the first `count` lanes where a loop ends raggedly."""
+
+    def __init__(self, builder, lanes, target):
+        super().__init__(builder, lanes, target)
+        self._masks: dict[tuple, str] = {}
+
+    def mask(self, count: str) -> str:
+        """<lanes x i1> of the first `count` (a register) lanes, computed once per block."""
+        key = (count, self.builder.block)
+        if key not in self._masks:
+            self._masks[key] = self.builder.lane_mask(count, self.lanes)
+        return self._masks[key]
+
+    def advance(self, base: str, elements: str, dtype: DType) -> str:
+        """`base` moved by a number of elements."""
+        if str(elements) == "0":
+            return base
+        scaled = self.builder.mul(elements, 2) if dtype.kind == "c" else elements
+        return self.builder.offset(base, scaled, storage_type(dtype))
+
+    def read(self, pointer: str, dtype: DType, count: str | None = None, stride: int | str = 1):
+        """Elements at pointer + lane * stride; only the first `count` lanes are touched."""
+        mask = None if count is None or self.lanes == 1 or stride in (0, "0") else self.mask(count)
+        return self.load_element(pointer, dtype, mask, stride)
+
+    def write(self, value, pointer: str, dtype: DType, count: str | None = None, stride: int | str = 1) -> None:
+        """Store the first `count` lanes (None: all) at pointer + lane * stride."""
+        if count is None or self.lanes == 1:
+            self.store_element(value, pointer, dtype, None, stride)
+        elif count == "1" and dtype.kind not in "bc":
+            element = value_type(dtype)
+            one = self.builder.value(f"extractelement {vector(element, self.lanes)} {value}, i32 0")
+            self.builder.store(element, one, pointer, 1)
+        elif self.target.name.startswith("x86-64-v4") and dtype.kind != "c":
+            self.store_element(value, pointer, dtype, self.mask(count), stride)
+        else:
+            self.write_by_copy(value, pointer, dtype, count, stride)
+
+    def write_by_copy(self, value, pointer: str, dtype: DType, count: str, stride: int | str) -> None:
+        """Through the stack, element by element: masked vector stores are slow (or missing) before AVX-512."""
+        b = self.builder
+        element = storage_type(dtype)
+        if dtype.kind == "c":
+            element = {"float": "i64", "double": "i128"}[element]
+        spill = b.alloca(element, self.lanes)
+        self.store_element(value, spill, dtype)
+        with b.loop("0", count, hint="spill") as loop:
+            one = b.load(element, b.offset(spill, loop.i, element), 4)
+            b.store(element, one, b.offset(pointer, b.mul(loop.i, stride), element), 1)
+
+    def iota(self, start: str, stride: str) -> str:
+        """int64 lanes start, start + stride, start + 2 stride, ..."""
+        b = self.builder
+        if self.lanes == 1:
+            return str(start)
+        wide = vector("i64", self.lanes)
+        steps = "<" + ", ".join(f"i64 {i}" for i in range(self.lanes)) + ">"
+        scaled = steps if str(stride) == "1" else b.value(f"mul {wide} {b.splat(str(stride), 'i64', self.lanes)}, {steps}")
+        return b.value(f"add {wide} {b.splat(str(start), 'i64', self.lanes)}, {scaled}")
+
+    def splat_index(self, position: str) -> str:
+        return self.builder.splat(str(position), "i64", self.lanes)
+
+    # -- states carried by loops, as flat lists of registers (a complex value is two)
+    def types(self, dtype: DType) -> list:
+        """LLVM types that a value of `dtype` is carried in."""
+        one = vector(value_type(dtype), self.lanes)
+        return [one, one] if dtype.kind == "c" else [one]
+
+    def flatten(self, values: list) -> list:
+        flat = []
+        for v in values:
+            flat.extend(v) if type(v) is tuple else flat.append(v)
+        return flat
+
+    def unflatten(self, states: list, flat: list) -> list:
+        """The inverse of flatten for values of the dtypes of `states`."""
+        rest = iter(flat)
+        return [(next(rest), next(rest)) if s.dtype.kind == "c" else next(rest) for s in states]
+
+    def choose_lanes(self, count: str, states: list, new: list, old: list) -> list:
+        """`new` in the first `count` lanes, `old` beyond."""
+        b, m = self.builder, self.mask(count)
+        types = [t for s in states for t in self.types(s.dtype)]
+        flat = [
+            b.value(f"select <{self.lanes} x i1> {m}, {t} {x}, {t} {y}")
+            for t, x, y in zip(types, self.flatten(new), self.flatten(old))
+        ]
+        return self.unflatten(states, flat)
+
+    def upper(self, type_: str, value: str, width: int) -> str:
+        """Lane i gets lane i + width (modulo the lanes)."""
+        order = ", ".join(f"i32 {(i + width) % self.lanes}" for i in range(self.lanes))
+        return self.builder.value(f"shufflevector {type_} {value}, {type_} poison, <{self.lanes} x i32> <{order}>")
+
+    def first_lane(self, dtype: DType, value):
+        """Lane 0 in every lane."""
+        if self.lanes == 1:
+            return value
+        if dtype.kind == "c":
+            real = dt.real_of(dtype)
+            return self.first_lane(real, value[0]), self.first_lane(real, value[1])
+        element = value_type(dtype)
+        one = self.builder.value(f"extractelement {vector(element, self.lanes)} {value}, i32 0")
+        return self.builder.splat(one, element, self.lanes)

@@ -1,0 +1,578 @@
+"""Tensor dialect -> loop dialect: a fused graph becomes steps, each a kernel with its buffers and run-time parameters.
+
+Movements become strides, groups become `LoopKernel`s (or what `lowerings.py` says for ops with kernels of their own),
+values that outlive their group get buffers, and buffers that never live at the same time share the arena.
+"""
+
+from __future__ import annotations
+
+from ..base import dtypes as dt
+from ..base.dtypes import DType
+from ..base.shapes import contiguous_strides, size_of
+from ..ir import node as ir
+from ..ir.node import Graph, Node
+from ..ops.families import compute_dtype
+from ..passes.fuse import Fusion, Group
+from . import expr as E
+from .access import collapse, compose, identity_map, operand_map, strides_along
+from .kernel import (
+    CONTIGUOUS,
+    FIXED,
+    IOTA,
+    SCALAR,
+    STRIDED,
+    LoopKernel,
+    Operand,
+    accumulator_dtype,
+    column_width,
+    cost,
+)
+from .targets import Target
+
+PARALLEL = 32768  # light elements worth waking a thread for
+BLOCK_ELEMENTS = 32768  # a long fold is cut into blocks of this many elements, whatever the number of threads
+STORED = {dt.weak_int: dt.int64, dt.weak_float: dt.float64, dt.weak_complex: dt.complex128, dt.weak_bool: dt.bool_}
+
+
+class Buffer:
+    """Memory a step touches: an input, an output or a temporary in the arena."""
+
+    __slots__ = ("first", "index", "kind", "last", "nbytes", "offset")
+
+    def __init__(self, kind: str, index: int, nbytes: int):
+        self.kind = kind
+        self.index = index
+        self.nbytes = nbytes
+        self.first = None  # first and last step that uses a temporary
+        self.last = None
+        self.offset = 0
+
+
+class Layout:
+    """Where a value lies: strides and offset in elements of `dtype` in a buffer."""
+
+    __slots__ = ("buffer", "dtype", "offset", "shape", "strides")
+
+    def __init__(self, buffer: Buffer, dtype: DType, shape: tuple, strides: tuple, offset: int = 0):
+        self.buffer = buffer
+        self.dtype = dtype
+        self.shape = shape
+        self.strides = strides
+        self.offset = offset
+
+    @property
+    def contiguous(self) -> bool:
+        return all(d <= 1 or s == c for d, s, c in zip(self.shape, self.strides, contiguous_strides(self.shape)))
+
+
+class Step:
+    """One kernel launch. `kernel` has `text()` and is emitted by the runtime; buffers are (Buffer, element offset, dtype)."""
+
+    __slots__ = ("buffers", "grain", "kernel", "params", "total")
+
+    def __init__(self, kernel, buffers: list, params: list, total: int, grain: int):
+        self.kernel = kernel
+        self.buffers = buffers
+        self.params = params
+        self.total = total
+        self.grain = grain
+
+
+class Lowered:
+    """What a Program is made of. outputs: (dtype, shape, strides, alias input or -1, element offset, reuse)."""
+
+    __slots__ = ("arena", "outputs", "steps")
+
+    def __init__(self, steps, outputs, arena):
+        self.steps = steps
+        self.outputs = outputs
+        self.arena = arena
+
+
+def stored(dtype: DType) -> DType:
+    """The dtype in memory (weak scalars are stored wide)."""
+    return STORED.get(dtype, dtype)
+
+
+def lower(graph: Graph, layouts: list, target: Target) -> Lowered:
+    """Steps for a simplified graph. layouts: per parameter position its strides (elements), None for absent ones."""
+    return Lowering(graph, layouts, target).run()
+
+
+class Lowering:
+    def __init__(self, graph: Graph, strides: list, target: Target):
+        self.graph = graph
+        self.target = target
+        self.steps: list[Step] = []
+        self.temporaries: list[Buffer] = []
+        self.layouts: dict[Node, Layout | None] = {}
+        for p in graph.parameters:
+            buffer = Buffer("input", p.attrs, 0)
+            self.layouts[p] = Layout(buffer, stored(p.dtype), p.shape, tuple(strides[p.attrs]))
+        self.fusion = Fusion(graph)
+        self.results: list = [None] * len(graph.outputs)
+        self.copies: list[tuple] = []  # outputs that are copied to their storage at the end
+
+    # -- buffers
+    def temporary(self, nbytes: int) -> Buffer:
+        buffer = Buffer("temp", len(self.temporaries), nbytes)
+        self.temporaries.append(buffer)
+        return buffer
+
+    def fresh(self, dtype: DType, shape: tuple) -> Layout:
+        """A contiguous temporary."""
+        return Layout(self.temporary(size_of(shape) * dtype.itemsize), dtype, shape, contiguous_strides(shape))
+
+    def layout(self, n: Node) -> Layout | None:
+        """Where `n` lies, following movements as strides; None if it (or what it views) has no buffer."""
+        if n in self.layouts:
+            return self.layouts[n]
+        result = None
+        if n.op.family == "movement":
+            base = self.layout(n.inputs[0])
+            if base is not None:
+                result = self.moved(n, base)
+        self.layouts[n] = result
+        return result
+
+    def moved(self, n: Node, base: Layout) -> Layout:
+        view = n.op.rules[0](n.attrs, base.shape, base.strides)
+        if view is None:  # elements have to move: a contiguous copy can be viewed
+            base = self.copy(base)
+            view = n.op.rules[0](n.attrs, base.shape, base.strides)
+        strides, offset = view
+        return Layout(base.buffer, base.dtype, n.shape, tuple(strides), base.offset + offset)
+
+    def copy(self, source: Layout) -> Layout:
+        """A contiguous copy of `source`."""
+        result = self.fresh(source.dtype, source.shape)
+        self.copy_into(source, result)
+        return result
+
+    def copy_into(self, source: Layout, into: Layout) -> None:
+        body = Body(self, None, source.shape)
+        body.store(into, body.read(source, identity_map(source.shape)), "full")
+        body.finish_map()
+
+    def constant_layout(self, n: Node, dtype: DType) -> Layout:
+        """A constant in memory (where an op insists on a buffer)."""
+        result = self.fresh(dtype, ())
+        body = Body(self, None, ())
+        body.store(result, E.const(n.attrs, dtype), "full")
+        body.finish_map()
+        return result
+
+    def buffered(self, n: Node, dtype: DType | None = None) -> Layout:
+        """A layout for any value, also constants; `dtype` converts."""
+        result = self.constant_layout(n, stored(dtype or n.dtype)) if n.op is ir.constant else self.layout(n)
+        if dtype is not None and result.dtype is not dtype:
+            converted = self.fresh(dtype, n.shape)
+            body = Body(self, None, n.shape)
+            body.store(converted, E.cast(body.read(result, identity_map(n.shape)), dtype), "full")
+            body.finish_map()
+            result = converted
+        return result
+
+    # -- the whole graph
+    def run(self) -> Lowered:
+        self.place_outputs()
+        for group in self.fusion.groups:
+            self.lower_group(group)
+        self.finish_outputs()
+        arena = self.plan_memory()
+        return Lowered(self.steps, self.results, arena)
+
+    def place_outputs(self) -> None:
+        """Give each output its own storage: the value computed for it is written there directly where possible."""
+        for i, o in enumerate(self.graph.outputs):
+            chain = []
+            base = o
+            while base.op.family == "movement":
+                chain.append(base)
+                base = base.inputs[0]
+            if base.op is ir.parameter:
+                layout = self.layout(o)
+                if layout.buffer.kind == "input" and not o.dtype.weak:
+                    self.results[i] = (layout.dtype, o.shape, layout.strides, layout.buffer.index, layout.offset, ())
+                    continue
+                self.pending(i, o)
+                continue
+            if base.op.family == "leaf" or base in self.layouts or len(base.specs) > 1:
+                self.pending(i, o)
+                continue
+            dtype = stored(base.dtype)
+            buffer = Buffer("output", i, size_of(base.shape) * dtype.itemsize)
+            layout = Layout(buffer, dtype, base.shape, contiguous_strides(base.shape))
+            view = layout
+            for step in reversed(chain):
+                moved = step.op.rules[0](step.attrs, view.shape, view.strides)
+                if moved is None or size_of(step.shape) != size_of(base.shape) or moved[1] + view.offset != 0:
+                    view = None
+                    break
+                view = Layout(buffer, dtype, step.shape, tuple(moved[0]))
+            if view is None or any(s == 0 and d > 1 for d, s in zip(view.shape, view.strides)):
+                self.pending(i, o)
+                continue
+            self.layouts[base] = layout
+            self.results[i] = (dtype, o.shape, view.strides, -1, 0, ())
+
+    def pending(self, i: int, o: Node) -> None:
+        """Output `i` is copied to its storage at the end."""
+        dtype = stored(o.dtype)
+        strides = contiguous_strides(o.shape)
+        self.results[i] = (dtype, o.shape, strides, -1, 0, ())
+        self.copies.append((i, o))
+
+    def finish_outputs(self) -> None:
+        for i, o in self.copies:
+            dtype = stored(o.dtype)
+            buffer = Buffer("output", i, size_of(o.shape) * dtype.itemsize)
+            into = Layout(buffer, dtype, o.shape, contiguous_strides(o.shape))
+            self.copy_into(self.buffered(o), into)
+
+    def lower_group(self, group: Group) -> None:
+        if group.kind in ("map", "rows", "columns"):
+            self.lower_loops(group)
+        elif group.kind == "assembly":
+            self.lower_assembly(group.nodes[0])
+        else:
+            from_op = LOWERINGS.get(group.nodes[0].op.lowering)
+            if from_op is None:
+                raise NotImplementedError(f"no lowering named {group.nodes[0].op.lowering!r}")
+            from_op(self, group)
+
+    def stored_members(self, group: Group) -> list:
+        """Members whose value is read outside of the group."""
+        members = set(group.nodes)
+        result = []
+        for n in group.nodes:
+            if any(u is None or u not in members for u in self.fusion.users.get(n, ())):
+                if not self.only_inside(n, members, group):
+                    result.append(n)
+        return result
+
+    def only_inside(self, n: Node, members: set, group: Group) -> bool:
+        """Whether all uses of `n`, through movements, are members that read it within the kernel."""
+        work = [n]
+        while work:
+            value = work.pop()
+            for u in self.fusion.users.get(value, ()):
+                if u is None:
+                    return False
+                if u.op.family == "movement":
+                    work.append(u)
+                elif u not in members or not self.fusion.inside(u, value, n, group):
+                    return False
+        return True
+
+    def destination(self, n: Node) -> Layout:
+        layout = self.layouts.get(n)
+        if layout is None:
+            layout = self.layouts[n] = self.fresh(stored(n.dtype), n.shape)
+        return layout
+
+    def lower_loops(self, group: Group) -> None:
+        body = Body(self, group, group.shape)
+        outputs = self.stored_members(group)
+        for n in group.nodes:
+            if n.op.family == "reduction":
+                body.add_reduction(n)
+        wanted = [(n, body.level_map(n), body.level(n)) for n in outputs]
+        values = [body.value(n, map_) for n, map_, _ in wanted]
+        for (n, _, level), value in zip(wanted, values):
+            body.store(self.destination(n), value, level)
+        if group.kind == "map":
+            body.finish_map()
+        else:
+            body.finish_fold(group.kind)
+
+    def lower_assembly(self, n: Node) -> None:
+        into = self.destination(n)
+        for source, starts, steps in n.op.rules(n.attrs, [i.spec for i in n.inputs], n.spec):
+            fill = type(source) is tuple
+            shape = n.shape if fill else n.inputs[source].shape
+            offset = sum(a * s for a, s in zip(starts, into.strides)) if size_of(shape) else 0
+            strides = tuple(a * s for a, s in zip(steps, into.strides))
+            region = Layout(into.buffer, into.dtype, shape, strides, into.offset + offset)
+            body = Body(self, None, shape)
+            if fill:
+                value = E.const(source[1], into.dtype)
+            else:
+                value = E.cast(body.value(n.inputs[source], identity_map(shape)), into.dtype)
+                if n.inputs[source].op is ir.constant:
+                    value = E.const(n.inputs[source].attrs, into.dtype)
+            body.store(region, value, "full")
+            body.finish_map()
+
+    def add_step(self, step: Step) -> None:
+        at = len(self.steps)
+        self.steps.append(step)
+        for buffer, _, _ in step.buffers:
+            if buffer.kind == "temp":
+                buffer.first = at if buffer.first is None else buffer.first
+                buffer.last = at
+
+    def plan_memory(self) -> int:
+        """Offsets in the arena: temporaries whose lives don't overlap share memory (first fit, in order of birth)."""
+        placed: list[Buffer] = []
+        size = 0
+        for t in sorted((t for t in self.temporaries if t.first is not None), key=lambda t: t.first):
+            busy = sorted((p.offset, p.offset + p.nbytes) for p in placed if p.last >= t.first)
+            at = 0
+            for begin, end in busy:
+                if at + t.nbytes <= begin:
+                    break
+                at = max(at, -(-end // 64) * 64)
+            t.offset = at
+            placed.append(t)
+            size = max(size, at + t.nbytes)
+        return size
+
+
+class Body:
+    """Builds one LoopKernel: expressions over numbered operands, then collapsed axes, patterns and parameters."""
+
+    def __init__(self, lowering: Lowering, group: Group | None, shape: tuple):
+        self.lowering = lowering
+        self.group = group
+        self.members = set(group.nodes) if group is not None else set()
+        self.shape = shape
+        self.reads: dict[tuple, int] = {}
+        self.operands: list[tuple] = []  # (buffer, dtype, strides along the iteration axes, offset)
+        self.memo: dict[tuple, E.Expr] = {}
+        self.reductions: list[tuple] = []
+        self.number_of: dict[Node, int] = {}
+        self.outputs: list[tuple] = []  # (Layout, Expr, level)
+
+    # -- expressions
+    def operand(self, buffer, dtype: DType, strides: tuple, offset: int) -> E.Expr:
+        key = (buffer, strides, offset, dtype)
+        number = self.reads.get(key)
+        if number is None:
+            number = self.reads[key] = len(self.operands)
+            self.operands.append((buffer, dtype, strides, offset))
+        return E.load(number, dtype)
+
+    def read(self, layout: Layout, map_: tuple) -> E.Expr:
+        strides, start = strides_along(map_, layout.strides, len(self.shape))
+        return self.operand(layout.buffer, layout.dtype, strides, layout.offset + start)
+
+    def value(self, n: Node, map_: tuple) -> E.Expr:
+        """`n` at the iteration index, through `map_`."""
+        key = (n, map_)
+        found = self.memo.get(key)
+        if found is None:
+            found = self.memo[key] = self.build(n, map_)
+        return found
+
+    def build(self, n: Node, map_: tuple) -> E.Expr:
+        if n in self.number_of:
+            return E.cast(self.reduced(n), n.dtype)
+        if n in self.members:
+            rules = n.op.rules
+            specs = [i.spec for i in n.inputs]
+            compute = compute_dtype(rules.operand_dtype(specs))
+            args = []
+            for k, i in enumerate(n.inputs):
+                wanted = compute if rules.fixed is None or rules.fixed[k] is None else rules.fixed[k]
+                if i.op is ir.constant:
+                    args.append(E.const(i.attrs, wanted))
+                else:
+                    args.append(E.cast(self.value(i, operand_map(map_, n.shape, i.shape)), wanted))
+            result = rules.kernel(E, n.attrs, *args) if n.op.has_attributes else rules.kernel(E, *args)
+            return E.cast(result, n.dtype)
+        if n.op is ir.constant:
+            return E.const(n.attrs, stored(n.dtype))
+        layout = self.lowering.layout(n)
+        if layout is not None:
+            return self.read(layout, map_)
+        inner = n.op.rules[1](n.attrs, n.inputs[0].shape, n.shape)
+        return self.value(n.inputs[0], compose(inner, map_))
+
+    def reduced(self, n: Node) -> E.Expr:
+        number = self.number_of[n]
+        combine, e = self.reductions[number]
+        dtype = dt.int64 if combine.startswith("arg") else dt.float32 if e.dtype in (dt.bfloat16, dt.float16) else e.dtype
+        return E.reduced(number, dtype)
+
+    def level(self, n: Node) -> str:
+        return "row" if n in self.lowering.fusion.row_level or n.op.family == "reduction" else "full"
+
+    def level_map(self, n: Node) -> tuple:
+        """How member `n` is indexed by the iteration."""
+        if self.level(n) == "full" or n.shape == self.shape:
+            return identity_map(self.shape)
+        kept = [a for a in range(len(self.shape)) if a not in self.group.axes]
+        if len(n.shape) == len(self.shape):
+            return tuple((0, ((a, 1),) if a in kept and self.shape[a] != 1 else ()) for a in range(len(self.shape)))
+        return tuple((0, ((a, 1),) if self.shape[a] != 1 else ()) for a in kept)
+
+    def add_reduction(self, n: Node) -> None:
+        x = n.inputs[0]
+        combine = n.op.rules.kind
+        value = self.value(x, identity_map(self.shape))
+        if combine in ("and", "or"):
+            value = E.cast(value, dt.bool_)
+        elif combine not in ("argmax", "argmin", "max", "min"):
+            value = E.cast(value, compute_dtype(n.dtype))
+        elif x.dtype.kind == "b" and combine.startswith("arg"):
+            value = E.cast(value, dt.uint8)
+        self.number_of[n] = len(self.reductions)
+        self.reductions.append((combine, value))
+
+    def store(self, layout: Layout, value: E.Expr, level: str) -> None:
+        self.outputs.append((layout, E.cast(value, layout.dtype), level))
+
+    # -- finishing
+    def output_strides(self, layout: Layout, level: str) -> tuple:
+        """Strides of a result along the iteration axes."""
+        if level == "full":
+            return layout.strides
+        axes = self.group.axes
+        if len(layout.shape) == len(self.shape):
+            return tuple(0 if a in axes else s for a, s in enumerate(layout.strides))
+        kept = iter(layout.strides)
+        return tuple(0 if a in axes else next(kept) for a in range(len(self.shape)))
+
+    def all_operands(self) -> list:
+        outs = [(o.buffer, o.dtype, self.output_strides(o, level), o.offset) for o, _, level in self.outputs]
+        return [*self.operands, *outs]
+
+    def prune(self) -> None:
+        """Forget operands that no expression reads (a rule may look at a value and not use it)."""
+        roots = [e for _, e in self.reductions] + [e for _, e, _ in self.outputs]
+        used = sorted({e.value for e in E.walk(roots) if e.op == "load"})
+        if len(used) == len(self.operands):
+            return
+        mapping = {E.load(old, self.operands[old][1]): E.load(new, self.operands[old][1]) for new, old in enumerate(used)}
+        roots = E.substitute(roots, mapping)
+        self.reductions = [(c, r) for (c, _), r in zip(self.reductions, roots)]
+        rest = roots[len(self.reductions) :]
+        self.outputs = [(layout, e, level) for (layout, _, level), e in zip(self.outputs, rest)]
+        self.operands = [self.operands[i] for i in used]
+
+    def finish_map(self) -> None:
+        if not self.outputs or size_of(self.shape) == 0:
+            return
+        self.prune()
+        operands = self.all_operands()
+        sizes, strides = collapse(list(self.shape), [list(o[2]) for o in operands])
+        if not sizes:
+            sizes, strides = [1], [[0] for _ in operands]
+        kernel = self.kernel("map", operands, strides, len(sizes), 0, len(sizes) - 1)
+        work = max(1, cost([e for _, e, _ in self.outputs]) // 6)
+        if len(sizes) == 1:
+            total, grain = sizes[0], max(1024, PARALLEL // work // 64 * 64)
+        else:
+            total = size_of(sizes[:-1])
+            grain = max(1, PARALLEL // work // sizes[-1])
+        self.add(kernel, operands, sizes, strides, total, grain)
+
+    def kernel(self, kind, operands, strides, outer, reduced, axis) -> LoopKernel:
+        count = len(self.operands)
+        described = []
+        for i, (buffer, dtype, _, _) in enumerate(operands):
+            mine = strides[i]
+            if buffer is None:
+                pattern = IOTA
+            elif i < count and all(s == 0 for s in mine):
+                pattern = SCALAR
+            elif i >= count and self.outputs[i - count][2] == "row" and kind == "rows":
+                pattern = FIXED
+            elif mine[axis] == 1 or (i >= count and mine[axis] == 0):
+                pattern = CONTIGUOUS
+            else:
+                pattern = FIXED if mine[axis] == 0 else STRIDED
+            described.append(Operand(dtype, pattern))
+        outputs = [(described[count + k], e, level) for k, (_, e, level) in enumerate(self.outputs)]
+        return LoopKernel(kind, described[:count], outputs, outer, reduced, tuple(self.reductions))
+
+    def finish_fold(self, kind: str) -> None:
+        self.prune()
+        operands = self.all_operands()
+        axes = self.group.axes
+        kept = [a for a in range(len(self.shape)) if a not in axes]
+        outer, outer_strides = collapse([self.shape[a] for a in kept], [[o[2][a] for a in kept] for o in operands])
+        inner, inner_strides = collapse([self.shape[a] for a in axes], [[o[2][a] for a in axes] for o in operands])
+        if size_of(outer) == 0:
+            return
+        if not inner:
+            inner, inner_strides = [1], [[0] for _ in operands]
+        if kind == "columns" and not outer:
+            kind = "rows"
+        rows, length = size_of(outer), size_of(inner)
+        if self.splittable(kind, rows, length, outer, inner):
+            self.split(kind, operands, outer, outer_strides, inner, inner_strides)
+            return
+        self.emit_fold(kind, operands, outer, outer_strides, inner, inner_strides)
+
+    def emit_fold(self, kind, operands, outer, outer_strides, inner, inner_strides) -> None:
+        strides = [[*a, *b] for a, b in zip(outer_strides, inner_strides)]
+        sizes = [*outer, *inner]
+        axis = len(outer) - 1 if kind == "columns" else len(sizes) - 1
+        kernel = self.kernel(kind, operands, strides, len(outer), len(inner), axis)
+        rows, length = size_of(outer), size_of(inner)
+        work = max(1, cost([e for _, e in self.reductions] + [e for _, e, _ in self.outputs]) // 6)
+        if kind == "rows":
+            total, grain = rows, max(1, PARALLEL // work // max(1, length))
+        else:
+            width = column_width(kernel, self.lowering.target)
+            total = size_of(outer[:-1]) * -(-outer[-1] // width)
+            grain = max(1, PARALLEL // work // max(1, length * min(width, outer[-1])))
+        self.add(kernel, operands, sizes, strides, total, grain)
+
+    def add(self, kernel, operands, sizes, strides, total, grain) -> None:
+        params = [*sizes, *(s for mine in strides for s in mine)]
+        buffers = [(o[0], o[3], o[1]) for o in operands]
+        self.lowering.add_step(Step(kernel, buffers, params, total, grain))
+
+    # -- long folds over few results: blocks of a fixed size first, then the blocks' results
+    def splittable(self, kind, rows, length, outer, inner) -> bool:
+        if len(self.reductions) != 1 or len(self.outputs) != 1 or len(inner) != 1 or self.outputs[0][2] != "row":
+            return False
+        if self.reductions[0][0].startswith("arg"):
+            return False
+        if kind == "rows":
+            return rows < 8 and length >= 2 * BLOCK_ELEMENTS
+        return rows <= 256 and length * rows >= 8 * BLOCK_ELEMENTS
+
+    def split(self, kind, operands, outer, outer_strides, inner, inner_strides) -> None:
+        combine, e = self.reductions[0]
+        acc = accumulator_dtype(combine, e.dtype)
+        length = inner[0]
+        rows = size_of(outer)
+        block = BLOCK_ELEMENTS if kind == "rows" else max(64, BLOCK_ELEMENTS // rows)
+        count = -(-length // block)
+        lowering = self.lowering
+        partial = lowering.fresh(acc, (count, *outer))
+        result, finish, _ = self.outputs[0]
+        number = len(self.operands)
+        whole = length // block
+        for first, blocks, size in ((0, whole, block), (whole, count - whole, length - whole * block)):
+            if not blocks:
+                continue
+            part = Body(lowering, self.group, self.shape)
+            part.operands = [(b, d, s, o + first * block * inner_strides[i][0])
+                             for i, (b, d, s, o) in enumerate(self.operands)]  # fmt: skip
+            part.reductions = self.reductions
+            value = E.reduced(0, dt.float32 if e.dtype in (dt.bfloat16, dt.float16) else e.dtype)
+            into = Layout(partial.buffer, acc, partial.shape, partial.strides, first * rows)
+            part.outputs = [(into, E.cast(value, acc), "row")]
+            ops = [*part.operands, (into.buffer, acc, (), into.offset)]
+            out_strides = [
+                [s[0] * block, *o] for s, o in zip(inner_strides[:number], outer_strides[:number])
+            ] + [list(partial.strides)]
+            in_strides = [*inner_strides[:number], [0]]
+            part.emit_fold(kind, ops, [blocks, *outer], out_strides, [size], in_strides)
+        last = Body(lowering, self.group, self.shape)
+        load = last.operand(partial.buffer, acc, (), 0)
+        if e.dtype.kind == "b":
+            load = E.ne(load, 0)
+        last.reductions = [(combine, load)]
+        last.outputs = [(result, finish, "row")]
+        ops = [(partial.buffer, acc, (), 0), operands[number]]
+        last.emit_fold("columns" if outer else "rows", ops, outer, [list(partial.strides[1:]), outer_strides[number]],
+                       [count], [[partial.strides[0]], [0]])  # fmt: skip
+
+
+LOWERINGS: dict[str, object] = {}

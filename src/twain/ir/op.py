@@ -1,0 +1,170 @@
+"""The op record: everything that knows what an op means, in one place, and the registry of all of them.
+
+A record answers: which dtypes and shapes come out (`infer`), what a kernel computes (`kernel`, `reduction`, `view`,
+`regions` or another lowering), how it differentiates (`vjp`, `jvp`), batches (`batch`), what NumPy calls it
+(`reference`) and on what it is tested (`samples`, `errors`). Family constructors in `ops/families.py` fill in what a
+whole family shares.
+"""
+
+from __future__ import annotations
+
+from .. import _core
+from ..base.errors import ArgumentError
+from .node import Graph, Node, Spec, is_python_scalar, make_constant, make_parameter
+
+REGISTRY: dict[str, OpRecord] = {}
+
+
+class OpRecord:
+    """The definition of one op.
+
+    Signatures (specs are `Spec`, values are Nodes or Tensors, attrs is what `attributes` returned, canonical):
+      attributes(*args, **kwargs) -> hashable      static arguments as the user gave them
+      canonical(attrs, *specs) -> hashable         the same with axes and shapes resolved against the operands
+      infer(attrs, *specs) -> Spec | tuple[Spec]
+      vjp(attrs, gradients, inputs, outputs, needs) -> list of values or None, one per input
+      jvp(attrs, call, tangents, inputs, outputs) -> list of values, one per output (tangents may hold None);
+                                                   call(attrs, *values) applies the op itself
+      batch(attrs, call, inputs, batched, size) -> value or tuple; batched inputs carry the batch as axis 0, so do the results
+      composite(attrs, *values) -> value or list   for ops that are functions of others
+    """
+
+    __slots__ = (
+        "argument_names",
+        "arity",
+        "attributes",
+        "batch",
+        "canonical",
+        "composite",
+        "differentiable",
+        "doc",
+        "errors",
+        "family",
+        "has_attributes",
+        "infer",
+        "jvp",
+        "lowering",
+        "name",
+        "onnx",
+        "reference",
+        "rules",
+        "samples",
+        "tolerance",
+        "vjp",
+    )
+
+    def __init__(self, name: str, family: str, arity: int, **fields):
+        self.name = name
+        self.family = family
+        self.arity = arity
+        for slot in OpRecord.__slots__[:]:
+            if slot not in ("name", "family", "arity"):
+                setattr(self, slot, fields.pop(slot, None))
+        if fields:
+            raise ArgumentError(f"[OpRecord {name}] unknown fields {sorted(fields)}")
+        self.has_attributes = self.attributes is not None
+        if self.differentiable is None:
+            self.differentiable = True
+
+    def bind(self, args: tuple, kwargs: dict) -> object:
+        """Static arguments -> attrs; called by the core on arguments it has not seen."""
+        if self.attributes is None:
+            if args or kwargs:
+                raise ArgumentError(
+                    f"[{self.name}] expected {self.arity} arguments, got {self.arity + len(args)}"
+                    + (f" and keywords {sorted(kwargs)}" if kwargs else "")
+                )
+            return None
+        try:
+            return self.attributes(*args, **kwargs)
+        except TypeError as error:
+            if isinstance(error, ArgumentError):
+                raise
+            text = str(error).replace("<lambda>()", "").replace(f"{self.attributes.__name__}()", "").strip()
+            raise ArgumentError(f"[{self.name}] {text}") from None
+
+    def __repr__(self) -> str:
+        return f"OpRecord({self.name})"
+
+
+def register(record: OpRecord):
+    """Put `record` into the table and make the callable that users see."""
+    if record.name in REGISTRY:
+        raise ArgumentError(f"[register] expected a new op name, got {record.name!r}, which exists")
+    REGISTRY[record.name] = record
+    return _core.Op(record.name, record.arity, record)
+
+
+def specs_of(inputs: tuple) -> list:
+    return [None if i is None else i.spec for i in inputs]
+
+
+def as_value(x: object, name: str) -> Node | None:
+    """A Node for anything a rule may pass: Node, Python scalar, None."""
+    if x is None or type(x) is Node:
+        return x
+    if is_python_scalar(x):
+        return make_constant(x)
+    raise ArgumentError(f"[{name}] expected a traced value or a Python scalar, got {type(x).__name__}")
+
+
+def apply(record: OpRecord, attrs: object, args: tuple) -> Node | tuple:
+    """Make the node(s) of `record` on traced values."""
+    if record.arity < 0:
+        args = tuple(args[0])
+    inputs = tuple(as_value(a, record.name) for a in args)
+    attrs, specs = infer(record, attrs, specs_of(inputs))
+    node = Node(record, inputs, attrs, specs)
+    if len(specs) == 1:
+        return node
+    return tuple(node.output(i) for i in range(len(specs)))
+
+
+def infer(record: OpRecord, attrs: object, specs: list) -> tuple:
+    """(canonical attrs, result specs)."""
+    if record.canonical is not None:
+        attrs = record.canonical(attrs, *specs)
+    if record.composite is not None:
+        return attrs, tuple(o.spec for o in expand(record, attrs, tuple(specs)).outputs)
+    result = record.infer(attrs, *specs)
+    return attrs, (result if type(result) is tuple else (result,))
+
+
+_EXPANSIONS: dict[tuple, Graph] = {}
+_EXPANSION_LIMIT = 4096
+
+
+def expand(record: OpRecord, attrs: object, specs: tuple) -> Graph:
+    """The graph of a composite for these specs, traced once."""
+    key = (record.name, id(record), attrs, specs)
+    graph = _EXPANSIONS.get(key)
+    if graph is None:
+        parameters = [None if s is None else make_parameter(i, s) for i, s in enumerate(specs)]
+        result = record.composite(attrs, *parameters)
+        outputs = list(result) if isinstance(result, (tuple, list)) else [result]
+        graph = Graph(record.name, [p for p in parameters if p is not None], [as_value(o, record.name) for o in outputs])
+        if len(_EXPANSIONS) >= _EXPANSION_LIMIT:
+            _EXPANSIONS.clear()
+        _EXPANSIONS[key] = graph
+    return graph
+
+
+def dynamic(name: str, graph: Graph, arity: int) -> OpRecord:
+    """A record (not in the table) whose meaning is a graph: a traced vjp rule or a compiled function."""
+
+    def composite(attrs, *values):
+        mapping = {p: values[p.attrs] for p in graph.parameters}
+        return inline(graph, mapping)
+
+    return OpRecord(name, "dynamic", arity, composite=composite)
+
+
+def inline(graph: Graph, mapping: dict) -> list:
+    """The graph's outputs with its parameters replaced by `mapping`."""
+    from_graph = dict(mapping)
+    from_graph[None] = None
+    for n in graph.nodes():
+        if n not in from_graph:
+            inputs = tuple(from_graph[i] for i in n.inputs)
+            from_graph[n] = n if inputs == n.inputs else Node(n.op, inputs, n.attrs, n.specs, n.source)
+    return [from_graph[o] for o in graph.outputs]

@@ -1,0 +1,253 @@
+"""Elementwise ops: arithmetic, comparison, logic, rounding, powers and the elementary functions.
+
+`kernel` says what one element is (k: the expression builder), `derivatives` the partial derivatives in ordinary
+notation. NumPy's name for the same function is the reference the op table is tested against.
+"""
+
+from __future__ import annotations
+
+import math
+
+from ..base import dtypes as dt
+from .families import binary, elementwise, late, unary
+from .samples import domains, reals
+
+# ---------------------------------------------------------------- arithmetic
+add = binary("add", lambda k, x, y: x + y if x.dtype.kind != "b" else x | y, dtypes=dt.ANY, derivatives=(1, 1),
+             reference="numpy.add", samples=reals(count=2), onnx="Add")  # fmt: skip
+subtract = binary("subtract", lambda k, x, y: x - y, derivatives=(1, -1),
+                  reference="numpy.subtract", samples=reals(count=2), onnx="Sub")  # fmt: skip
+multiply = binary("multiply", lambda k, x, y: x * y if x.dtype.kind != "b" else x & y, dtypes=dt.ANY,
+                  derivatives=(lambda x, y, z: y, lambda x, y, z: x),
+                  reference="numpy.multiply", samples=reals(count=2), onnx="Mul")  # fmt: skip
+divide = binary("divide", lambda k, x, y: x / y, dtypes=dt.INEXACT, to_float=True,
+                pullbacks=(lambda g, x, y, z: g / conj(y), lambda g, x, y, z: negative(g * conj(z / y))),
+                reference="numpy.divide", samples=domains((-5, 5), "nonzero"), onnx="Div")  # fmt: skip
+floor_divide = binary("floor_divide", lambda k, x, y: k.floordiv(x, y), dtypes=dt.REAL,
+                      derivatives=(None, None), reference="numpy.floor_divide",
+                      samples=domains((-20, 20), "nonzero"))  # fmt: skip
+remainder = binary("remainder", lambda k, x, y: k.rem(x, y), dtypes=dt.REAL,
+                   derivatives=(1, lambda x, y, z: negative(floor_divide(x, y))), reference="numpy.remainder",
+                   samples=domains((-20, 20), "nonzero"))  # fmt: skip
+negative = unary("negative", lambda k, x: -x, derivative=-1, reference="numpy.negative", samples=reals(), onnx="Neg")
+positive = unary("positive", lambda k, x: x, derivative=1, reference="numpy.positive", samples=reals())
+abs = unary("abs", lambda k, x: k.abs(x) if x.dtype.kind != "u" else x, result="real",
+            pullback=lambda g, x, y: g * sign(x), reference="numpy.abs", samples=reals(), onnx="Abs")  # fmt: skip
+square = unary("square", lambda k, x: x * x, derivative=lambda x, y: 2 * x, reference="numpy.square", samples=reals())
+reciprocal = unary("reciprocal", lambda k, x: 1.0 / x, dtypes=dt.INEXACT, to_float=True,
+                   derivative=lambda x, y: negative(y * y), reference="numpy.reciprocal",
+                   samples=domains("nonzero"), onnx="Reciprocal")  # fmt: skip
+
+
+def _sign(k, x):
+    if x.dtype.kind == "u":
+        return k.select(x > 0, 1, k.const(0, x.dtype))
+    if x.dtype.kind == "c":
+        size = k.abs(x)
+        zero = k.eq(size, 0.0)
+        safe = k.select(zero, 1.0, size)
+        return k.complex_(k.select(zero, 0.0, k.real(x) / safe), k.select(zero, 0.0, k.imag(x) / safe))
+    return k.sign(x)
+
+
+sign = unary("sign", _sign, derivative=None, reference="numpy.sign", samples=reals(), onnx="Sign")
+
+# ---------------------------------------------------------------- complex parts
+conj = unary("conj", lambda k, x: k.conj(x) if x.dtype.kind == "c" else x, pullback=lambda g, x, y: conj(g),
+             reference="numpy.conj", samples=reals())  # fmt: skip
+real = unary("real", lambda k, x: k.real(x) if x.dtype.kind == "c" else x, result="real",
+             pullback=lambda g, x, y: g, reference="numpy.real", samples=reals())  # fmt: skip
+imag = unary("imag", lambda k, x: k.imag(x), dtypes=dt.COMPLEX, result="real",
+             pullback=lambda g, x, y: g * 1j, reference="numpy.imag", samples=reals())  # fmt: skip
+
+# ---------------------------------------------------------------- comparison and logic
+equal = binary("equal", lambda k, x, y: k.eq(x, y), dtypes=dt.ANY, result="bool", reference="numpy.equal",
+               samples=reals(count=2), onnx="Equal")  # fmt: skip
+not_equal = binary("not_equal", lambda k, x, y: k.ne(x, y), dtypes=dt.ANY, result="bool",
+                   reference="numpy.not_equal", samples=reals(count=2))  # fmt: skip
+_ORDERED = dt.BOOL + dt.REAL
+less = binary("less", lambda k, x, y: x < y, dtypes=_ORDERED, result="bool", reference="numpy.less",
+              samples=reals(count=2), onnx="Less")  # fmt: skip
+less_equal = binary("less_equal", lambda k, x, y: x <= y, dtypes=_ORDERED, result="bool",
+                    reference="numpy.less_equal", samples=reals(count=2), onnx="LessOrEqual")  # fmt: skip
+greater = binary("greater", lambda k, x, y: x > y, dtypes=_ORDERED, result="bool", reference="numpy.greater",
+                 samples=reals(count=2), onnx="Greater")  # fmt: skip
+greater_equal = binary("greater_equal", lambda k, x, y: x >= y, dtypes=_ORDERED, result="bool",
+                       reference="numpy.greater_equal", samples=reals(count=2), onnx="GreaterOrEqual")  # fmt: skip
+
+logical_and = binary("logical_and", lambda k, x, y: x & y, dtypes=dt.BOOL, reference="numpy.logical_and",
+                     samples=domains("bool", "bool"), onnx="And")  # fmt: skip
+logical_or = binary("logical_or", lambda k, x, y: x | y, dtypes=dt.BOOL, reference="numpy.logical_or",
+                    samples=domains("bool", "bool"), onnx="Or")  # fmt: skip
+logical_xor = binary("logical_xor", lambda k, x, y: x ^ y, dtypes=dt.BOOL, reference="numpy.logical_xor",
+                     samples=domains("bool", "bool"), onnx="Xor")  # fmt: skip
+logical_not = unary("logical_not", lambda k, x: ~x, dtypes=dt.BOOL, reference="numpy.logical_not",
+                    samples=domains("bool"), onnx="Not")  # fmt: skip
+
+_BITS = dt.BOOL + dt.INTEGER
+bitwise_and = binary("bitwise_and", lambda k, x, y: x & y, dtypes=_BITS, reference="numpy.bitwise_and",
+                     samples=domains("integer", "integer"))  # fmt: skip
+bitwise_or = binary("bitwise_or", lambda k, x, y: x | y, dtypes=_BITS, reference="numpy.bitwise_or",
+                    samples=domains("integer", "integer"))  # fmt: skip
+bitwise_xor = binary("bitwise_xor", lambda k, x, y: x ^ y, dtypes=_BITS, reference="numpy.bitwise_xor",
+                     samples=domains("integer", "integer"))  # fmt: skip
+bitwise_invert = unary("bitwise_invert", lambda k, x: ~x, dtypes=_BITS, reference="numpy.invert",
+                       samples=domains("integer"))  # fmt: skip
+bitwise_left_shift = binary("bitwise_left_shift", lambda k, x, y: x << y, dtypes=dt.INTEGER,
+                            reference="numpy.left_shift", samples=domains("integer", (0, 6)))  # fmt: skip
+bitwise_right_shift = binary("bitwise_right_shift", lambda k, x, y: x >> y, dtypes=dt.INTEGER,
+                             reference="numpy.right_shift", samples=domains("integer", (0, 6)))  # fmt: skip
+
+# ---------------------------------------------------------------- selection
+where = elementwise("where", 3, lambda k, c, x, y: k.select(c, x, y), dtypes=dt.ANY, fixed=(dt.bool_, None, None),
+                    pullbacks=(None, lambda g, c, x, y, z: where(c, g, 0), lambda g, c, x, y, z: where(c, 0, g)),
+                    names=("condition", "x1", "x2"), reference="numpy.where",
+                    samples=domains("bool", (-5, 5), (-5, 5)), onnx="Where")  # fmt: skip
+
+
+def _tie(g, wins, equal_):
+    """The gradient where an operand wins, half of it where both are equal."""
+    return where(wins, g, where(equal_, g * 0.5, 0))
+
+
+maximum = binary("maximum", lambda k, x, y: k.maximum(x, y), dtypes=dt.REAL,
+                 pullbacks=(lambda g, x, y, z: _tie(g, greater(x, y), equal(x, y)),
+                            lambda g, x, y, z: _tie(g, greater(y, x), equal(x, y))),
+                 reference="numpy.maximum", samples=reals(count=2), onnx="Max")  # fmt: skip
+minimum = binary("minimum", lambda k, x, y: k.minimum(x, y), dtypes=dt.REAL,
+                 pullbacks=(lambda g, x, y, z: _tie(g, less(x, y), equal(x, y)),
+                            lambda g, x, y, z: _tie(g, less(y, x), equal(x, y))),
+                 reference="numpy.minimum", samples=reals(count=2), onnx="Min")  # fmt: skip
+
+# ---------------------------------------------------------------- rounding and tests
+_WHOLE = dt.REAL
+
+
+def _rounding(name: str, onnx: str | None):
+    return unary(name, lambda k, x: getattr(k, "rint" if name == "round" else name)(x) if x.dtype.kind == "f" else x,
+                 dtypes=_WHOLE, derivative=lambda x, y: 0.0, reference=f"numpy.{name}", samples=reals(),
+                 onnx=onnx)  # fmt: skip
+
+
+floor = _rounding("floor", "Floor")
+ceil = _rounding("ceil", "Ceil")
+trunc = _rounding("trunc", None)
+round = _rounding("round", "Round")
+
+
+def _parts(k, x, test, join):
+    if x.dtype.kind == "c":
+        return join(test(k.real(x)), test(k.imag(x)))
+    return test(x) if x.dtype.kind == "f" else None
+
+
+def _isnan(k, x):
+    found = _parts(k, x, lambda v: k.ne(v, v), lambda a, b: a | b)
+    return k.const(False, dt.bool_) if found is None else found
+
+
+def _isinf(k, x):
+    found = _parts(k, x, lambda v: k.eq(k.abs(v), math.inf), lambda a, b: a | b)
+    return k.const(False, dt.bool_) if found is None else found
+
+
+def _isfinite(k, x):
+    found = _parts(k, x, lambda v: k.abs(v) < math.inf, lambda a, b: a & b)
+    return k.const(True, dt.bool_) if found is None else found
+
+
+isnan = unary("isnan", _isnan, result="bool", reference="numpy.isnan", samples=reals(), onnx="IsNaN")
+isinf = unary("isinf", _isinf, result="bool", reference="numpy.isinf", samples=reals(), onnx="IsInf")
+isfinite = unary("isfinite", _isfinite, result="bool", reference="numpy.isfinite", samples=reals())
+signbit = unary("signbit", lambda k, x: k.copysign(k.const(1.0, x.dtype), x) < 0.0, dtypes=dt.FLOATING, result="bool",
+                reference="numpy.signbit", samples=reals())  # fmt: skip
+copysign = binary("copysign", lambda k, x, y: k.copysign(x, y), dtypes=dt.FLOATING,
+                  pullbacks=(lambda g, x, y, z: g * sign(x) * sign(z), None), reference="numpy.copysign",
+                  samples=reals(count=2))  # fmt: skip
+
+
+# ---------------------------------------------------------------- elementary functions
+def _function(name: str, derivative, low: float, high: float, onnx: str | None = None, reference: str | None = None):
+    return unary(name, lambda k, x: getattr(k, name)(x), dtypes=dt.FLOATING, to_float=True, derivative=derivative,
+                 reference=reference or f"numpy.{name}", samples=reals(low, high), onnx=onnx)  # fmt: skip
+
+
+exp = _function("exp", lambda x, y: y, -5, 5, "Exp")
+exp2 = _function("exp2", lambda x, y: y * math.log(2.0), -5, 5)
+expm1 = _function("expm1", lambda x, y: y + 1.0, -5, 5)
+log = _function("log", lambda x, y: 1.0 / x, 0.01, 10, "Log")
+log1p = _function("log1p", lambda x, y: 1.0 / (1.0 + x), -0.9, 10)
+log2 = _function("log2", lambda x, y: (1.0 / math.log(2.0)) / x, 0.01, 10)
+log10 = _function("log10", lambda x, y: (1.0 / math.log(10.0)) / x, 0.01, 10)
+sqrt = _function("sqrt", lambda x, y: 0.5 / y, 0.01, 10, "Sqrt")
+rsqrt = _function("rsqrt", lambda x, y: -0.5 * y / x, 0.01, 10, reference="twain.testing.references.rsqrt")
+sin = _function("sin", lambda x, y: cos(x), -10, 10, "Sin")
+cos = _function("cos", lambda x, y: negative(sin(x)), -10, 10, "Cos")
+tan = _function("tan", lambda x, y: 1.0 + y * y, -1.5, 1.5, "Tan")
+asin = _function("asin", lambda x, y: rsqrt(1.0 - x * x), -0.95, 0.95, "Asin", "numpy.arcsin")
+acos = _function("acos", lambda x, y: negative(rsqrt(1.0 - x * x)), -0.95, 0.95, "Acos", "numpy.arccos")
+atan = _function("atan", lambda x, y: 1.0 / (1.0 + x * x), -5, 5, "Atan", "numpy.arctan")
+sinh = _function("sinh", lambda x, y: cosh(x), -5, 5, "Sinh")
+cosh = _function("cosh", lambda x, y: sinh(x), -5, 5, "Cosh")
+tanh = _function("tanh", lambda x, y: 1.0 - y * y, -5, 5, "Tanh")
+asinh = _function("asinh", lambda x, y: rsqrt(x * x + 1.0), -5, 5, "Asinh", "numpy.arcsinh")
+acosh = _function("acosh", lambda x, y: rsqrt(x * x - 1.0), 1.1, 5, "Acosh", "numpy.arccosh")
+atanh = _function("atanh", lambda x, y: 1.0 / (1.0 - x * x), -0.9, 0.9, "Atanh", "numpy.arctanh")
+_TWO_OVER_ROOT_PI = 2.0 / math.sqrt(math.pi)
+erf = _function("erf", lambda x, y: _TWO_OVER_ROOT_PI * exp(negative(x * x)), -3, 3, "Erf",
+                "twain.testing.references.erf")  # fmt: skip
+erfc = _function("erfc", lambda x, y: -_TWO_OVER_ROOT_PI * exp(negative(x * x)), -3, 3,
+                 reference="twain.testing.references.erfc")  # fmt: skip
+sigmoid = unary("sigmoid", lambda k, x: 1.0 / (1.0 + k.exp(-x)), dtypes=dt.FLOATING, to_float=True,
+                derivative=lambda x, y: y * (1.0 - y), reference="twain.testing.references.sigmoid",
+                samples=reals(-8, 8), onnx="Sigmoid")  # fmt: skip
+relu = unary("relu", lambda k, x: k.maximum(x, 0), dtypes=dt.REAL, pullback=lambda g, x, y: where(greater(y, 0), g, 0),
+             reference="twain.testing.references.relu", samples=reals(), onnx="Relu")  # fmt: skip
+
+
+def _power(k, x, y):
+    return k.pow(x, y)
+
+
+power = binary(
+    "power", _power, dtypes=dt.REAL,
+    pullbacks=(lambda g, x, y, z: g * y * power(x, y - 1), lambda g, x, y, z: g * where(equal(x, 0), 0, z * log(x))),
+    reference="numpy.power", samples=domains((0.1, 4), (-3, 3)), onnx="Pow",
+)  # fmt: skip
+atan2 = binary("atan2", lambda k, x, y: k.atan2(x, y), dtypes=dt.FLOATING, to_float=True,
+               pullbacks=(lambda g, x, y, z: g * y / (x * x + y * y), lambda g, x, y, z: negative(g * x / (x * x + y * y))),
+               reference="numpy.arctan2", samples=reals(count=2))  # fmt: skip
+hypot = binary("hypot", lambda k, x, y: k.hypot(x, y), dtypes=dt.FLOATING, to_float=True,
+               derivatives=(lambda x, y, z: x / z, lambda x, y, z: y / z), reference="numpy.hypot",
+               samples=reals(count=2))  # fmt: skip
+
+
+def _log_add_exp(k, x, y):
+    # max + log1p(exp(-|difference|)); equal infinities would give NaN differences
+    top = k.maximum(x, y)
+    gap = k.abs(x - y)
+    return k.select(k.eq(x, y), top + math.log(2.0), top + k.log1p(k.exp(-gap)))
+
+
+logaddexp = binary("logaddexp", _log_add_exp, dtypes=dt.FLOATING, to_float=True,
+                   derivatives=(lambda x, y, z: exp(x - z), lambda x, y, z: exp(y - z)),
+                   reference="numpy.logaddexp", samples=reals(count=2))  # fmt: skip
+
+
+# ---------------------------------------------------------------- dtype
+def _cast_attributes(dtype):
+    return dt.as_dtype(dtype, "astype")
+
+
+cast = elementwise(
+    "cast", 1, lambda k, attrs, x: k.cast(x, attrs), dtypes=dt.ANY, result=lambda common, attrs: attrs,
+    attributes=_cast_attributes, names=("x",), pullbacks=(lambda g, x, y: cast(g, x.dtype),),
+    reference="twain.testing.references.cast", samples=reals(), onnx="Cast",
+)  # fmt: skip
+
+late.add = add
+late.multiply = multiply
+late.negative = negative
+late.conj = lambda x: conj(x) if x.dtype.kind == "c" else x
+late.real = real
+late.cast = cast

@@ -1,0 +1,165 @@
+"""Reductions: folds over axes, and the means and variances made of them."""
+
+from __future__ import annotations
+
+from ..base import dtypes as dt
+from ..base.shapes import normalize_axes, size_of
+from .elementwise import abs, add, cast, equal, exp, log, multiply, sqrt, subtract, where  # noqa: A004
+from .families import composite, late, reduction
+from .samples import Samples, reals
+from .shape import broadcast_to, reshape
+
+_AXES = (((), {}), ((), {"axis": 0}), ((), {"axis": -1, "keepdims": True}), ((), {"axis": (0, 1)}))
+
+
+def _tries(low=-5.0, high=5.0):
+    return Samples(((low, high),), arguments=_AXES)
+
+
+def kept_shape(attrs, shape: tuple) -> tuple:
+    """The result's shape with the folded axes kept as 1."""
+    return tuple(1 if i in attrs[0] else d for i, d in enumerate(shape))
+
+
+def expand_back(g, attrs, shape: tuple):
+    """A reduction's result (or its gradient) broadcast over the folded axes again."""
+    if not attrs[1]:
+        g = reshape(g, kept_shape(attrs, shape))
+    return broadcast_to(g, shape)
+
+
+def _accumulated(dtype):
+    """Array API: sums and products of small integers are in the default integer of their kind."""
+    if dtype.kind in "bi":
+        return dt.int64
+    return dt.uint64 if dtype.kind == "u" else dtype
+
+
+def _sum_vjp(attrs, gradients, inputs, outputs, needs):
+    return [expand_back(gradients[0], attrs, inputs[0].shape)]
+
+
+def _linear_jvp(attrs, call, tangents, inputs, outputs):
+    return [call(attrs, tangents[0])]
+
+
+sum = reduction("sum", "add", dtypes=dt.ANY, result=_accumulated, vjp=_sum_vjp, jvp=_linear_jvp, reference="numpy.sum",
+                samples=_tries(), onnx="ReduceSum", doc="Sum over `axis` (None: all).")  # fmt: skip
+
+
+def _prod_vjp(attrs, gradients, inputs, outputs, needs):
+    # product of the others; right for non-zero x (a zero gives NaN, as division would)
+    x = inputs[0]
+    return [expand_back(multiply(gradients[0], outputs[0]), attrs, x.shape) / x]
+
+
+def _prod_jvp(attrs, call, tangents, inputs, outputs):
+    share = sum(tangents[0] / inputs[0], attrs[0], attrs[1])
+    return [multiply(share, outputs[0])]
+
+
+prod = reduction("prod", "mul", dtypes=dt.ANY, result=_accumulated, vjp=_prod_vjp, jvp=_prod_jvp, reference="numpy.prod",
+                 samples=_tries(0.5, 2), onnx="ReduceProd")  # fmt: skip
+
+
+def _winners(attrs, x, y):
+    """Share of each element in an extremum: ties divide it evenly."""
+    hit = cast(equal(x, expand_back(y, attrs, x.shape)), x.dtype)
+    count = sum(hit, attrs[0], True)
+    return hit / count
+
+
+def _extremum_vjp(attrs, gradients, inputs, outputs, needs):
+    x = inputs[0]
+    return [multiply(expand_back(gradients[0], attrs, x.shape), _winners(attrs, x, outputs[0]))]
+
+
+def _extremum_jvp(attrs, call, tangents, inputs, outputs):
+    return [sum(multiply(tangents[0], _winners(attrs, inputs[0], outputs[0])), attrs[0], attrs[1])]
+
+
+max = reduction("max", "max", dtypes=dt.BOOL + dt.REAL, vjp=_extremum_vjp, jvp=_extremum_jvp, reference="numpy.max",
+                samples=_tries(), onnx="ReduceMax", allow_empty=False)  # fmt: skip
+min = reduction("min", "min", dtypes=dt.BOOL + dt.REAL, vjp=_extremum_vjp, jvp=_extremum_jvp, reference="numpy.min",
+                samples=_tries(), onnx="ReduceMin", allow_empty=False)  # fmt: skip
+any = reduction("any", "or", dtypes=dt.ANY, result=lambda d: dt.bool_, reference="numpy.any", samples=_tries())
+all = reduction("all", "and", dtypes=dt.ANY, result=lambda d: dt.bool_, reference="numpy.all", samples=_tries())
+argmax = reduction("argmax", "argmax", dtypes=dt.BOOL + dt.REAL, result=lambda d: dt.int64, reference="numpy.argmax",
+                   samples=Samples(((-5, 5),), arguments=_AXES[:3]), onnx="ArgMax", single_axis=True,
+                   allow_empty=False)  # fmt: skip
+argmin = reduction("argmin", "argmin", dtypes=dt.BOOL + dt.REAL, result=lambda d: dt.int64, reference="numpy.argmin",
+                   samples=Samples(((-5, 5),), arguments=_AXES[:3]), onnx="ArgMin", single_axis=True,
+                   allow_empty=False)  # fmt: skip
+
+
+# ---------------------------------------------------------------- made of these
+def _axes_attributes(axis=None, keepdims=False):
+    return (tuple(axis) if isinstance(axis, list) else axis, bool(keepdims))
+
+
+def _floating(x):
+    return cast(x, dt.DEFAULT_FLOAT) if x.dtype.kind in "biu" else x
+
+
+def _count(axes, x) -> int:
+    return size_of(tuple(x.shape[a] for a in axes))
+
+
+def _mean(attrs, x):
+    """Arithmetic mean over `axis` (None: all); of no elements it is NaN."""
+    x = _floating(x)
+    axes = normalize_axes("mean", attrs[0], x.ndim)
+    count = _count(axes, x)
+    return multiply(sum(x, axes, attrs[1]), 1.0 / count if count else float("nan"))
+
+
+mean = composite("mean", 1, _mean, attributes=_axes_attributes, reference="numpy.mean", samples=_tries(), onnx="ReduceMean",
+                 names=("x",))  # fmt: skip
+
+
+def _spread_attributes(axis=None, correction=0.0, keepdims=False):
+    return (tuple(axis) if isinstance(axis, list) else axis, float(correction), bool(keepdims))
+
+
+def _var(attrs, x):
+    """Variance over `axis`; divides by count - correction."""
+    x = _floating(x)
+    axis, correction, keepdims = attrs
+    axes = normalize_axes("var", axis, x.ndim)
+    centred = subtract(x, mean(x, axes, True))
+    rest = _count(axes, x) - correction
+    total = sum(multiply(centred, centred), axes, keepdims)
+    return multiply(total, 1.0 / rest if rest > 0 else float("nan"))
+
+
+_SPREAD = Samples(((-5, 5),), arguments=(((), {}), ((), {"axis": 0, "correction": 1.0}), ((), {"axis": -1, "keepdims": True})))
+var = composite("var", 1, _var, attributes=_spread_attributes, reference="twain.testing.references.var", samples=_SPREAD,
+                names=("x",))  # fmt: skip
+
+
+def _std(attrs, x):
+    """Standard deviation over `axis`; see var."""
+    return sqrt(var(x, *attrs))
+
+
+std = composite("std", 1, _std, attributes=_spread_attributes, reference="twain.testing.references.std", samples=_SPREAD,
+                names=("x",))  # fmt: skip
+
+
+def _logsumexp(attrs, x):
+    """log(sum(exp(x))) over `axis`, without overflow."""
+    axes = normalize_axes("logsumexp", attrs[0], x.ndim)
+    x = _floating(x)
+    top = max(x, axes, True)
+    # an infinite maximum must not become inf - inf
+    top = where(equal(abs(top), float("inf")), 0.0, top)
+    result = add(log(sum(exp(subtract(x, top)), axes, True)), top)
+    if attrs[1]:
+        return result
+    return reshape(result, tuple(d for i, d in enumerate(x.shape) if i not in axes))
+
+
+logsumexp = composite("logsumexp", 1, _logsumexp, attributes=_axes_attributes, onnx="ReduceLogSumExp", names=("x",),
+                      reference="twain.testing.references.logsumexp", samples=_tries())  # fmt: skip
+
+late.sum = sum

@@ -1,0 +1,314 @@
+"""Which primitives share a kernel. The graph's computing nodes are gathered, in topological order, into groups:
+
+map          elementwise nodes over one shape, any number of results
+rows         elementwise nodes and reductions over the same trailing axes: softmax, layer norm, losses in one kernel
+columns      reductions over leading axes, with the elementwise nodes that feed only them
+contraction  a matrix product or convolution and the elementwise nodes that follow it
+assembly, single   ops that fill buffers region by region; anything else with a lowering of its own
+
+Movements belong to no group: they become strides. A node may join a group only if no path leaves the group and
+comes back to it (the group would then wait for itself).
+"""
+
+from __future__ import annotations
+
+from ..base.shapes import size_of
+from ..ir import node as ir
+from ..ir.node import Graph, Node
+
+SERIAL_ROW = 16384  # a row this short may be folded by one thread
+FEW_ROWS = 8
+LARGEST = 96  # nodes per group: beyond it registers spill
+
+
+class Group:
+    """Nodes computed by one kernel. `shape` is what it iterates over, `axes` the reduced ones (rows, columns)."""
+
+    __slots__ = ("axes", "deps", "direct", "kind", "nodes", "shape")
+
+    def __init__(self, kind: str, shape: tuple, axes: tuple = ()):
+        self.kind = kind
+        self.shape = shape
+        self.axes = axes
+        self.nodes: list[Node] = []
+        self.direct: set[Group] = set()  # groups whose buffers it reads
+        self.deps: set[Group] = set()  # the same, transitively
+
+    @property
+    def kept(self) -> tuple:
+        return tuple(d for i, d in enumerate(self.shape) if i not in self.axes)
+
+    @property
+    def kept_as_ones(self) -> tuple:
+        return tuple(1 if i in self.axes else d for i, d in enumerate(self.shape))
+
+    def __repr__(self) -> str:
+        return f"Group({self.kind} {self.shape} {self.axes} {self.nodes})"
+
+
+class Fusion:
+    """The groups of a graph, in an order in which they can run."""
+
+    __slots__ = ("group_of", "groups", "row_level", "users")
+
+    def __init__(self, graph: Graph):
+        self.groups: list[Group] = []
+        self.group_of: dict[Node, Group] = {}
+        self.row_level: set[Node] = set()  # members of rows groups that are constant along a row
+        self.users: dict[Node, list] = {}
+        nodes = graph.nodes()
+        for n in nodes:
+            for i in n.inputs:
+                if i is not None:
+                    self.users.setdefault(i, []).append(n)
+        for o in graph.outputs:
+            self.users.setdefault(o, []).append(None)
+        for n in nodes:
+            family = n.op.family
+            if family in ("leaf", "movement"):
+                continue
+            if family == "elementwise":
+                self.place_elementwise(n)
+            elif family == "reduction":
+                self.place_reduction(n)
+            else:
+                kind = family if family in ("contraction", "assembly") else "single"
+                self.start(kind, n.shape, n)
+        self.groups = order(self.groups)
+
+    # -- dependences
+    def source(self, n: Node) -> Node:
+        """The value a chain of movements starts from."""
+        while n.op.family == "movement" or n.op is ir.project:
+            n = n.inputs[0]
+        return n
+
+    def needs(self, n: Node, group: Group | None = None) -> set:
+        """Groups whose buffers `n` would read as a member of `group`; contains `group` itself if it can't be one."""
+        found = set()
+        for i in n.inputs:
+            if i is None:
+                continue
+            base = self.source(i)
+            g = self.group_of.get(base)
+            if g is not None and not (g is group and self.inside(n, i, base, group)):
+                found.add(g)
+        return found
+
+    def inside(self, n: Node, i: Node, base: Node, group: Group) -> bool:
+        """Whether member `n` of `group` can read operand `i` (movements over member `base`) within the kernel."""
+        if group.kind == "rows" and base in self.row_level:
+            return is_row_value(group, n, i, base)
+        if group.kind in ("assembly", "single") or i is not base or base.shape != group.shape:
+            return False
+        return n.shape == group.shape or n.op.family == "reduction"
+
+    def legal(self, group: Group, n: Node) -> bool:
+        if len(group.nodes) >= LARGEST:
+            return False
+        return all(h is not group and group not in h.deps for h in self.needs(n, group))
+
+    def start(self, kind: str, shape: tuple, n: Node, axes: tuple = ()) -> Group:
+        group = Group(kind, shape, axes)
+        self.groups.append(group)
+        self.join(group, n)
+        return group
+
+    def join(self, group: Group, n: Node) -> None:
+        needs = self.needs(n, group)
+        group.nodes.append(n)
+        self.group_of[n] = group
+        group.direct |= needs
+        self.extend(group, needs)
+
+    def extend(self, group: Group, needs: set) -> None:
+        new = set(needs)
+        for h in needs:
+            new |= h.deps
+        if new <= group.deps:
+            return
+        group.deps |= new
+        for k in self.groups:
+            if group in k.deps:
+                k.deps |= group.deps
+
+    def merge(self, into: Group, other: Group) -> bool:
+        """Make one map group of two, if neither waits for the other through a third."""
+        if into.kind != "map" and into.kind != "rows" or other.kind != "map" or into.shape != other.shape:
+            return False
+        if len(into.nodes) + len(other.nodes) > LARGEST:
+            return False
+        outside = (into.direct | other.direct) - {into, other}
+        if any(into in h.deps or other in h.deps for h in outside):
+            return False
+        if other in into.direct and not self.only_direct(into, other):
+            return False
+        if into in other.direct and not self.only_direct(other, into):
+            return False
+        into.nodes = sorted({*into.nodes, *other.nodes}, key=lambda n: n.serial)
+        for n in other.nodes:
+            self.group_of[n] = into
+        into.direct = outside
+        into.deps = (into.deps | other.deps) - {into, other}
+        self.groups.remove(other)
+        for k in self.groups:
+            if other in k.direct:
+                k.direct.discard(other)
+                k.direct.add(into)
+            if other in k.deps:
+                k.deps.discard(other)
+                k.deps.add(into)
+            if into in k.deps:
+                k.deps |= into.deps
+        return True
+
+    def only_direct(self, reader: Group, written: Group) -> bool:
+        """Whether `reader` uses `written` element by element only."""
+        for n in reader.nodes:
+            for i in n.inputs:
+                if i is not None and self.group_of.get(self.source(i)) is written and (i is not self.source(i) or i.shape != n.shape):
+                    return False
+        return True
+
+    # -- placing
+    def place_elementwise(self, n: Node) -> None:
+        candidates = []
+        for i in n.inputs:
+            if i is None:
+                continue
+            base = self.source(i)
+            g = self.group_of.get(base)
+            if g is not None and g not in candidates and self.fits(g, n, i, base):
+                candidates.append(g)
+        candidates.sort(key=lambda g: {"contraction": 0, "rows": 1, "map": 2}[g.kind])
+        chosen = next((g for g in candidates if self.legal(g, n)), None)
+        if chosen is None:
+            self.start("map", n.shape, n)
+            return
+        self.join(chosen, n)
+        if chosen.kind == "rows" and n.shape != chosen.shape:
+            self.row_level.add(n)
+        elif chosen.kind == "rows" and chosen.shape == chosen.kept_as_ones:
+            self.row_level.add(n)
+        for g in candidates:
+            if g is not chosen and g in self.groups and chosen.kind in ("map", "rows"):
+                self.merge(chosen, g)
+
+    def fits(self, g: Group, n: Node, i: Node, base: Node) -> bool:
+        if g.kind == "map":
+            return g.shape == n.shape and i is base
+        if g.kind == "contraction":
+            return g.shape == n.shape and i is base
+        if g.kind == "rows":
+            if base in self.row_level:
+                return n.shape in (g.shape, g.kept, g.kept_as_ones) and is_row_value(g, n, i, base)
+            return n.shape == g.shape and i is base
+        return False
+
+    def place_reduction(self, n: Node) -> None:
+        x = n.inputs[0]
+        axes = tuple(a for a in n.attrs[0])
+        base = self.source(x)
+        g = self.group_of.get(base) if base is x else None
+        rows = size_of(tuple(d for i, d in enumerate(x.shape) if i not in axes))
+        length = size_of(tuple(x.shape[a] for a in axes))
+        if not trailing(x.shape, axes):
+            fed_only = g is not None and g.kind == "map" and g.shape == x.shape and all(
+                u is n or u in g.nodes for m in g.nodes for u in self.users.get(m, ())
+            )
+            if fed_only and not n.op.name.startswith("arg") and leading(x.shape, axes):
+                g.kind = "columns"
+                g.axes = axes
+                self.join(g, n)
+            else:
+                self.start("columns", x.shape, n, axes)
+            return
+        single = n.op.name.startswith("arg")
+        if g is not None and not single and (rows >= FEW_ROWS or length <= SERIAL_ROW):
+            if g.kind == "map" and g.shape == x.shape and self.legal(g, n):
+                g.kind = "rows"
+                g.axes = axes
+            if g.kind == "rows" and g.axes == axes and g.shape == x.shape and x not in self.row_level and self.legal(g, n):
+                self.join(g, n)
+                self.row_level.add(n)
+                return
+        # siblings reading the same buffer (mean and variance) share a pass
+        if not single:
+            for u in self.users.get(x, ()):
+                h = self.group_of.get(u) if u is not None else None
+                if h is not None and h.kind == "rows" and h.axes == axes and h.shape == x.shape and self.legal(h, n):
+                    self.join(h, n)
+                    self.row_level.add(n)
+                    return
+        self.start("rows", x.shape, n, axes)
+        self.row_level.add(n)
+
+
+def trailing(shape: tuple, axes: tuple) -> bool:
+    """Whether the last axis of more than one element is folded (then the vector loop runs along a row)."""
+    for i in range(len(shape) - 1, -1, -1):
+        if shape[i] != 1:
+            return i in axes
+    return True
+
+
+def leading(shape: tuple, axes: tuple) -> bool:
+    """Whether the folded axes come before all kept ones (size-1 axes apart)."""
+    real = [i for i, d in enumerate(shape) if d != 1]
+    folded = [i for i in real if i in axes]
+    return folded == real[: len(folded)]
+
+
+def is_row_value(group: Group, n: Node, i: Node, base: Node) -> bool:
+    """Whether operand `i`, movements over the row-level `base`, is one value per row of `group` as `n` reads it.
+
+    Only reshapes between the kept shape and its form with ones, and broadcasts along the reduced axes, qualify.
+    """
+    kept, ones = group.kept, group.kept_as_ones
+    if n.shape not in (group.shape, kept, ones):
+        return False
+    chain = []
+    node = i
+    while node is not base:
+        chain.append(node)
+        node = node.inputs[0]
+    shape = base.shape
+    if shape not in (kept, ones):
+        return False
+    for step in reversed(chain):
+        if step.op.name == "reshape" and step.shape in (kept, ones):
+            shape = step.shape
+        elif step.op.name == "broadcast_to" and step.shape == group.shape and shape == ones:
+            shape = step.shape
+        else:
+            return False
+    if n.shape == shape:
+        return True
+    # implicit broadcasting of the elementwise op: the form with ones, or no kept axes at all, lines up
+    return shape == ones or size_of(kept) == 1 or len(shape) == 0
+
+
+def order(groups: list) -> list:
+    """A topological order, stable in the order of creation."""
+    done: set[Group] = set()
+    result: list[Group] = []
+
+    def visit(g: Group) -> None:
+        stack = [(g, iter(sorted(g.direct, key=groups.index)))]
+        started = {g}
+        while stack:
+            current, rest = stack[-1]
+            following = next((h for h in rest if h not in done and h not in started), None)
+            if following is None:
+                stack.pop()
+                if current not in done:
+                    done.add(current)
+                    result.append(current)
+            else:
+                started.add(following)
+                stack.append((following, iter(sorted(following.direct, key=groups.index))))
+
+    for g in groups:
+        if g not in done:
+            visit(g)
+    return result

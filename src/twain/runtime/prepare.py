@@ -1,0 +1,105 @@
+"""What the core calls on a miss: build the Program of an op for given operands, and trace its backward rule."""
+
+from __future__ import annotations
+
+from .. import _core
+from ..base import dtypes as dt
+from ..base.errors import DeviceError
+from ..codegen import lowerings  # noqa: F401  registers itself
+from ..codegen.lower import Lowered, lower
+from ..codegen.targets import host
+from ..ir.node import Graph, Node, Spec, make_parameter
+from ..ir.op import apply, infer
+from ..passes.simplify import simplify
+from ..transforms.vjp import trace_vjp, vjp_record
+from .kernels import kernels_for
+
+
+def specs_of(metas: tuple) -> list:
+    """Specs of the core's metas; None stays None."""
+    return [None if m is None else Spec(m.dtype, m.shape) for m in metas]
+
+
+def device_of(name: str, metas: tuple) -> int:
+    """The one device of all operands (Python scalars live anywhere)."""
+    found = {m.device for m in metas if m is not None and not m.dtype.weak}
+    if len(found) > 1:
+        names = " and ".join(f"cpu:{d}" for d in sorted(found))
+        raise DeviceError(f"[{name}] expected all operands on one device, got {names}; move one with .to(device)")
+    return found.pop() if found else 0
+
+
+def one_node_graph(record, attrs: object, specs: list) -> Graph:
+    """The graph that is nothing but this op."""
+    parameters = [None if s is None else make_parameter(i, s) for i, s in enumerate(specs)]
+    args = (parameters,) if record.arity < 0 else tuple(parameters)
+    result = apply(record, attrs, args)
+    outputs = list(result) if type(result) is tuple else [result]
+    return Graph(record.name, [p for p in parameters if p is not None], outputs)
+
+
+def prepare(op, attrs: object, metas: tuple):
+    """The Program of `op` for operands laid out as `metas`."""
+    record = op.record
+    device = device_of(record.name, metas)
+    graph = simplify(one_node_graph(record, attrs, specs_of(metas)))
+    strides = [None if m is None else m.strides for m in metas]
+    return build_program(record.name, graph, strides, metas, device)
+
+
+def build_program(name: str, graph: Graph, strides: list, metas: tuple, device: int):
+    """Lower a simplified graph and hand it to the core."""
+    return assemble(name, lower(graph, strides, host()), metas, device)
+
+
+def assemble(name: str, lowered: Lowered, metas: tuple, device: int):
+    """A Program of lowered steps: kernels compiled or found, buffers as slots."""
+    addresses, keep = kernels_for([s.kernel for s in lowered.steps])
+    first_output = len(metas)
+    arena = first_output + len(lowered.outputs)
+    steps = []
+    for step, address in zip(lowered.steps, addresses):
+        buffers = []
+        for buffer, offset, dtype in step.buffers:
+            nbytes = offset * dtype.itemsize
+            if buffer is None:
+                buffers.append((0, 0))  # an index operand: the kernel doesn't look at it
+            elif buffer.kind == "input":
+                buffers.append((buffer.index, nbytes))
+            elif buffer.kind == "output":
+                buffers.append((first_output + buffer.index, nbytes))
+            else:
+                buffers.append((arena, buffer.offset + nbytes))
+        steps.append((address, tuple(buffers), tuple(step.params), step.total, step.grain))
+    outputs = []
+    for dtype, shape, strides, alias, offset, reuse in lowered.outputs:
+        meta = _core.meta(dtype.code, tuple(shape), tuple(strides), device)
+        outputs.append((meta, alias, offset * dtype.itemsize, reuse))
+    return _core.Program(name, tuple(metas), outputs, lowered.arena, steps, keep)
+
+
+def prepare_vjp(op, attrs: object, metas: tuple, out_metas: tuple, mask: int):
+    """The backward rule of one op call, as the core wants it: None or (dynamic op, attrs, saved, results)."""
+    record = op.record
+    specs = specs_of(metas)
+    attrs, outputs = infer(record, attrs, specs)
+    traced = trace_vjp(record, attrs, specs, list(outputs), mask)
+    if traced is None:
+        return None
+    graph, saved, results = traced
+    if not graph.outputs:
+        return None, None, saved, results
+    rule = vjp_record(graph)
+    return _core.Op(rule.name, rule.arity, rule), None, saved, results
+
+
+def trace(op, attrs: object, args: tuple):
+    """An op called on traced values."""
+    return apply(op.record, attrs, args)
+
+
+def install() -> None:
+    """Make this the core's compiler."""
+    _core.set_symbol_type(Node)
+    _core.install(prepare=prepare, vjp=prepare_vjp, trace=trace)
+    _core.set_dtypes(dt.BY_CODE)

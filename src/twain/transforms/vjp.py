@@ -1,0 +1,122 @@
+"""Reverse-mode differentiation, graph to graph.
+
+Rules are the ops' own (`OpRecord.vjp`), traced once per (op, specs, which inputs need a gradient); the trace decides what
+forward must save. What a gradient needs of the inside of a composite is computed again from its inputs, unless it is one
+of the composite's results.
+"""
+
+from __future__ import annotations
+
+from ..ir import node as ir
+from ..ir.node import Graph, Node, make_parameter
+from ..ir.op import OpRecord, as_value, dynamic, expand
+from ..ops.families import late
+from ..passes.simplify import simplify
+
+
+def gradients(roots: list, cotangents: list, wanted: list) -> list:
+    """d(sum of roots . cotangents)/d(wanted) as nodes (None where nothing depends on it).
+
+    roots and wanted are nodes of one graph of primitives; cotangents may hold None.
+    """
+    order = ir.topological(roots)
+    needed = set(wanted)
+    for n in order:
+        if n not in needed and any(i in needed for i in n.inputs) and differentiable(n):
+            needed.add(n)
+    collected: dict[Node, list] = {}
+
+    def collect(n: Node, output: int, g: Node | None) -> None:
+        if g is None or n not in needed:
+            return
+        slots = collected.setdefault(n, [None] * len(n.specs))
+        slots[output] = g if slots[output] is None else late.add(slots[output], g)
+
+    for r, g in zip(roots, cotangents):
+        collect(r, 0, g)
+    for n in reversed(order):
+        slots = collected.get(n)
+        if slots is None or not n.inputs:
+            continue
+        if n.op is ir.project:
+            collect(n.inputs[0], n.attrs, slots[0])
+            continue
+        slots = [late.zeros_like(n.output(i)) if g is None else g for i, g in enumerate(slots)]
+        needs = [i in needed for i in n.inputs]
+        results = n.op.vjp(n.attrs, slots, n.inputs, [n.output(i) for i in range(len(n.specs))], needs)
+        for i, g in zip(n.inputs, results):
+            if i is not None:
+                collect(i, 0, as_value(g, n.op.name))
+    return [collected[w][0] if w in collected else None for w in wanted]
+
+
+def differentiable(n: Node) -> bool:
+    if n.op is ir.project:
+        return n.dtype.kind in "fc"
+    return n.op.vjp is not None and any(s.dtype.kind in "fc" for s in n.specs)
+
+
+def trace_vjp(record: OpRecord, attrs: object, specs: list, outputs: list, mask: int):
+    """The backward rule of one op call.
+
+    attrs are canonical; specs and outputs are of the inputs and results; bit i of mask says that input i needs a gradient.
+    Returns None if no gradient flows, else (graph, saved, results): the graph's parameters are the gradients of all
+    results, then the values in `saved` (numbers into inputs + outputs); results[i] is -1 (none), k >= 0 (the graph's
+    k-th output) or -2 - j (the gradient of result j itself).
+    """
+    count = len(outputs)
+    g = [make_parameter(j, s) for j, s in enumerate(outputs)]
+    inputs = [None if s is None else make_parameter(count + i, s) for i, s in enumerate(specs)]
+    results_in = [make_parameter(count + len(specs) + j, s) for j, s in enumerate(outputs)]
+    needs = [bool(mask >> i & 1) and s is not None and s.dtype.kind in "fc" for i, s in enumerate(specs)]
+    if not any(needs):
+        return None
+    if record.composite is None:
+        if record.vjp is None:
+            return None
+        found = record.vjp(attrs, g, inputs, results_in, needs)
+        found = [as_value(x, record.name) if n else None for x, n in zip(found, needs)]
+    else:
+        body = expand(record, attrs, tuple(specs))
+        mapping = {p: inputs[p.attrs] for p in body.parameters}
+        flat = simplify(Graph(record.name, [p for p in inputs if p is not None], ir.substitute(body.outputs, mapping)))
+        wanted = [x for x, n in zip(inputs, needs) if n]
+        inner = iter(gradients(flat.outputs, g, wanted))
+        found = [next(inner) if n else None for n in needs]
+        known = {o: r for o, r in zip(flat.outputs, results_in) if o.op.family != "leaf"}
+        found = ir.substitute(found, known)
+    if all(x is None for x in found):
+        return None
+    graph = simplify(Graph(f"vjp_{record.name}", [*g, *[i for i in inputs if i is not None], *results_in],
+                           [x for x in found if x is not None]))  # fmt: skip
+    kept = iter(graph.outputs)
+    found = [None if x is None else next(kept) for x in found]
+    order: list[Node] = []
+    results = []
+    for x in found:
+        if x is None:
+            results.append(-1)
+        elif x.op is ir.parameter and x.attrs < count:
+            results.append(-2 - x.attrs)
+        else:
+            if x not in order:
+                order.append(x)
+            results.append(order.index(x))
+    used = {n.attrs for n in ir.topological(order) if n.op is ir.parameter}
+    saved = [i for i in range(len(specs) + count) if count + i in used]
+    parameters = [make_parameter(j, s) for j, s in enumerate(outputs)]
+    mapping = dict(zip(g, parameters))
+    values = [*inputs, *results_in]
+    for position, i in enumerate(saved, count):
+        p = make_parameter(position, values[i].spec)
+        mapping[values[i]] = p
+        parameters.append(p)
+    return Graph(graph.name, parameters, ir.substitute(order, mapping)), tuple(saved), tuple(results)
+
+
+def vjp_record(graph: Graph) -> OpRecord:
+    """The dynamic op that runs a traced backward rule."""
+    return dynamic(graph.name, graph, len(graph.parameters))
+
+
+__all__ = ["gradients", "trace_vjp", "vjp_record"]
