@@ -1,0 +1,234 @@
+"""Matrix products with run-time sizes: C[b, m, n] = epilogue(sum over k of A[b, m, k] * B[b, k, n]).
+
+`gemm_plan` chooses, by sizes and strides alone, between packing both operands and walking them where they lie, and
+returns the steps for the plan executor. One kernel serves all shapes; any strides are right, the usual ones are fast.
+The blocking follows Goto and van de Geijn, "Anatomy of high-performance matrix multiplication" (2008), except that
+both operands are packed in steps of their own, so that the steps need no synchronisation inside.
+"""
+
+from __future__ import annotations
+
+from ..base.dtypes import DType
+from . import microkernel, packing
+from .epilogue import Epilogue, stride_classes
+from .plan import Plan, Step
+from .product import product_source
+
+K_BLOCK = 256  # a B panel of 16 float32 columns is then 16 KiB: half of L1
+ROWS_BLOCK = 96  # rows of A in L2, beside the block's sums
+COLUMNS_BLOCK = 256
+TASK = 1 << 18  # multiply-adds worth handing to another thread: about 5 us
+MAX_STRIPS = 64
+
+_MICRO: dict = {}
+
+
+def gemm_plan(
+    dtype_a: DType, dtype_b: DType, epilogue: Epilogue, target, batch: tuple, m: int, n: int, k: int,
+    a: tuple, b: tuple, outs: tuple, extras: tuple = (),
+) -> Plan:  # fmt: skip
+    """Steps for one shape.
+
+    batch: sizes of the batch dims. a: (batch strides, row stride, k stride); b: (batch strides, k stride, column stride);
+    outs and extras: one (batch strides, row stride, column stride) per operand of the epilogue; strides in elements,
+    0 to broadcast. Sums are held in `microkernel.compute_dtype(epilogue.compute)`. Runs in tens of microseconds.
+    """
+    operands = (*outs, *extras)
+    a_role, b_role = ("a", 0), ("b", 0)
+    if 0 in (m, n) or 0 in batch:
+        return Plan([], [])
+    if batch:
+        batch, m, n, a, b, operands = _merge_batch(batch, m, n, a, b, operands)
+    # Rows and columns change places where that makes the result's columns contiguous, or a matrix times a vector
+    # a vector times a matrix.
+    if (n == 1 and m > 1) or (n > 1 and m > 1 and operands[0][2] != 1 and operands[0][1] == 1):
+        m, n = n, m
+        dtype_a, dtype_b, a_role, b_role = dtype_b, dtype_a, b_role, a_role
+        a, b = (b[0], b[2], b[1]), (a[0], a[2], a[1])
+        operands = tuple((s, c, r) for s, r, c in operands)
+    column_strides = [c for _, _, c in operands] if n > 1 else [1] * len(operands)
+    classes = stride_classes(column_strides)
+    compute = epilogue.compute
+    count = 1
+    for size in batch:
+        count *= size
+
+    kind = _choose(m, n, k, a, b, dtype_a, dtype_b, compute)
+    packed_a, packed_b = kind == "packed", kind in ("packed", "packed b")
+    stored_a, stored_b = (compute if packed_a else dtype_a), (compute if packed_b else dtype_b)
+    micro = _micro("outer" if packed_b else kind, stored_a, stored_b, compute, target, m == 1)
+    rows, columns = micro.rows, micro.columns
+    row_tiles, panels = -(-m // rows), -(-n // columns)
+    k_blocks = max(1, -(-k // K_BLOCK)) if packed_b else 1
+    kc = -(-k // k_blocks) if k else 1
+
+    steps, scratch = [], []
+    width = len(outs) + len(extras)
+    batch_a, batch_b = a[0], b[0]
+    if packed_a:
+        steps.append(_pack(a_role, len(scratch), dtype_a, compute, rows, batch, m, k, kc, k_blocks, a, target))
+        batch_a = _dense(batch, a[0], k_blocks * row_tiles * kc * rows)
+        scratch.append(_elements(batch, a[0]) * k_blocks * row_tiles * kc * rows * compute.itemsize)
+        a_params = (kc * rows, 1, rows, row_tiles * kc * rows)
+        a_role = ("scratch", 0)
+    else:
+        a_params = (rows * a[1], a[1], a[2], kc * a[2])
+    if packed_b:
+        view = (b[0], b[2], b[1])
+        steps.append(_pack(b_role, len(scratch), dtype_b, compute, columns, batch, n, k, kc, k_blocks, view, target))
+        batch_b = _dense(batch, b[0], k_blocks * panels * kc * columns)
+        b_role = ("scratch", len(scratch))
+        scratch.append(_elements(batch, b[0]) * k_blocks * panels * kc * columns * compute.itemsize)
+        b_params = (kc * columns, columns, panels * kc * columns, panels * columns)
+    else:
+        stride = b[2] if kind == "dot" else b[1]
+        b_params = (columns * b[2], stride, kc * b[1], n)
+
+    m_blocks, n_blocks, row_tiles, panels = _blocks(row_tiles, panels, rows, columns, count, m * n * k)
+    blocks = count * m_blocks * n_blocks
+    strips = min(blocks, MAX_STRIPS) if k_blocks > 1 else blocks
+    slot = row_tiles * panels * rows * columns if k_blocks > 1 else 0
+    scratch.append(strips * slot * compute.itemsize)
+    params = [
+        m, n, k, kc, k_blocks, row_tiles, panels, m_blocks, n_blocks, strips, blocks, *a_params, *b_params, slot,
+    ]  # fmt: skip
+    for (_, r, _), c in zip(operands, column_strides, strict=True):
+        params += (r, c)
+    params.append(len(batch))
+    params += batch
+    for d in range(len(batch)):
+        params += (batch_a[d], batch_b[d])
+        params += [o[0][d] for o in operands]
+    roles = [("out", i) for i in range(len(outs))] + [("extra", i) for i in range(width - len(outs))]
+    buffers = (a_role, b_role, *roles, ("scratch", len(scratch) - 1))
+    source = product_source(micro, epilogue, classes, target)
+    grain = max(1, strips * TASK // max(1, count * m * n * k))
+    steps.append(Step(source, buffers, tuple(params), strips, grain))
+    return Plan(steps, scratch)
+
+
+def _choose(m: int, n: int, k: int, a: tuple, b: tuple, dtype_a: DType, dtype_b: DType, compute: DType) -> str:
+    """How to walk the operands: "stream", "dot", "outer" (nothing packed), "packed b" or "packed" (both).
+
+    The thresholds were measured with AVX2 (`bench/gemm.py --kinds`); they move little between machines.
+    """
+    a_bytes, b_bytes = m * k * compute.itemsize, k * n * compute.itemsize
+    b_rows = b[2] == 1 or n == 1
+    if compute.kind != "f":
+        return "outer" if b_rows else "packed b"
+    converting = dtype_a is not compute or dtype_b is not compute  # costs again with every reading
+    if b_rows:
+        if m <= 2 and b_bytes >= 1 << 14 or m <= 8 and b_bytes >= 1 << 20:
+            return "stream"
+        if b_bytes <= 1 << 18 or (m <= 64 and b_bytes <= 1 << 20):
+            if (n <= 128 or a[2] == 1 or a_bytes <= 1 << 15) and (m <= 12 or not converting):
+                return "outer"
+    elif a[2] == 1 and b[1] == 1:
+        if k >= 64 and (m <= 4 or n <= 16) or k >= 192 and m <= 16 or k >= 384 and m <= 48:
+            return "dot"
+    if n <= 128 or a_bytes <= (1 << 18 if a[2] == 1 else 1 << 15):
+        return "packed" if converting and n > 16 else "packed b"
+    return "packed"
+
+
+def _micro(kind: str, dtype_a: DType, dtype_b: DType, compute: DType, target, single_row: bool):
+    memo = (kind, dtype_a.code, dtype_b.code, compute.code, target.name, single_row and kind == "dot")
+    micro = _MICRO.get(memo)
+    if micro is None:
+        if kind == "outer":
+            micro = microkernel.outer_kernel(dtype_a, dtype_b, compute, target)
+        elif kind == "dot":
+            micro = microkernel.dot_kernel(dtype_a, dtype_b, compute, target, single_row)
+        else:
+            micro = microkernel.stream_kernel(dtype_a, dtype_b, compute, target)
+        _MICRO[memo] = micro
+    return micro
+
+
+def _blocks(row_tiles: int, panels: int, rows: int, columns: int, batch: int, work: int) -> tuple[int, int, int, int]:
+    """(blocks along m, blocks along n, tiles per block, panels per block), as even as possible."""
+    m_blocks = -(-row_tiles * rows // ROWS_BLOCK)
+    n_blocks = -(-panels * columns // COLUMNS_BLOCK)
+    # enough blocks to share among threads, as long as each is worth it
+    wanted = min(8, work // TASK)
+    while batch * m_blocks * n_blocks < wanted and (n_blocks < panels or m_blocks < row_tiles):
+        if n_blocks < panels:
+            n_blocks = min(panels, 2 * n_blocks)
+        else:
+            m_blocks = min(row_tiles, 2 * m_blocks)
+    row_tiles, panels = -(-row_tiles // m_blocks), -(-panels // n_blocks)
+    return m_blocks, n_blocks, row_tiles, panels
+
+
+def _pack(role, number, dtype, compute, width, batch, p, k, kc, k_blocks, view, target) -> Step:
+    strides, stride_p, stride_k = view
+    panels = -(-p // width)
+    mode = "rows" if stride_p == 1 else "columns" if stride_k == 1 and compute.kind == "f" else "any"
+    kept = [d for d in range(len(batch)) if strides[d]]
+    to = _dense(batch, strides, k_blocks * panels * kc * width)
+    group = min(panels, 8)
+    groups = -(-panels // group)
+    params = [p, k, kc, k_blocks, panels, group, groups, stride_p, stride_k, len(kept)]
+    params += [batch[d] for d in kept]
+    for d in kept:
+        params += (strides[d], to[d])
+    total = k_blocks * groups * _elements(batch, strides)
+    grain = max(1, (1 << 14) // (group * width * kc))
+    return Step(packing.pack_source(dtype, compute, width, mode, target), (role, ("scratch", number)), tuple(params), total, grain)
+
+
+def _elements(batch: tuple, strides: tuple) -> int:
+    """How many different matrices a batch has (broadcast dims count once)."""
+    count = 1
+    for size, stride in zip(batch, strides, strict=True):
+        if stride:
+            count *= size
+    return count
+
+
+def _dense(batch: tuple, strides: tuple, size: int) -> list[int]:
+    """Batch strides of densely packed matrices of `size` elements, 0 where the original is broadcast."""
+    out = [0] * len(batch)
+    for d in range(len(batch) - 1, -1, -1):
+        if strides[d]:
+            out[d] = size
+            size *= batch[d]
+    return out
+
+
+def _merge_batch(batch: tuple, m: int, n: int, a: tuple, b: tuple, operands: tuple) -> tuple:
+    """Fewer batch dims: sizes of 1 dropped, neighbours collapsed, and the last one folded into rows (B broadcast) or
+    columns (A broadcast) where all strides allow it."""
+    columns = [[*x] for x in zip(a[0], b[0], *(o[0] for o in operands), strict=True)]
+    sizes: list[int] = []
+    strides: list[list[int]] = []
+    for size, stride in zip(batch, columns, strict=True):
+        if size == 1:
+            continue
+        if sizes and all(outer == inner * size for outer, inner in zip(strides[-1], stride, strict=True)):
+            sizes[-1] *= size
+            strides[-1] = stride
+        else:
+            sizes.append(size)
+            strides.append(stride)
+    if sizes:
+        s = strides[-1]
+        if s[1] == 0 and (m == 1 or s[0] == m * a[1]) and all(
+            m == 1 or x == m * o[1] for x, o in zip(s[2:], operands, strict=True)
+        ):
+            if m == 1:
+                a = (a[0], s[0], a[2])
+                operands = tuple((o[0], x, o[2]) for x, o in zip(s[2:], operands, strict=True))
+            m *= sizes.pop()
+            strides.pop()
+        elif s[0] == 0 and n > 1 and s[1] == n * b[2] and all(
+            x == n * o[2] for x, o in zip(s[2:], operands, strict=True)
+        ):
+            n *= sizes.pop()
+            strides.pop()
+    a = (tuple(s[0] for s in strides), a[1], a[2])
+    b = (tuple(s[1] for s in strides), b[1], b[2])
+    operands = tuple(
+        (tuple(s[2 + i] for s in strides), o[1], o[2]) for i, o in enumerate(operands)
+    )
+    return tuple(sizes), m, n, a, b, operands
