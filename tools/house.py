@@ -57,12 +57,9 @@ def imported(tree: ast.AST, module: str, is_package: bool) -> list[tuple[int, st
 
 def room_of(name: str) -> str:
     """The room of a dotted name: twain.ops.reduce.sum -> ops; what only the facade holds -> __init__."""
-    parts = name.split(".")
-    if len(parts) > 1 and (
-        (PACKAGE / parts[1]).is_dir() or (PACKAGE / (parts[1] + ".py")).exists() or parts[1] == CORE
-    ):
-        return parts[1]
-    return FACADE
+    head = [*name.split("."), FACADE][1]
+    known = head in ROOMS or head == CORE
+    return head if known or (PACKAGE / head).is_dir() or (PACKAGE / f"{head}.py").exists() else FACADE
 
 
 def complaint(room: str, name: str) -> str | None:
@@ -111,7 +108,11 @@ def check_imports(folder: Path = PACKAGE) -> list[str]:
         is_package = parts[-1] == "__init__"
         module = ".".join(parts[:-1] if is_package else parts)
         room = parts[1]
-        tree = ast.parse(path.read_text(), str(path))
+        try:
+            tree = ast.parse(path.read_text(), str(path))
+        except SyntaxError as error:
+            wrong.append(f"src/twain/{relative}:{error.lineno}: {error.msg}")
+            continue
         for line, name in imported(tree, module, is_package):
             reason = complaint(room, name)
             if reason:
