@@ -1,0 +1,123 @@
+// _core.GuardTree
+#include "guards/guard_tree.h"
+
+#include <nanobind/stl/string.h>
+
+#include <new>
+#include <vector>
+
+#include "bind/parts.h"
+
+namespace nb = nanobind;
+using twain::GuardTree;
+
+namespace {
+
+// A call given as (tuple, dict), laid out as in the vectorcall protocol.
+struct UnpackedCall {
+  UnpackedCall(const nb::tuple& positional, const nb::dict& keywords) {
+    for (nb::handle value : positional) values.push_back(value.ptr());
+    nb::list list;
+    for (const auto& [name, value] : keywords) {
+      if (!PyUnicode_Check(name.ptr())) throw nb::type_error("[GuardTree] expected kwargs: a dict with str keys");
+      list.append(name);
+      values.push_back(value.ptr());
+    }
+    names = nb::tuple(list);
+    call = {values.data(), positional.size(), names.ptr()};
+  }
+  std::vector<PyObject*> values;
+  nb::tuple names;
+  GuardTree::Call call;
+};
+
+nb::object check(GuardTree& tree, const nb::tuple& args, const nb::dict& kwargs) {
+  const UnpackedCall unpacked(args, kwargs);
+  std::vector<PyObject*> inputs(tree.input_count());
+  if (!tree.evaluate(unpacked.call, inputs.data(), nullptr)) return nb::none();
+  nb::object list = nb::steal(PyList_New(static_cast<Py_ssize_t>(inputs.size())));
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (list.is_valid()) {
+      PyList_SET_ITEM(list.ptr(), static_cast<Py_ssize_t>(i), inputs[i]);
+    } else {
+      Py_DECREF(inputs[i]);
+    }
+  }
+  if (!list.is_valid()) throw nb::python_error();
+  return list;
+}
+
+std::string explain(GuardTree& tree, const nb::tuple& args, const nb::dict& kwargs) {
+  return tree.explain(UnpackedCall(args, kwargs).call);
+}
+
+int traverse(PyObject* self, visitproc visit, void* arg) {
+#if PY_VERSION_HEX >= 0x03090000
+  Py_VISIT(Py_TYPE(self));
+#endif
+  return nb::inst_ready(self) ? nb::inst_ptr<GuardTree>(self)->traverse(visit, arg) : 0;
+}
+
+int clear(PyObject* self) {
+  if (nb::inst_ready(self)) nb::inst_ptr<GuardTree>(self)->clear();
+  return 0;
+}
+
+PyType_Slot kSlots[] = {
+    {Py_tp_traverse, reinterpret_cast<void*>(traverse)}, {Py_tp_clear, reinterpret_cast<void*>(clear)}, {0, nullptr}};
+
+constexpr const char* kDoc = R"(A program of guards, evaluated natively before a plan is used.
+
+GuardTree(nodes, argument_names=(), keyword_names=(), distinct=True)
+
+A call fits only if it has len(argument_names) positional arguments and exactly the keywords keyword_names, in any order.
+`nodes` are tuples (fetch, parent, key, check, expected[, wanted[, text]]), in order. `parent` is the index of an
+earlier node (ignored for the first four kinds).
+
+fetch       key                          value
+argument    position                     that argument
+keyword     name                         that keyword argument
+constant    any object                   the object itself; the tree keeps it alive
+modes       -                            the thread's switches (grad mode, device) packed into an int
+attribute   name                         getattr(parent, name)
+item        str, number, bytes, ...      parent[key] for a dict
+index       int >= 0                     parent[key] for a list or tuple
+cell        -                            what the closure cell holds
+type        -                            type(parent)
+length      -                            len(parent) for a built-in container
+value       -                            parent once more, for another check
+
+check       expected                     holds if
+none        -                            the value exists
+absent      -                            it does not
+identity    any object                   value is expected
+type        a type                       type(value) is expected
+equal       bool, int, float, ...        same type and value; floats by their bits
+length      int                          len(value) == expected, for a built-in container
+keys        tuple                        a dict with just these keys in this order
+tensor      (Meta, bool, bool or None)   a Tensor with this Meta, requires_grad and whether .grad is set (None: either)
+same        index of an earlier node     value is that node's value
+
+`wanted`: the value is an input of the plan. With `distinct`, wanted tensors must be different objects. `text` is how the
+user would write the value, if that cannot be derived from the parent's (a global: "global scale").
+Raises ValueError for a description that makes no sense.)";
+
+}  // namespace
+
+void bind_guards(nb::module_& module) {
+  nb::class_<GuardTree>(module, "GuardTree", nb::type_slots(kSlots), kDoc)
+      .def(
+          "__init__",
+          [](GuardTree* self, nb::object nodes, nb::object argument_names, nb::object keyword_names, bool distinct) {
+            new (self) GuardTree;
+            if (self->build(nodes.ptr(), argument_names.ptr(), keyword_names.ptr(), distinct)) return;
+            self->~GuardTree();
+            throw nb::python_error();
+          },
+          nb::arg("nodes"), nb::arg("argument_names") = nb::make_tuple(), nb::arg("keyword_names") = nb::make_tuple(),
+          nb::arg("distinct") = true)
+      .def("check", &check, nb::arg("args"), nb::arg("kwargs"),
+           "The wanted values as a list if the call args, kwargs fits, else None.")
+      .def("explain", &explain, nb::arg("args"), nb::arg("kwargs"),
+           "Which guard the call fails, in the user's words, or 'all guards hold'.");
+}

@@ -1,0 +1,27 @@
+// What guards ask about tensors and modes. The binding of tensors fills this in once, so that guards need not know it.
+#pragma once
+
+#include <Python.h>
+
+#include <cstdint>
+
+namespace twain {
+
+struct TensorFacts {
+  const void* meta;  // equal descriptions are one object, so this is compared by address
+  bool requires_grad;
+  bool has_grad;
+};
+
+struct TensorProbe {
+  PyTypeObject* tensor_type = nullptr;               // exactly this type; subclasses are something else
+  TensorFacts (*facts)(PyObject* tensor) = nullptr;  // `tensor` is exactly of tensor_type; must not fail
+  // The address TensorFacts.meta has for this Meta object; null if it is no Meta.
+  const void* (*meta_address)(PyObject* meta) = nullptr;
+  // The switches of the calling thread that change what a function computes, packed: grad mode, default device, ...
+  uint64_t (*modes)() = nullptr;
+};
+
+extern TensorProbe tensor_probe;
+
+}  // namespace twain
