@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,30 @@ def test_builds_without_a_compiler(root, tmp_path):
     assert run_twain(checkout, ADD).splitlines() == [str(checkout / "src" / "twain"), "[2.0, 2.0]"]
     again = dev(checkout, "build", path=str(tmp_path / "empty"))
     assert (again.returncode, again.stdout) == (0, "")
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(root, tmp_path):
+    """Python files, data, licence and command go into the wheel; a core built for .venv and the tests do not."""
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation", "--no-cache-dir"]
+    command += ["--config-settings=wheel.cmake=false", "--wheel-dir", str(tmp_path), str(root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if "No module named" in done.stderr:
+        pytest.skip("this environment was not made by ./dev: it has no build tools")
+    assert done.returncode == 0, done.stderr
+    (wheel,) = tmp_path.glob("twain-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+        (entry_points,) = [archive.read(name).decode() for name in names if name.endswith("entry_points.txt")]
+    listed = subprocess.run(
+        ["git", "ls-files", "src/twain"], cwd=root, capture_output=True, text=True, check=False
+    ).stdout
+    tracked = {name.removeprefix("src/") for name in listed.split()}
+    assert tracked <= names
+    assert not [
+        name for name in names if name.endswith((".so", ".pyd", ".pyc")) or name.split("/")[0] in ("tests", "csrc")
+    ]
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert "twain = twain.cli:main" in entry_points
 
 
 def test_an_old_python_gets_a_sentence(root, tmp_path):
