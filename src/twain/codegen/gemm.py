@@ -34,7 +34,7 @@ def gemm_plan(
     0 to broadcast. Sums are held in `microkernel.compute_dtype(epilogue.compute)`. Runs in tens of microseconds.
     """
     operands = (*outs, *extras)
-    a_role, b_role = ("a", 0), ("b", 0)
+    a_role, b_role = ("a", 0, 0), ("b", 0, 0)
     if 0 in (m, n) or 0 in batch:
         return Plan([], [])
     if batch:
@@ -56,7 +56,7 @@ def gemm_plan(
     kind = _choose(m, n, k, a, b, dtype_a, dtype_b, compute)
     packed_a, packed_b = kind == "packed", kind in ("packed", "packed b")
     stored_a, stored_b = (compute if packed_a else dtype_a), (compute if packed_b else dtype_b)
-    micro = _micro("outer" if packed_b else kind, stored_a, stored_b, compute, target, m == 1)
+    micro = micro_kernel("outer" if packed_b else kind, stored_a, stored_b, compute, target, m == 1)
     rows, columns = micro.rows, micro.columns
     row_tiles, panels = -(-m // rows), -(-n // columns)
     k_blocks = max(1, -(-k // K_BLOCK)) if packed_b else 1
@@ -70,14 +70,14 @@ def gemm_plan(
         batch_a = _dense(batch, a[0], k_blocks * row_tiles * kc * rows)
         scratch.append(_elements(batch, a[0]) * k_blocks * row_tiles * kc * rows * compute.itemsize)
         a_params = (kc * rows, 1, rows, row_tiles * kc * rows)
-        a_role = ("scratch", 0)
+        a_role = ("scratch", 0, 0)
     else:
         a_params = (rows * a[1], a[1], a[2], kc * a[2])
     if packed_b:
         view = (b[0], b[2], b[1])
         steps.append(_pack(b_role, len(scratch), dtype_b, compute, columns, batch, n, k, kc, k_blocks, view, target))
         batch_b = _dense(batch, b[0], k_blocks * panels * kc * columns)
-        b_role = ("scratch", len(scratch))
+        b_role = ("scratch", len(scratch), 0)
         scratch.append(_elements(batch, b[0]) * k_blocks * panels * kc * columns * compute.itemsize)
         b_params = (kc * columns, columns, panels * kc * columns, panels * columns)
     else:
@@ -91,6 +91,7 @@ def gemm_plan(
     scratch.append(strips * slot * compute.itemsize)
     params = [
         m, n, k, kc, k_blocks, row_tiles, panels, m_blocks, n_blocks, strips, blocks, *a_params, *b_params, slot,
+        1, k_blocks, 0,
     ]  # fmt: skip
     for (_, r, _), c in zip(operands, column_strides, strict=True):
         params += (r, c)
@@ -99,8 +100,8 @@ def gemm_plan(
     for d in range(len(batch)):
         params += (batch_a[d], batch_b[d])
         params += [o[0][d] for o in operands]
-    roles = [("out", i) for i in range(len(outs))] + [("extra", i) for i in range(width - len(outs))]
-    buffers = (a_role, b_role, *roles, ("scratch", len(scratch) - 1))
+    roles = [("out", i, 0) for i in range(len(outs))] + [("extra", i, 0) for i in range(width - len(outs))]
+    buffers = (a_role, b_role, *roles, ("scratch", len(scratch) - 1, 0))
     source = product_source(micro, epilogue, classes, target)
     grain = max(1, strips * TASK // max(1, count * m * n * k))
     steps.append(Step(source, buffers, tuple(params), strips, grain))
@@ -131,7 +132,7 @@ def _choose(m: int, n: int, k: int, a: tuple, b: tuple, dtype_a: DType, dtype_b:
     return "packed"
 
 
-def _micro(kind: str, dtype_a: DType, dtype_b: DType, compute: DType, target, single_row: bool):
+def micro_kernel(kind: str, dtype_a: DType, dtype_b: DType, compute: DType, target, single_row: bool = False):
     memo = (kind, dtype_a.code, dtype_b.code, compute.code, target.name, single_row and kind == "dot")
     micro = _MICRO.get(memo)
     if micro is None:
@@ -163,18 +164,12 @@ def _blocks(row_tiles: int, panels: int, rows: int, columns: int, batch: int, wo
 def _pack(role, number, dtype, compute, width, batch, p, k, kc, k_blocks, view, target) -> Step:
     strides, stride_p, stride_k = view
     panels = -(-p // width)
-    mode = "rows" if stride_p == 1 else "columns" if stride_k == 1 and compute.kind == "f" else "any"
-    kept = [d for d in range(len(batch)) if strides[d]]
     to = _dense(batch, strides, k_blocks * panels * kc * width)
-    group = min(panels, 8)
-    groups = -(-panels // group)
-    params = [p, k, kc, k_blocks, panels, group, groups, stride_p, stride_k, len(kept)]
-    params += [batch[d] for d in kept]
-    for d in kept:
-        params += (strides[d], to[d])
-    total = k_blocks * groups * _elements(batch, strides)
-    grain = max(1, (1 << 14) // (group * width * kc))
-    return Step(packing.pack_source(dtype, compute, width, mode, target), (role, ("scratch", number)), tuple(params), total, grain)
+    kept = [(batch[d], strides[d], to[d]) for d in range(len(batch)) if strides[d]]
+    return packing.pack_step(
+        (role, ("scratch", number, 0)), dtype, compute, width, target, p, k, stride_p, stride_k, k_blocks, kc,
+        kc * width, panels * kc * width, kept,
+    )  # fmt: skip
 
 
 def _elements(batch: tuple, strides: tuple) -> int:

@@ -1,7 +1,7 @@
 """Packing: one pass that rearranges a matrix into the panels a micro-kernel reads, converting the dtype on the way.
 
-A panel holds `width` rows of A (or columns of B) for one K block of KC: [batch][K block][panel][k in KC][width].
-The last panel repeats the last row where the matrix ends (those results are never looked at); K is not padded.
+A panel holds `width` rows of A (or columns of B): [k][width] for the k of one K block; where panels and blocks go is
+given by strides. The last panel repeats the last row where the matrix ends (those results are never looked at).
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from __future__ import annotations
 from ..base.dtypes import DType
 from .builder import Builder, Module, storage_type, vector
 from .microkernel import widen
-from .plan import KernelSource
+from .plan import KernelSource, Step
 from .product import batch_offsets
 
-P, K, KC, K_BLOCKS, PANELS, GROUP, GROUPS, STRIDE_P, STRIDE_K, FIRST_BATCH = range(10)
+P, K, KC, K_BLOCKS, PANELS, GROUP, GROUPS, STRIDE_P, STRIDE_K, TO_PANEL, TO_BLOCK, FIRST_BATCH = range(12)
 
 _SOURCES: dict = {}
 
@@ -36,6 +36,28 @@ def pack_source(dtype: DType, compute: DType, width: int, mode: str, target) -> 
     return source
 
 
+def pack_step(
+    roles: tuple, dtype: DType, compute: DType, width: int, target, p: int, k: int, stride_p: int, stride_k: int,
+    k_blocks: int, kc: int, to_panel: int, to_block: int, batch: list,
+) -> Step:  # fmt: skip
+    """The step that packs a p x k matrix; `roles`: (source, panels), `batch`: [(size, stride, stride in panels)]."""
+    # one vector shuffle network per lane count is too much code for the narrow integers
+    narrow = compute.itemsize * 16 < target.vector_bytes
+    mode = "rows" if stride_p == 1 else "columns" if stride_k == 1 and not narrow else "any"
+    panels = -(-p // width)
+    group = min(panels, 8)
+    groups = -(-panels // group)
+    params = [p, k, kc, k_blocks, panels, group, groups, stride_p, stride_k, to_panel, to_block, len(batch)]
+    total = k_blocks * groups
+    for size, _, _ in batch:
+        params.append(size)
+        total *= size
+    for _, stride, to in batch:
+        params += (stride, to)
+    grain = max(1, (1 << 14) // max(1, group * width * kc))
+    return Step(pack_source(dtype, compute, width, mode, target), roles, tuple(params), total, grain)
+
+
 def _emit(module: Module, name: str, dtype: DType, compute: DType, width: int, mode: str, target) -> None:
     b = Builder(module, name, attributes=target.attributes)
     p = [b.parameter(i) for i in range(FIRST_BATCH)]
@@ -43,7 +65,6 @@ def _emit(module: Module, name: str, dtype: DType, compute: DType, width: int, m
     stored, element = storage_type(dtype), storage_type(compute)
     lanes = max(1, target.vector_bytes // compute.itemsize)
     units = b.mul(p[K_BLOCKS], p[GROUPS])
-    panel_size = b.mul(p[KC], width)
 
     with b.loop("%begin", "%end", hint="unit") as unit:
         batch, inside = b.udiv(unit.i, units), b.urem(unit.i, units)
@@ -52,7 +73,7 @@ def _emit(module: Module, name: str, dtype: DType, compute: DType, width: int, m
         k0 = b.mul(kb, p[KC])
         kc = b.min(b.sub(p[K], k0), p[KC])
         start = b.offset(source, b.add(from_, b.mul(k0, p[STRIDE_K])), stored)
-        target_start = b.offset(panels, b.add(to, b.mul(b.mul(kb, p[PANELS]), panel_size)), element)
+        target_start = b.offset(panels, b.add(to, b.mul(kb, p[TO_BLOCK])), element)
         first = b.mul(group, p[GROUP])
         end = b.min(b.add(first, p[GROUP]), p[PANELS])
         full = b.max(b.min(end, b.udiv(p[P], width)), first)
@@ -61,7 +82,7 @@ def _emit(module: Module, name: str, dtype: DType, compute: DType, width: int, m
             return b.offset(start, b.mul(b.mul(panel, width), p[STRIDE_P]), stored)
 
         def panel_of(panel: str) -> str:
-            return b.offset(target_start, b.mul(panel, panel_size), element)
+            return b.offset(target_start, b.mul(panel, p[TO_PANEL]), element)
 
         if mode == "rows":
             # k outside: memory is read in order, written to GROUP streams

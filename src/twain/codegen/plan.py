@@ -33,8 +33,8 @@ class KernelSource:
 class Step:
     """One kernel call of a plan, before addresses are known.
 
-    `buffers` are roles: ("a", 0), ("b", 0), ("out", i), ("extra", i) or ("scratch", j). `total` and `grain`: see the
-    kernel ABI, the kernel's results do not depend on how [0, total) is cut.
+    `buffers` are (role, number, byte offset): roles are "a", "b" (number 0), "out", "extra" and "scratch". `total` and
+    `grain`: see the kernel ABI, the kernel's results do not depend on how [0, total) is cut.
     """
 
     __slots__ = ("buffers", "grain", "params", "source", "total")

@@ -1,0 +1,323 @@
+"""Two-dimensional convolution with run-time sizes, and through views its gradients.
+
+    out[n, g, o, y, x] = epilogue(sum over c, i, j of in[n, g, c, Y, X] * w[g, o, c, i, j])
+    Y = (y * stride + i * kernel_dilation - pad_low) / input_dilation, X likewise
+
+where a term counts only if Y and X are whole and inside the input. Tensors have any strides, negative ones too, so the
+gradients are the same primitive on permuted views:
+
+- of the input: in = output gradient, w with in/out features swapped and taps flipped, input_dilation = stride;
+- of the weights: batch and features swapped in both, kernel_dilation = stride, the output gradient as w.
+
+It runs as a matrix product (rows: o; columns: n, y, x; K: c, i, j) whose B is gathered on the way into the panels
+(gather.py). A dilated input is not filled with zeros: each residue of the output position is a convolution of its own
+with the taps that meet the input.
+"""
+
+from __future__ import annotations
+
+from math import gcd
+
+from ..base.dtypes import DType
+from . import gather, packing
+from .epilogue import Epilogue, stride_classes
+from .expr import load
+from .gather import Gather, pad_source, table_source
+from .gemm import K_BLOCK, MAX_STRIPS, TASK, gemm_plan, micro_kernel
+from .plan import Plan, Step
+from .product import product_source
+from .split import sum_step
+
+PARTS = 8  # blocks wanted before K is split
+
+
+class Shape:
+    """Sizes of one convolution: images n, groups g, channels c per group, features o per group, input h x w, taps
+    kh x kw, and (y, x) pairs for the rest; padding is ((low, high), (low, high)), negative to crop."""
+
+    __slots__ = ("c", "g", "h", "input_dilation", "kernel_dilation", "kh", "kw", "n", "o", "padding", "stride", "w")
+
+    def __init__(self, n: int, g: int, c: int, o: int, h: int, w: int, kh: int, kw: int, stride: tuple = (1, 1),
+                 padding: tuple = ((0, 0), (0, 0)), kernel_dilation: tuple = (1, 1), input_dilation: tuple = (1, 1)):  # fmt: skip
+        self.n, self.g, self.c, self.o, self.h, self.w, self.kh, self.kw = n, g, c, o, h, w, kh, kw
+        self.stride, self.padding = stride, padding
+        self.kernel_dilation, self.input_dilation = kernel_dilation, input_dilation
+
+    def out(self) -> tuple[int, int]:
+        """Height and width of the result (0 where the window does not fit)."""
+        return tuple(
+            output_size(size, taps, self.stride[d], self.padding[d], self.kernel_dilation[d], self.input_dilation[d])
+            for d, (size, taps) in enumerate(((self.h, self.kh), (self.w, self.kw)))
+        )
+
+
+def output_size(size: int, taps: int, stride: int, padding: tuple, kernel_dilation: int = 1, input_dilation: int = 1) -> int:
+    """Positions of a window along one dim, 0 if it never fits."""
+    dilated = (size - 1) * input_dilation + 1 if size else 0
+    room = dilated + padding[0] + padding[1] - (kernel_dilation * (taps - 1) + 1)
+    return room // stride + 1 if room >= 0 and taps else 0
+
+
+class _Residue:
+    """The outputs first, first + step, ... of one dim, as a convolution without input dilation: they meet the taps
+    first_tap, first_tap + tap_step, ... at input positions index * stride + tap * dilation - low."""
+
+    __slots__ = ("count", "dilation", "first", "first_tap", "low", "step", "stride", "tap_step", "taps")
+
+
+def _residues(size: int, taps: int, stride: int, dilation: int, input_dilation: int, low: int) -> list[_Residue]:
+    out = []
+    step, tap_step = input_dilation // gcd(stride, input_dilation), input_dilation // gcd(dilation, input_dilation)
+    for first in range(min(step, size)):
+        r = _Residue()
+        r.first, r.step, r.count = first, step, -(-(size - first) // step)
+        r.stride, r.dilation = step * stride // input_dilation, tap_step * dilation // input_dilation
+        r.tap_step, r.taps, r.first_tap, r.low = tap_step, 0, 0, 0
+        for tap in range(min(tap_step, taps)):
+            offset = first * stride + tap * dilation - low
+            if offset % input_dilation == 0:
+                r.first_tap, r.taps, r.low = tap, -(-(taps - tap) // tap_step), -(offset // input_dilation)
+        out.append(r)
+    return out
+
+
+def conv_plan(
+    dtype_in: DType, dtype_w: DType, epilogue: Epilogue, target, shape: Shape, in_: tuple, w: tuple, outs: tuple,
+    extras: tuple = (),
+) -> Plan:  # fmt: skip
+    """Steps for one shape. Buffers: ("a", 0) is the input, ("b", 0) the weights, then as in gemm_plan.
+
+    Strides in elements: in_ (n, g, c, y, x), w (g, o, c, i, j), outs and extras: one (n, g, o, y, x) per operand of the
+    epilogue, 0 to broadcast.
+    """
+    operands = (*outs, *extras)
+    height, width = shape.out()
+    if 0 in (shape.n, shape.g, shape.o, height, width):
+        return Plan([], [])
+    ys = _residues(height, shape.kh, shape.stride[0], shape.kernel_dilation[0], shape.input_dilation[0], shape.padding[0][0])
+    xs = _residues(width, shape.kw, shape.stride[1], shape.kernel_dilation[1], shape.input_dilation[1], shape.padding[1][0])
+    plain = _as_product(dtype_in, dtype_w, epilogue, target, shape, in_, w, operands, len(outs), ys, xs)
+    if plain is not None:
+        return plain
+    return _Planner(dtype_in, dtype_w, epilogue, target, shape, in_, w, operands, len(outs)).plan(ys, xs)
+
+
+def _as_product(dtype_in, dtype_w, epilogue, target, shape: Shape, in_, w, operands, outputs: int, ys, xs) -> Plan | None:
+    """One tap, one step, nothing padded: a product of matrices as they lie."""
+    if len(ys) != 1 or len(xs) != 1:
+        return None
+    y, x = ys[0], xs[0]
+    if (y.taps, x.taps, y.stride, x.stride, y.low, x.low) != (1, 1, 1, 1, 0, 0) or (y.count, x.count) != (shape.h, shape.w):
+        return None
+    if any(s[3] != s[4] * shape.w for s in (in_, *operands)):
+        return None
+    views = tuple(((s[0], s[1]), s[2], s[4]) for s in operands)
+    plan = gemm_plan(
+        dtype_w, dtype_in, epilogue, target, (shape.n, shape.g), shape.o, shape.h * shape.w, shape.c,
+        ((0, w[0]), w[1], w[2]), ((in_[0], in_[1]), in_[2], in_[4]), views[:outputs], views[outputs:],
+    )  # fmt: skip
+    swap = {"a": "b", "b": "a"}
+    for step in plan.steps:
+        step.buffers = tuple((swap.get(kind, kind), i, at) for kind, i, at in step.buffers)
+    return plan
+
+
+class _Planner:
+    """Collects the steps and scratch of one convolution."""
+
+    def __init__(self, dtype_in, dtype_w, epilogue, target, shape: Shape, in_, w, operands, outputs: int):
+        self.dtype_in, self.dtype_w, self.epilogue, self.target, self.shape = dtype_in, dtype_w, epilogue, target, shape
+        self.in_, self.w, self.operands, self.outputs = in_, w, operands, outputs
+        self.compute = epilogue.compute
+        self.size = self.compute.itemsize
+        self.steps: list[Step] = []
+        self.scratch: list[int] = []
+        self.micro = micro_kernel("outer", self.compute, self.compute, self.compute, target)
+
+    def new_scratch(self, nbytes: int) -> int:
+        self.scratch.append(nbytes)
+        return len(self.scratch) - 1
+
+    def plan(self, ys: list, xs: list) -> Plan:
+        width = max(x.count for x in xs)
+        taps = max(x.taps for x in xs)
+        mode = "taps" if width < self.micro.lanes <= taps else "columns"
+        phases = (xs[0].dilation if mode == "taps" else xs[0].stride)
+        image = None
+        for y in ys:
+            for x in xs:
+                if image is None or phases > 1:  # with phases, every residue needs its own alignment
+                    image = self.pad(ys if phases == 1 else [y], xs if phases == 1 else [x], phases)
+                self.residue(y, x, mode, image)
+        return Plan(self.steps, self.scratch)
+
+    def pad(self, ys: list, xs: list, phases: int) -> tuple:
+        """Make P, big enough for these residues. Returns (scratch, top, left, phase, row, channel, group, image)."""
+        s = self.shape
+        (top, rows), (left, columns) = _extent(ys), _extent(xs)
+        phase = -(-columns // phases)
+        row = phases * phase
+        channel = rows * row
+        group = s.c * channel
+        image = s.g * group
+        nbytes = (s.n * image + 2 * gather.SLACK) * self.size
+        scratch = self.new_scratch(nbytes)
+        unit = self.in_[4] == 1 and phases == 1
+        params = [rows, phases, phase, s.h, s.w, top, left, self.in_[3], self.in_[4], 3, s.n, s.g, s.c]
+        params += (self.in_[0], image, self.in_[1], group, self.in_[2], channel)
+        total = s.n * s.g * s.c
+        if total and channel:
+            source = pad_source(self.dtype_in, self.compute, unit, self.target)
+            role = ("scratch", scratch, gather.SLACK * self.size)
+            grain = max(1, (1 << (15 if unit else 13)) // channel)
+            self.steps.append(Step(source, (("a", 0, 0), role), tuple(params), total, grain))
+        return scratch, top, left, phases, phase, row, channel, group, image
+
+    def residue(self, y: _Residue, x: _Residue, mode: str, image: tuple) -> None:
+        s, target, compute, micro = self.shape, self.target, self.compute, self.micro
+        padded, top, left, phases, phase, row, channel, group, per_image = image
+        m, n, k = s.o, s.n * y.count * x.count, s.c * y.taps * x.taps
+        rows, columns = micro.rows, micro.columns
+        row_tiles, panels = -(-m // rows), -(-n // columns)
+        k_blocks = max(1, -(-k // K_BLOCK))
+        kc = -(-k // k_blocks) if k else 1
+        a_role = self.pack_weights(y, x, m, k, rows, row_tiles)
+
+        # P's offset of this residue: with phases, left was made to fit
+        start = (top - y.low) * row + (left - x.low if phases == 1 else 0)
+        b_role = ("scratch", padded, (gather.SLACK + start) * self.size)
+        to_tap_row, to_row = y.dilation * row, y.stride * row
+        table = ("scratch", padded, 0)
+        if mode == "columns" and k:
+            table = ("scratch", self.new_scratch(8 * k), 0)
+            params = (x.taps, y.taps, channel, to_tap_row, phases, phase, x.dilation)
+            grain = max(1, 4096 // (x.taps * y.taps))
+            self.steps.append(Step(table_source(target), (table,), params, s.c, grain))
+
+        # All rows in one block if that leaves enough blocks: each panel is then gathered once.
+        per_block = max(2, min(16, (1 << 15) // (row_tiles * rows * columns)))
+        n_blocks = -(-panels // per_block)
+        while s.g * n_blocks < PARTS and n_blocks < panels:
+            n_blocks = min(panels, 2 * n_blocks)
+        m_blocks = -(-row_tiles * rows // 1024)
+        per_block, row_tiles_block = -(-panels // n_blocks), -(-row_tiles // m_blocks)
+        n_blocks = -(-panels // per_block)
+        blocks = s.g * m_blocks * n_blocks
+        splits = 1
+        if blocks < PARTS and k_blocks > 2 and m * n * k > TASK:
+            splits = min(k_blocks // 2, -(-PARTS // blocks))
+        split_blocks = -(-k_blocks // splits)
+        splits = -(-k_blocks // split_blocks)
+        blocks *= splits
+        strips = min(blocks, MAX_STRIPS)
+        slot = per_block * columns * (kc + (row_tiles_block * rows if split_blocks > 1 else 0))
+        slots = ("scratch", self.new_scratch(strips * slot * self.size), 0)
+
+        views, sizes = self.result(y, x)
+        out_width, out_height = sizes
+        roles, classes = self.roles(y, x, views), stride_classes([v[2] for v in views])
+        finish = None
+        batch_strides = [v[1] for v in views]
+        epilogue = self.epilogue
+        if splits > 1:
+            part = self.new_scratch(s.g * splits * m * n * self.size)
+            finish = sum_step(
+                epilogue, classes, target, (("scratch", part, 0), *roles), [(s.g, splits * m * n, batch_strides)],
+                m, n, splits, m * n, n, out_width, out_height, [(v[0], *v[2:]) for v in views],
+            )  # fmt: skip
+            epilogue, classes, roles = _store(compute), "1", [("scratch", part, 0)]
+            views, out_width, out_height = [(n, 0, 1, 0, 0)], n, 1
+            batch_strides = [splits * m * n]
+        params = [
+            m, n, k, kc, k_blocks, row_tiles_block, per_block, m_blocks, n_blocks, strips, blocks,
+            k * rows, 1, rows, kc * rows, kc * columns, columns, 0, panels * columns, slot,
+            splits, split_blocks, m * n if splits > 1 else 0,
+            x.count, y.count, per_image, to_row, x.stride, phases, phase, max(1, x.taps), max(1, y.taps),
+            channel, to_tap_row,
+            out_width, out_height,
+        ]  # fmt: skip
+        for v in views:
+            params += (v[0], *v[2:])
+        params += (1, s.g, row_tiles * k * rows, group, *batch_strides)
+        source = product_source(micro, epilogue, classes, target, _gather(mode, compute, columns, target))
+        grain = max(1, strips * TASK // max(1, s.g * m * n * k))
+        buffers = (a_role, b_role, *roles, slots, table)
+        self.steps.append(Step(source, buffers, tuple(params), strips, grain))
+        if finish is not None:
+            self.steps.append(finish)
+
+    def pack_weights(self, y: _Residue, x: _Residue, m: int, k: int, rows: int, row_tiles: int) -> tuple:
+        """Panels [group][row tile][k][row] of the weights that this residue meets."""
+        s = self.shape
+        scratch = self.new_scratch(s.g * row_tiles * k * rows * self.size)
+        role = ("scratch", scratch, 0)
+        if k:
+            sg, so, sc, si, sj = self.w
+            si, first = si * y.tap_step, si * y.first_tap
+            sj, first = sj * x.tap_step, first + sj * x.first_tap
+            dims = [(s.c, sc, y.taps * x.taps), (y.taps, si, x.taps)]
+            inner, stride = x.taps, sj
+            while dims and (inner == 1 or dims[-1][1] == inner * stride or dims[-1][0] == 1):
+                size, outer_stride, _ = dims.pop()
+                if inner == 1:
+                    stride = outer_stride
+                inner *= size
+            batch = [(s.g, sg, row_tiles * k * rows)] + [(size, st, to * rows) for size, st, to in dims]
+            self.steps.append(
+                packing.pack_step(
+                    (("b", 0, first * self.dtype_w.itemsize), role), self.dtype_w, self.compute, rows, self.target,
+                    m, inner, so, stride, 1, inner, k * rows, 0, batch,
+                )  # fmt: skip
+            )
+        return role
+
+    def result(self, y: _Residue, x: _Residue) -> tuple[list, tuple[int, int]]:
+        """Per operand (row, group, x, y, image) strides of this residue's outputs, and the width and height to count
+        columns in, with dims merged where all strides allow."""
+        sizes = [x.count, y.count, self.shape.n]
+        strides = [[s[4] * x.step, s[3] * y.step, s[0]] for s in self.operands]
+        for _ in range(2):
+            for d in (0, 1):
+                a, b = sizes[d], sizes[d + 1]
+                if b > 1 and (a == 1 or all(s[d + 1] == a * s[d] for s in strides)):
+                    for s in strides:
+                        s[d] = s[d + 1] if a == 1 else s[d]
+                        s[d + 1] = 0
+                    sizes[d], sizes[d + 1] = a * b, 1
+        return [(o[2], o[1], *s) for o, s in zip(self.operands, strides, strict=True)], (sizes[0], sizes[1])
+
+    def roles(self, y: _Residue, x: _Residue, views: list) -> list:
+        out = []
+        dtypes = self.epilogue.dtypes()
+        for i, (s, dtype) in enumerate(zip(self.operands, dtypes, strict=True)):
+            at = (s[3] * y.first + s[4] * x.first) * dtype.itemsize
+            out.append(("out", i, at) if i < self.outputs else ("extra", i - self.outputs, at))
+        return out
+
+
+def _extent(residues: list) -> tuple[int, int]:
+    """(rows before the input's first, rows in all) that P needs for these residues."""
+    used = [r for r in residues if r.taps and r.count]
+    if not used:
+        return 0, 0
+    low = max(r.low for r in used)
+    high = max((r.count - 1) * r.stride + (r.taps - 1) * r.dilation - r.low for r in used)
+    return low, high + low + 1
+
+
+_GATHERS: dict = {}
+_STORES: dict = {}
+
+
+def _gather(mode: str, compute: DType, columns: int, target) -> Gather:
+    memo = (mode, compute, columns, target.name)
+    if memo not in _GATHERS:
+        _GATHERS[memo] = Gather(mode, compute, columns, target)
+    return _GATHERS[memo]
+
+
+def _store(compute: DType) -> Epilogue:
+    """The epilogue that only stores the sums."""
+    if compute not in _STORES:
+        _STORES[compute] = Epilogue([load(0, compute)], compute)
+    return _STORES[compute]

@@ -1,0 +1,280 @@
+"""The matrix B of a convolution, which exists only in pieces: its panels are gathered from a padded image.
+
+First the input is copied once into an image P with everything that addressing would have to ask about settled:
+[image][channel][padded row][phase][column], zeros where padding is, the compute dtype, and for strided convolutions the
+columns dealt out into `phases` (column X lies at phase X % phases, place X // phases), so that neighbouring outputs
+read neighbours. Then B[k, column] = P[offset(k) + offset(column)] always holds, for k = (channel, tap row, tap column)
+and column = (image, output row, output column).
+"""
+
+from __future__ import annotations
+
+from ..base.dtypes import DType
+from .builder import Builder, Module, literal, storage_type, vector
+from .microkernel import opaque, widen
+from .packing import transpose
+from .plan import KernelSource
+from .product import FIRST, batch_offsets
+
+SLACK = 64  # elements before and after P that vector loads may touch
+
+# Positions in params, from product.FIRST: output width and height; P's offsets per image, output row and output column
+# step; phases and their length; taps per row, rows of taps; P's offsets per channel and tap row; the width and height
+# that the epilogue counts in (dims merged where the result's strides allow).
+(WIDTH, HEIGHT, TO_IMAGE, TO_ROW, STEP, PHASES, PHASE, TAPS, TAP_ROWS, TO_CHANNEL, TO_TAP_ROW, OUT_WIDTH,
+ OUT_HEIGHT) = range(13)  # fmt: skip
+COUNT = 13
+
+_SOURCES: dict = {}
+
+
+class Gather:
+    """Packs panels of `columns` columns for product_source.
+
+    mode "columns": vectors along the output columns, offset(k) comes from a table; PHASES must be the stride.
+    mode "taps": vectors along the taps of a row, then transposed, for few output columns and many taps (gradients of
+    weights); PHASES must be the kernel's dilation, and there is no table.
+    """
+
+    parameters = COUNT
+
+    def __init__(self, mode: str, compute: DType, columns: int, target):
+        self.mode = mode
+        self.compute = compute
+        self.element = storage_type(compute)
+        self.columns = columns
+        self.target = target
+        self.lanes = max(1, target.vector_bytes // compute.itemsize)
+        self.text = f"gather {mode} {columns}"
+
+    def geometry(self, b: Builder) -> tuple:
+        return b.parameter(FIRST + OUT_WIDTH), b.parameter(FIRST + OUT_HEIGHT)
+
+    def locate(self, b: Builder, geometry: tuple, column: str) -> tuple:
+        """((x, y, image), columns left in the row) of a column of the result."""
+        width, height = geometry
+        x, row = b.urem(column, width), b.udiv(column, width)
+        return [x, b.urem(row, height), b.udiv(row, height)], b.sub(width, x)
+
+    def call(self, b: Builder, prefix: str, source: str, table: str, k0: str, kc: str, column: str, columns: str, to: str):
+        b.do(
+            f"call void @{prefix}_gather(ptr {source}, ptr {table}, ptr %params, i64 {k0}, i64 {kc}, i64 {column}, "
+            f"i64 {columns}, ptr {to})"
+        )
+
+    def emit(self, module: Module, prefix: str) -> None:
+        """Write the function that packs `kc` rows from k0 of one panel from `column` on; the last column is repeated."""
+        arguments = (
+            ("ptr", "source"), ("ptr", "table"), ("ptr", "params"), ("i64", "k0"), ("i64", "kc"), ("i64", "column"),
+            ("i64", "columns"), ("ptr", "to"),
+        )  # fmt: skip
+        b = Builder(module, prefix + "_gather", arguments, self.target.attributes)
+        offsets = b.alloca("i64", self.columns)
+        self._column_offsets(b, offsets)
+        if self.mode == "columns":
+            self._along_columns(b, offsets)
+        else:
+            self._along_taps(b, offsets)
+        b.finish()
+
+    def _column_offsets(self, b: Builder, offsets: str) -> None:
+        width, height, image, to_row, step, phases, phase = (
+            b.parameter(FIRST + i) for i in (WIDTH, HEIGHT, TO_IMAGE, TO_ROW, STEP, PHASES, PHASE)
+        )
+        last = b.sub("%columns", 1)
+        row = b.udiv("%column", width)
+        start = [b.urem("%column", width), b.urem(row, height), b.udiv(row, height)]
+        with b.loop(0, self.columns, 1, [("i64", v) for v in start], hint="lane") as lane:
+            x, y, n = lane.values
+            if self.mode == "columns":
+                place = x
+            else:
+                at = b.mul(x, step)
+                place = b.add(b.mul(b.urem(at, phases), phase), b.udiv(at, phases))
+            offset = b.add(b.add(place, b.mul(y, to_row)), b.mul(n, image))
+            b.store("i64", offset, b.offset(offsets, lane.i, "i64"), 8)
+            more = b.compare("slt", b.add(lane.i, "%column"), last)
+            x1 = b.add(x, 1)
+            wrap = b.compare("eq", x1, width)
+            y1 = b.add(y, b.value(f"zext i1 {wrap} to i64"))
+            wrap_y = b.compare("eq", y1, height)
+            n1 = b.add(n, b.value(f"zext i1 {wrap_y} to i64"))
+            x1, y1 = b.select(wrap, "i64", 0, x1), b.select(wrap_y, "i64", 0, y1)
+            lane.next(*(b.select(more, "i64", new, old) for new, old in ((x1, x), (y1, y), (n1, n))))
+
+    def _along_columns(self, b: Builder, offsets: str) -> None:
+        lanes, element = self.lanes, self.element
+        type_, wide, bits = vector(element, lanes), vector("i64", lanes), vector("i1", lanes)
+        table = b.offset("%table", "%k0", "i64")
+        if lanes > 1:
+            # A vector of columns is at most two runs of neighbours in P unless rows are shorter than a vector.
+            steps = "<" + ", ".join(f"i64 {i}" for i in range(lanes)) + ">"
+            left, right, masks, good = [], [], [], "true"
+            for v in range(0, self.columns, lanes):
+                p = b.offset(offsets, v, "i64")
+                at = b.load(wide, p, 8)
+                low = b.load("i64", p, 8)
+                high = b.sub(b.load("i64", b.offset(p, lanes - 1, "i64"), 8), lanes - 1)
+                masks_v = []
+                for start in (low, high):
+                    run = b.value(f"add {wide} {b.splat(start, 'i64', lanes)}, {steps}")
+                    masks_v.append(b.value(f"icmp eq {wide} {at}, {run}"))
+                either = b.value(f"or {bits} {masks_v[0]}, {masks_v[1]}")
+                all_ = b.value(f"icmp eq i{lanes} {b.value(f'bitcast {bits} {either} to i{lanes}')}, -1")
+                good = b.value(f"and i1 {good}, {all_}")
+                left.append(opaque(b, "ptr", b.offset("%source", low, element)))
+                right.append(opaque(b, "ptr", b.offset("%source", high, element)))
+                masks.append(masks_v[0])
+            fast, slow, done = b.new_label("runs"), b.new_label("singles"), b.new_label("packed")
+            b.branch_if(good, fast, slow)
+            b.label(fast)
+            with b.loop(0, "%kc", hint="k") as k:
+                offset = b.load("i64", b.offset(table, k.i, "i64"), 8)
+                to = b.offset("%to", b.mul(k.i, self.columns), element)
+                for v, mask in enumerate(masks):
+                    x = b.load(type_, b.offset(left[v], offset, element))
+                    y = b.load(type_, b.offset(right[v], offset, element))
+                    both = b.value(f"select {bits} {mask}, {type_} {x}, {type_} {y}")
+                    b.store(type_, both, b.offset(to, v * lanes, element))
+            b.branch(done)
+            b.label(slow)
+        with b.loop(0, "%kc", hint="k") as k:
+            source = b.offset("%source", b.load("i64", b.offset(table, k.i, "i64"), 8), element)
+            to = b.offset("%to", b.mul(k.i, self.columns), element)
+            for i in range(self.columns):
+                at = b.load("i64", b.offset(offsets, i, "i64"), 8)
+                b.store(element, b.load(element, b.offset(source, at, element)), b.offset(to, i, element))
+        if lanes > 1:
+            b.branch(done)
+            b.label(done)
+
+    def _along_taps(self, b: Builder, offsets: str) -> None:
+        lanes, element = self.lanes, self.element
+        type_ = vector(element, lanes)
+        taps, tap_rows, channel, to_tap_row = (
+            b.parameter(FIRST + i) for i in (TAPS, TAP_ROWS, TO_CHANNEL, TO_TAP_ROW)
+        )
+        end = b.add("%k0", "%kc")
+        after = b.add(b.udiv(b.sub(end, 1), taps), 1)
+        with b.loop(b.udiv("%k0", taps), b.select(b.compare("sgt", "%kc", 0), "i64", after, 0), hint="run") as run:
+            begin = b.max("%k0", b.mul(run.i, taps))
+            length = b.sub(b.min(end, b.mul(b.add(run.i, 1), taps)), begin)
+            at = b.add(b.mul(b.udiv(run.i, tap_rows), channel), b.mul(b.urem(run.i, tap_rows), to_tap_row))
+            source = b.offset("%source", b.add(at, b.urem(begin, taps)), element)
+            to = b.offset("%to", b.mul(b.sub(begin, "%k0"), self.columns), element)
+            whole = "0"
+            if lanes > 1:
+                # the last piece of a run overlaps the one before: the same values are written again
+                whole = b.select(b.compare("sge", length, lanes), "i64", length, 0)
+                for v in range(0, self.columns, lanes):
+                    pointers = []
+                    for i in range(lanes):
+                        lane = b.load("i64", b.offset(offsets, v + i, "i64"), 8)
+                        pointers.append(opaque(b, "ptr", b.offset(source, lane, element)))
+                    with b.loop(0, whole, lanes, hint="k") as k:
+                        place = b.min(k.i, b.sub(length, lanes))
+                        block = transpose(
+                            b, [b.load(type_, b.offset(q, place, element)) for q in pointers], self.compute
+                        )
+                        for i, row in enumerate(block):
+                            row_at = b.add(b.mul(b.add(place, i), self.columns), v)
+                            b.store(type_, row, b.offset(to, row_at, element))
+            with b.loop(whole, length, hint="k") as k, b.loop(0, self.columns, hint="lane") as lane:
+                at = b.add(b.load("i64", b.offset(offsets, lane.i, "i64"), 8), k.i)
+                row_at = b.add(b.mul(k.i, self.columns), lane.i)
+                b.store(element, b.load(element, b.offset(source, at, element)), b.offset(to, row_at, element))
+
+
+# Params of the padding kernel: rows, phases and their length in P; size of the source; where its first row and column
+# lie in P; strides of the source's rows and columns; then batch dims with strides of source and P.
+PAD_ROWS, PAD_PHASES, PAD_PHASE, PAD_H, PAD_W, PAD_TOP, PAD_LEFT, PAD_STRIDE_H, PAD_STRIDE_W, PAD_BATCH = range(10)
+
+
+def pad_source(dtype: DType, compute: DType, unit: bool, target) -> KernelSource:
+    """The kernel that makes P; `unit`: the source's column stride is 1 and there is one phase. Extent: planes."""
+    memo = ("pad", dtype, compute, unit, target.name)
+    source = _SOURCES.get(memo)
+    if source is None:
+        key = f"pad {dtype}->{compute} {'unit' if unit else 'any'} {target.name}"
+
+        def emit(module: Module, name: str) -> None:
+            _emit_pad(module, name, dtype, compute, unit, target)
+
+        source = _SOURCES[memo] = KernelSource("pad", key, emit)
+    return source
+
+
+def _emit_pad(module: Module, name: str, dtype: DType, compute: DType, unit: bool, target) -> None:
+    b = Builder(module, name, attributes=target.attributes)
+    rows, phases, phase, h, w, top, left, stride_h, stride_w = (b.parameter(i) for i in range(PAD_BATCH))
+    source, padded = b.buffer(0), b.buffer(1)
+    stored, element = storage_type(dtype), storage_type(compute)
+    lanes = max(1, target.vector_bytes // compute.itemsize)
+    zero = literal(0, element)
+    size = b.mul(phases, phase)
+
+    def zeros(to: str, begin: str, end: str) -> None:
+        with b.loop(begin, end, hint="zero") as x:
+            b.store(element, zero, b.offset(to, x.i, element))
+
+    with b.loop("%begin", "%end", hint="plane") as plane:
+        from_, to_ = batch_offsets(b, plane.i, PAD_BATCH, 2)
+        with b.loop(0, rows, hint="row") as row:
+            to = b.offset(padded, b.add(to_, b.mul(row.i, size)), element)
+            y = b.sub(row.i, top)
+            inside = b.compare("ult", y, h)
+            line = b.offset(source, b.add(from_, b.mul(y, stride_h)), stored)
+            width = b.select(inside, "i64", w, 0)
+            if unit:
+                # columns [begin, end) of P come from the source; left may be negative (cropping)
+                begin = b.min(b.max(left, 0), size)
+                end = b.max(begin, b.min(size, b.add(left, width)))
+                line = b.offset(line, b.sub("0", left), stored)
+                zeros(to, "0", begin)
+                length = b.sub(end, begin)
+                whole = b.select(b.compare("sge", length, lanes), "i64", end, begin)
+                with b.loop(begin, whole, lanes, hint="x") as x:
+                    at = b.min(x.i, b.sub(end, lanes))
+                    v = b.load(vector(stored, lanes), b.offset(line, at, stored))
+                    b.store(vector(element, lanes), widen(b, v, dtype, compute, lanes), b.offset(to, at, element))
+                with b.loop(whole, end, hint="x") as x:
+                    v = widen(b, b.load(stored, b.offset(line, x.i, stored)), dtype, compute, 1)
+                    b.store(element, v, b.offset(to, x.i, element))
+                zeros(to, end, size)
+            else:
+                with b.loop(0, phases, hint="phase") as f:
+                    part = b.offset(to, b.mul(f.i, phase), element)
+                    with b.loop(0, phase, hint="x") as place:
+                        x = b.sub(b.add(b.mul(place.i, phases), f.i), left)
+                        b.store(element, zero, b.offset(part, place.i, element))
+                        with b.when(b.compare("ult", x, width)):
+                            v = b.load(stored, b.offset(line, b.mul(x, stride_w), stored))
+                            b.store(element, widen(b, v, dtype, compute, 1), b.offset(part, place.i, element))
+    b.finish()
+
+
+# Params of the table kernel: taps per row and rows of taps; P's offsets per channel and tap row; phases, their length,
+# and the dilation of a row's taps.
+TABLE_TAPS, TABLE_ROWS, TABLE_CHANNEL, TABLE_ROW, TABLE_PHASES, TABLE_PHASE, TABLE_DILATION = range(7)
+
+
+def table_source(target) -> KernelSource:
+    """The kernel that writes offset(k) for all k, int64. Extent: channels."""
+    source = _SOURCES.get(target.name)
+    if source is None:
+
+        def emit(module: Module, name: str) -> None:
+            b = Builder(module, name, attributes=target.attributes)
+            taps, rows, channel, to_row, phases, phase, dilation = (b.parameter(i) for i in range(7))
+            table = b.buffer(0)
+            with b.loop("%begin", "%end") as c, b.loop(0, rows) as row:
+                start = b.add(b.mul(c.i, channel), b.mul(row.i, to_row))
+                first = b.mul(b.add(b.mul(c.i, rows), row.i), taps)
+                with b.loop(0, taps) as tap:
+                    x = b.mul(tap.i, dilation)
+                    place = b.add(b.mul(b.urem(x, phases), phase), b.udiv(x, phases))
+                    b.store("i64", b.add(start, place), b.offset(table, b.add(first, tap.i), "i64"), 8)
+            b.finish()
+
+        source = _SOURCES[target.name] = KernelSource("taps", f"taps {target.name}", emit)
+    return source
