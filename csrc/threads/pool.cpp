@@ -25,6 +25,7 @@
 #endif
 #if !defined(_WIN32)
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #endif
 
@@ -33,8 +34,10 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// How long an idle worker spins before it sleeps: longer than the gaps between the steps of a plan.
+// How long an idle worker spins before it sleeps: longer than the gaps between the steps of a plan. Now and then it
+// offers its CPU to others, which is not free: an offer made meanwhile is seen half a microsecond late.
 constexpr auto kWorkerSpin = std::chrono::microseconds(50);
+constexpr auto kWorkerYield = std::chrono::microseconds(10);
 // How long the owner spins for the last worker before it offers its CPU to others.
 constexpr auto kJoinSpin = std::chrono::microseconds(20);
 // Reading the clock costs as much as a few pauses.
@@ -55,6 +58,15 @@ inline void pause() {
 #else
   asm volatile("pause" ::: "memory");
 #endif
+#endif
+}
+
+// The CPU this thread runs on, where that is cheap to ask.
+inline int current_cpu() {
+#if defined(__linux__) && defined(__GLIBC__)
+  return sched_getcpu();
+#else
+  return -1;
 #endif
 }
 
@@ -88,6 +100,7 @@ struct Pool {
   bool oversubscribed = false;
   std::array<std::unique_ptr<Seat>, kMaxThreads> seats;  // seat 0 is the owner's
   alignas(128) std::atomic<int> sleepers{0};
+  alignas(128) std::atomic<int> owner_cpu{-1};  // where the owner is; -1 if unknown
 
   Pool() { seats[0] = std::make_unique<Seat>(); }
 };
@@ -147,17 +160,23 @@ void work_forever(Pool& p, int self, bool oversubscribed) {
   pthread_setname_np(pthread_self(), "twain");
 #endif
   Seat& seat = *p.seats[static_cast<size_t>(self)];
-  const auto spin = oversubscribed ? Clock::duration::zero() : Clock::duration(kWorkerSpin);
+  // Spinning on the CPU that the owner wants to go on with would hold it up.
+  bool in_the_way = oversubscribed;
   while (true) {
     uint64_t state = seat.state.load(std::memory_order_acquire);
     if (!is_offer(state)) {
-      const auto deadline = Clock::now() + spin;
-      do {
+      const auto start = Clock::now();
+      auto yielded = start;
+      for (auto now = start; !in_the_way && !is_offer(state) && now - start < kWorkerSpin; now = Clock::now()) {
         for (int i = 0; i < kPausesPerClock && !is_offer(state); ++i) {
           pause();
           state = seat.state.load(std::memory_order_acquire);
         }
-      } while (!is_offer(state) && Clock::now() < deadline);
+        if (now - yielded > kWorkerYield) {
+          std::this_thread::yield();
+          yielded = now;
+        }
+      }
       if (!is_offer(state)) {
         sleep_until_offered(p, seat);
         continue;
@@ -167,6 +186,8 @@ void work_forever(Pool& p, int self, bool oversubscribed) {
     if (!seat.state.compare_exchange_strong(state, base + kTaken, std::memory_order_acq_rel)) continue;
     wake_children(p, self);
     take_chunks(p, self);
+    const int owner_cpu = p.owner_cpu.load(std::memory_order_relaxed);
+    in_the_way = oversubscribed || (owner_cpu >= 0 && owner_cpu == current_cpu());
     seat.state.store(base + kDone, std::memory_order_release);
   }
 }
@@ -273,6 +294,7 @@ void parallel_for(Kernel kernel, void* const* buffers, const int64_t* params, in
   p.job = {kernel, buffers, params, total, grain, grains, chunk, threads};
   offer(p);
   wake_children(p, 0);
+  p.owner_cpu.store(current_cpu(), std::memory_order_relaxed);
   take_chunks(p, 0);
   withdraw_or_wait(p);
   busy.store(false, std::memory_order_release);
