@@ -1,4 +1,4 @@
-// _core.GuardTree
+// _core.GuardTree, _core.modes
 #include "guards/guard_tree.h"
 
 #include <nanobind/stl/string.h>
@@ -7,11 +7,28 @@
 #include <vector>
 
 #include "bind/parts.h"
+#include "bind/python.h"
+#include "dispatch/modes.h"
+#include "guards/tensor_probe.h"
 
 namespace nb = nanobind;
 using twain::GuardTree;
 
 namespace {
+
+twain::TensorFacts facts_of(PyObject* tensor) {
+  const twain::Handle& handle = twain::handle_of(tensor);
+  return {handle.value.meta, handle.value.node != nullptr, handle.grad != nullptr, twain::handle_is_leaf(&handle)};
+}
+
+const void* meta_address(PyObject* object) {
+  return Py_TYPE(object) == &twain::meta_type ? reinterpret_cast<twain::PyMeta*>(object)->meta : nullptr;
+}
+
+uint64_t modes() {
+  const twain::Modes& now = twain::modes();
+  return (now.grad_enabled ? uint64_t{twain::kModeGrad} : 0) | (now.anomaly ? uint64_t{twain::kModeAnomaly} : 0);
+}
 
 // A call given as (tuple, dict), laid out as in the vectorcall protocol.
 struct UnpackedCall {
@@ -78,7 +95,7 @@ fetch       key                          value
 argument    position                     that argument
 keyword     name                         that keyword argument
 constant    any object                   the object itself; the tree keeps it alive
-modes       -                            the thread's switches (grad mode, device) packed into an int
+modes       -                            the thread's switches, as _core.modes() gives them
 attribute   name                         getattr(parent, name)
 item        str, number, bytes, ...      parent[key] for a dict
 index       int >= 0                     parent[key] for a list or tuple
@@ -95,16 +112,21 @@ type        a type                       type(value) is expected
 equal       bool, int, float, ...        same type and value; floats by their bits
 length      int                          len(value) == expected, for a built-in container
 keys        tuple                        a dict with just these keys in this order
-tensor      (Meta, bool, bool or None)   a Tensor with this Meta, requires_grad and whether .grad is set (None: either)
+tensor      (Meta, bool, bool or None)   a Tensor with this Meta, requires_grad and whether .grad is set (None: either);
+                                         a fourth entry, a bool, also asks whether it is a leaf
 same        index of an earlier node     value is that node's value
 
-`wanted`: the value is an input of the plan. With `distinct`, wanted tensors must be different objects. `text` is how the
+`wanted`: the value is an input of the plan. With `distinct`, wanted tensors must be different objects, and so must be
+values for which `wanted` is 2, which are not handed over. `text` is how the
 user would write the value, if that cannot be derived from the parent's (a global: "global scale").
 Raises ValueError for a description that makes no sense.)";
 
 }  // namespace
 
 void bind_guards(nb::module_& module) {
+  twain::tensor_probe = {&twain::tensor_type, facts_of, meta_address, modes};
+  module.def("modes", &modes,
+             "The switches of the calling thread as an int: 1 gradients are recorded, 2 anomalies are detected.");
   nb::class_<GuardTree>(module, "GuardTree", nb::type_slots(kSlots), kDoc)
       .def(
           "__init__",

@@ -1,4 +1,17 @@
 // Entry point of the extension module twain._core.
 #include <nanobind/nanobind.h>
 
-NB_MODULE(_core, m) { m.doc() = "The native core of twain."; }
+#include "bind/module_parts.h"
+#include "bind/parts.h"
+
+NB_MODULE(_core, module) {
+  module.doc() = "The native core of twain.";
+  twain::install_runtime();
+  PyObject* raw = module.ptr();
+  if (!twain::add_meta_type(raw) || !twain::add_program_type(raw) || !twain::add_op_type(raw) ||
+      !twain::add_tensor_type(raw) || !twain::add_tape(raw) || !twain::add_callbacks(raw) || !twain::add_memory(raw))
+    throw nanobind::python_error();
+  bind_threads(module);
+  bind_object_loader(module);
+  bind_guards(module);
+}

@@ -1,0 +1,9 @@
+// Parts of the module besides its types; each adds its functions. False: error set.
+#pragma once
+#include "bind/python.h"
+
+namespace twain {
+bool add_tape(PyObject* module);
+bool add_callbacks(PyObject* module);
+bool add_memory(PyObject* module);
+}  // namespace twain

@@ -1,0 +1,160 @@
+#include "dispatch/dispatch.h"
+
+#include <string>
+
+#include "dispatch/error.h"
+
+namespace twain {
+namespace {
+
+std::string describe(const Meta* meta) {
+  std::string text = std::string(info(meta->dtype).name) + "(";
+  for (int i = 0; i < meta->ndim; ++i) text += (i > 0 ? ", " : "") + std::to_string(meta->shape[i]);
+  return text + ")";
+}
+
+void check_in_place(const Call& call, const Program* program) {
+  if (program->output_count != 1)
+    throw Error(ErrorKind::type, std::string("[") + call.op->name + "] an in-place operator needs one result");
+  const Meta* result = program->outputs[0].meta;
+  if (result->dtype != call.like->dtype || !same_shape(result, call.like))
+    throw Error(ErrorKind::type, std::string("[") + call.op->name + "] expected an in-place result that fits " +
+                                     describe(call.like) + ", got " + describe(result) +
+                                     "; write x = x op y for a new tensor");
+}
+
+// Which of the donated inputs may be overwritten: those with `holders` references and no others, unless the rule
+// will save them.
+uint64_t donation(const Call& call, const Rule* rule, const Value* const* inputs, int32_t holders) {
+  uint64_t donated = call.donated;
+  if (donated == 0) return 0;
+  const uint32_t count = call.count;
+  for (uint32_t i = 0; i < count && i < 64; ++i)
+    if (inputs[i] == nullptr || inputs[i]->storage->references != holders || inputs[i]->storage->borrowed)
+      donated &= ~(uint64_t{1} << i);
+  if (rule == nullptr) return donated;
+  for (uint32_t saved : rule->saved) {
+    if (saved >= count || inputs[saved] == nullptr) continue;
+    for (uint32_t i = 0; i < count && i < 64; ++i)
+      if (inputs[i] != nullptr && inputs[i]->storage == inputs[saved]->storage) donated &= ~(uint64_t{1} << i);
+  }
+  return donated;
+}
+
+Mask gradient_mask(const Value* const* inputs, uint32_t count) {
+  Mask mask;
+  for (uint32_t i = 0; i < count; ++i)
+    if (inputs[i] != nullptr && inputs[i]->node != nullptr) mask.set(i);
+  return mask;
+}
+
+// Anomaly mode: remembers the user's line on the new node, and has outputs checked for NaN.
+void look_for_nan(const Call& call, bool taped, Values& outputs) {
+  struct Line {
+    void* object;
+    ~Line() {
+      if (object != nullptr) runtime.release_object(object);
+    }
+  } line{call.line};
+  if (line.object != nullptr)
+    runtime.retain_object(line.object);
+  else
+    line.object = runtime.current_line();
+  for (Value& output : outputs) {
+    if (!taped || output.node == nullptr || line.object == nullptr) continue;
+    NodeExtra& extra = node_extra(output.node);
+    if (extra.line != nullptr) continue;
+    runtime.retain_object(line.object);
+    extra.line = line.object;
+  }
+  runtime.check_anomaly(call.op, outputs.data(), static_cast<uint32_t>(outputs.size()), call.line);
+}
+
+// A program that does not answer the call it was made for would be made again and again.
+void check_prepared(const Call& call, const Program* program, const Value* const* inputs) {
+  bool fits = program->input_count == call.count;
+  for (uint32_t i = 0; i < call.count && fits; ++i)
+    fits = program->inputs[i] == (inputs[i] == nullptr ? nullptr : inputs[i]->meta);
+  if (!fits)
+    throw Error(ErrorKind::runtime, std::string("[") + call.op->name + "] prepare made a program for other inputs");
+}
+
+// Everything that may run Python in the middle of a call: inputs are copies, so that no handle can change them.
+void dispatch_pinned(const Call& call, Values& pinned, Values& outputs) {
+  SmallArray<Value*, 8> inputs(call.count);
+  for (uint32_t i = 0; i < call.count; ++i) inputs[i] = pinned[i] ? &pinned[i] : nullptr;
+  const Modes current = modes();
+  Program* program = table_find_any(call.op->id, attrs_id(call.attrs), inputs.data(), call.count);
+  if (program != nullptr) {
+    program_retain(program);
+  } else {
+    ++table.misses;
+    program = runtime.prepare(call.op, call.attrs, pinned.data(), call.count);
+    try {
+      check_prepared(call, program, inputs.data());
+    } catch (...) {
+      program_release(program);
+      throw;
+    }
+    // Preparing may itself have prepared the same call.
+    if (table_find_any(call.op->id, attrs_id(call.attrs), inputs.data(), call.count) == nullptr)
+      table_add(call.op, call.attrs, program);
+  }
+  struct Release {
+    Program* program;
+    ~Release() { program_release(program); }
+  } release{program};
+
+  if (call.like != nullptr) check_in_place(call, program);
+  Rule* rule = nullptr;
+  if (call.record && current.grad_enabled) {
+    const Mask mask = gradient_mask(inputs.data(), call.count);
+    if (!mask.empty()) {
+      rule = program->rules.find(mask);
+      if (rule == nullptr) rule = runtime.make_rule(call.op, call.attrs, program, mask);
+    }
+  }
+  // The caller's and the pinned reference. A recorder may still look at what went in.
+  const uint64_t donated = current.recorder != nullptr ? 0 : donation(call, rule, inputs.data(), 2);
+  outputs.resize(program->output_count);
+  program_run(program, inputs.data(), donated, outputs.data());
+  if (current.recorder != nullptr)
+    runtime.on_op({call.op, call.attrs, inputs.data(), call.handles, call.count, outputs.data(), program->output_count});
+  const bool taped = rule != nullptr && rule->differentiable;
+  if (taped) tape_record(program, rule, inputs.data(), outputs.data());
+  if (current.anomaly) [[unlikely]] look_for_nan(call, taped, outputs);
+}
+
+// No copies of the inputs: their handles cannot change because nothing here runs Python, and programs that let go of
+// the lock pin what they use.
+bool dispatch_known(const Call& call, Values& outputs) {
+  const Modes& current = modes();
+  if (current.recorder != nullptr || current.anomaly || call.like != nullptr) return false;
+  Program* program = table_find_any(call.op->id, attrs_id(call.attrs), call.inputs, call.count);
+  if (program == nullptr || program->releases_lock || program->has_host_steps) return false;
+  Rule* rule = nullptr;
+  if (call.record && current.grad_enabled) {
+    const Mask mask = gradient_mask(call.inputs, call.count);
+    if (!mask.empty()) {
+      rule = program->rules.find(mask);
+      if (rule == nullptr) return false;
+    }
+  }
+  const uint64_t donated = donation(call, rule, call.inputs, 1);
+  outputs.resize(program->output_count);
+  program_run(program, call.inputs, donated, outputs.data());
+  if (rule != nullptr && rule->differentiable) tape_record(program, rule, call.inputs, outputs.data());
+  return true;
+}
+
+}  // namespace
+
+void dispatch(const Call& call, Values& outputs) {
+  if (dispatch_known(call, outputs)) return;
+  Values pinned(call.count);
+  for (uint32_t i = 0; i < call.count; ++i)
+    if (call.inputs[i] != nullptr) pinned[i] = *call.inputs[i];
+  dispatch_pinned(call, pinned, outputs);
+}
+
+}  // namespace twain

@@ -1,0 +1,34 @@
+#include "dispatch/modes.h"
+
+#include <utility>
+
+namespace twain {
+
+thread_local Modes thread_modes;
+int32_t special_threads = 0;
+const Modes default_modes{};
+
+namespace {
+
+bool is_special(const Modes& modes) { return !modes.grad_enabled || modes.anomaly || modes.recorder != nullptr; }
+
+template <typename T>
+T change(T Modes::* field, T setting) {
+  const bool before = is_special(thread_modes);
+  const T previous = std::exchange(thread_modes.*field, setting);
+  special_threads += static_cast<int>(is_special(thread_modes)) - static_cast<int>(before);
+  return previous;
+}
+
+}  // namespace
+
+bool set_grad_enabled(bool flag) { return change(&Modes::grad_enabled, flag); }
+bool set_anomaly(bool flag) { return change(&Modes::anomaly, flag); }
+void* set_recorder(void* recorder) { return change(&Modes::recorder, recorder); }
+
+uint32_t new_epoch() {
+  static uint32_t last = 0;
+  return thread_modes.epoch = ++last;
+}
+
+}  // namespace twain

@@ -1,0 +1,38 @@
+// Switches of the current thread: is the tape on, is someone recording.
+#pragma once
+#include <cstdint>
+
+namespace twain {
+
+struct Modes {
+  bool grad_enabled = true;
+  bool anomaly = false;
+  void* recorder = nullptr;  // the binding's object, owned
+  uint32_t epoch = 0;        // number of the current recording; marks of other recordings don't count
+};
+extern thread_local Modes thread_modes;
+
+// How many threads have any switch away from its default. While 0, nobody needs to look at thread-local memory.
+extern int32_t special_threads;
+extern const Modes default_modes;
+
+inline const Modes& modes() { return special_threads == 0 ? default_modes : thread_modes; }
+
+bool set_grad_enabled(bool flag);     // returns the previous setting
+bool set_anomaly(bool flag);          // likewise
+void* set_recorder(void* recorder);   // likewise; ownership moves in and out
+uint32_t new_epoch();
+
+// Switches the tape off (or on) for one scope.
+class GradScope {
+ public:
+  explicit GradScope(bool flag) : previous_(set_grad_enabled(flag)) {}
+  ~GradScope() { set_grad_enabled(previous_); }
+  GradScope(const GradScope&) = delete;
+  GradScope& operator=(const GradScope&) = delete;
+
+ private:
+  bool previous_;
+};
+
+}  // namespace twain

@@ -1,0 +1,26 @@
+// Reverse-mode differentiation over the tape.
+#pragma once
+#include <vector>
+
+#include "dispatch/op.h"
+#include "tensor/handle.h"
+
+namespace twain {
+
+struct BackwardOptions {
+  bool retain_graph = false;
+  bool create_graph = false;
+  bool allow_unused = false;
+};
+
+// Fills .grad of every leaf reached. `gradients[i]` may be empty: ones, for a root of one element.
+void backward(const std::vector<Value>& roots, std::vector<Value> gradients, const BackwardOptions& options);
+
+// The gradients for `inputs` (each with a tape link); no .grad is touched. An empty value: unused.
+std::vector<Value> gradients(const std::vector<Value>& roots, std::vector<Value> root_gradients,
+                             const std::vector<Value>& inputs, const BackwardOptions& options);
+
+// The op that adds two gradients, with its default attrs; both live for ever.
+void set_accumulate(Op* op, Attrs* attrs);
+
+}  // namespace twain
