@@ -115,10 +115,12 @@ bool GuardTree::add_node(PyObject* spec, std::vector<int32_t>& place, std::strin
     }
   }
   if (!set_fetch(node, field[2], problem) || !set_check(node, field[4], place, problem)) return false;
+  bool only_distinct = false;
   if (PyTuple_GET_SIZE(spec) > 5) {
     const int wanted = PyObject_IsTrue(field[5]);
     if (wanted < 0) PyErr_Clear();
-    node.wanted = wanted == 1;
+    only_distinct = PyLong_CheckExact(field[5]) && PyLong_AsLong(field[5]) == 2;
+    node.wanted = wanted == 1 && !only_distinct;
   }
   if (node.wanted && node.check == Check::absent) {
     problem = "what is absent cannot be wanted";
@@ -136,7 +138,7 @@ bool GuardTree::add_node(PyObject* spec, std::vector<int32_t>& place, std::strin
   const auto index = static_cast<int32_t>(nodes_.size());
   place.push_back(index);
   if (node.wanted) inputs_.push_back(index);
-  if (node.wanted && node.check == Check::tensor) tensors_.push_back(index);
+  if (only_distinct || (node.wanted && node.check == Check::tensor)) tensors_.push_back(index);
   nodes_.push_back(std::move(node));
   texts_.emplace_back(text);
   return true;
@@ -239,14 +241,15 @@ bool GuardTree::set_check(Node& node, PyObject* expected, const std::vector<int3
         problem = "tensors cannot be checked in this build";
         return false;
       }
-      if (PyTuple_CheckExact(expected) && PyTuple_GET_SIZE(expected) == 3) {
+      const Py_ssize_t size = PyTuple_CheckExact(expected) ? PyTuple_GET_SIZE(expected) : 0;
+      if (size == 3 || size == 4) {
         PyObject* grad = PyTuple_GET_ITEM(expected, 2);
         const void* meta = tensor_probe.meta_address(PyTuple_GET_ITEM(expected, 0));
         node.number = static_cast<int64_t>(reinterpret_cast<intptr_t>(meta));
         node.requires_grad = PyTuple_GET_ITEM(expected, 1) == Py_True;
         node.has_grad = grad == Py_None ? -1 : grad == Py_True ? 1 : 0;
-        if (meta != nullptr && PyBool_Check(PyTuple_GET_ITEM(expected, 1)) &&
-            (grad == Py_None || PyBool_Check(grad))) {
+        if (size == 4) node.is_leaf = PyTuple_GET_ITEM(expected, 3) == Py_True ? 1 : 0;
+        if (meta != nullptr && PyBool_Check(PyTuple_GET_ITEM(expected, 1)) && (grad == Py_None || PyBool_Check(grad))) {
           return true;
         }
       }

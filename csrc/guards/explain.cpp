@@ -93,6 +93,13 @@ std::string quoted(const std::string& path) {
   return text;
 }
 
+std::string modes_text(PyObject* word) {
+  const unsigned long long modes = PyLong_Check(word) ? PyLong_AsUnsignedLongLong(word) : 0;
+  PyErr_Clear();
+  std::string text = (modes & kModeGrad) != 0 ? "gradients on" : "gradients off";
+  return (modes & kModeAnomaly) != 0 ? text + ", detecting anomalies" : text;
+}
+
 template <typename Names>
 std::string joined(const Names& names) {
   std::string text;
@@ -164,7 +171,9 @@ std::string GuardTree::describe(const Failure& failure, const Call& call, PyObje
       return start + "expected type " + attribute_text(expected, "__qualname__") + ", got " +
              attribute_text(got, "__qualname__");
     }
-    case Check::equal: return start + "expected " + short_repr(expected) + ", got " + short_repr(value);
+    case Check::equal:
+      if (node.fetch == Fetch::modes) return "expected " + modes_text(expected) + ", got " + modes_text(value);
+      return start + "expected " + short_repr(expected) + ", got " + short_repr(value);
     case Check::length: {
       const Py_ssize_t length = length_of(value);
       return start + "expected length " + std::to_string(node.number) + ", got " +

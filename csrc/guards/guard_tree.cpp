@@ -145,7 +145,8 @@ bool has_keys(PyObject* dict, PyObject* expected) {
 }
 
 // A new reference, or null if there is no such thing; no exception is set.
-inline PyObject* GuardTree::fetch(Node& node, const Call& call, PyObject* const* keyword_values, PyObject* const* values) {
+inline PyObject* GuardTree::fetch(Node& node, const Call& call, PyObject* const* keyword_values,
+                                  PyObject* const* values) {
   PyObject* parent = node.parent >= 0 ? values[node.parent] : nullptr;
   switch (node.fetch) {
     case Fetch::argument: return new_reference(call.arguments[node.position]);
@@ -232,8 +233,10 @@ bool GuardTree::attempt(const Call& call, PyObject** values, Failure& failure) {
           holds = Py_TYPE(value) == tensor_probe.tensor_type;
           if (!holds) break;
           const TensorFacts facts = tensor_probe.facts(value);
-          holds = static_cast<int64_t>(reinterpret_cast<intptr_t>(facts.meta)) == node.number && facts.requires_grad == node.requires_grad &&
-                  (node.has_grad < 0 || facts.has_grad == (node.has_grad != 0));
+          holds = static_cast<int64_t>(reinterpret_cast<intptr_t>(facts.meta)) == node.number &&
+                  facts.requires_grad == node.requires_grad &&
+                  (node.has_grad < 0 || facts.has_grad == (node.has_grad != 0)) &&
+                  (node.is_leaf < 0 || facts.is_leaf == (node.is_leaf != 0));
           break;
         }
       }

@@ -18,7 +18,7 @@ enum class Fetch : uint8_t {  // in the order of kFetchNames
   argument,                   // of the call, by position
   keyword,                    // of the call, by name
   constant,                   // an object held by the tree
-  modes,                      // the thread's switches (grad mode, default device), as an int
+  modes,                      // the thread's switches (Mode), as an int
   attribute,                  // of the parent's value, by name
   item,                       // of a dict, by key
   index,                      // of a list or tuple, by position
@@ -116,6 +116,7 @@ class GuardTree {
     bool only_instance = false;  // and nothing in the type comes after it
     bool requires_grad = false;  // tensor
     int8_t has_grad = -1;        // tensor; -1: either
+    int8_t is_leaf = -1;  // tensor; -1: either
     int32_t parent = -1;
     int32_t holder = -1;   // attribute: its holder node; holder: index of its cache
     int32_t other = -1;    // same: the other node

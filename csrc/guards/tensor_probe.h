@@ -11,6 +11,7 @@ struct TensorFacts {
   const void* meta;  // equal descriptions are one object, so this is compared by address
   bool requires_grad;
   bool has_grad;
+  bool is_leaf;  // not the result of a recorded op
 };
 
 struct TensorProbe {
@@ -18,9 +19,11 @@ struct TensorProbe {
   TensorFacts (*facts)(PyObject* tensor) = nullptr;  // `tensor` is exactly of tensor_type; must not fail
   // The address TensorFacts.meta has for this Meta object; null if it is no Meta.
   const void* (*meta_address)(PyObject* meta) = nullptr;
-  // The switches of the calling thread that change what a function computes, packed: grad mode, default device, ...
+  // The switches of the calling thread that change what a function computes: a sum of Mode.
   uint64_t (*modes)() = nullptr;
 };
+
+enum Mode : uint64_t { kModeGrad = 1, kModeAnomaly = 2 };
 
 extern TensorProbe tensor_probe;
 

@@ -537,7 +537,8 @@ def test_explaining_survives_broken_reprs():
         (("argument", -1, 0, "length", -1), "expected a length"),
         (("argument", -1, 0, "keys", ["a"]), "tuple of keys"),
         (("argument", -1, 0, "same", 0), "earlier node"),
-        (("argument", -1, 0, "tensor", None), r"expected \(Meta|cannot be checked"),
+        (("argument", -1, 0, "tensor", None), r"expected \(Meta"),
+        (("argument", -1, 0, "tensor", (1, True, True)), r"expected \(Meta"),
         (("argument", -1, 0, "absent", None, True), "cannot be wanted"),
         (("argument", -1, 0, "none", None, False, 3), "expected text"),
     ],
@@ -573,3 +574,86 @@ def test_other_wrong_arguments():
         tree.check([], {})
     with pytest.raises(TypeError, match="str keys"):
         tree.check((), {1: 2})
+
+
+# -- tensors ----------------------------------------------------------------------------------------------------------
+
+
+def tensor(shape, code=11, strides=None):
+    return _core.empty(_core.meta(code, shape, strides))
+
+
+def tensor_tree(x, requires_grad=False, has_grad=False):
+    return GuardTree([("argument", -1, 0, "tensor", (x.meta, requires_grad, has_grad), True)], ("x",))
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (2, 3), (4, 0, 5), (1,) * 20])
+def test_tensors_with_the_same_meta_fit(shape):
+    x, other = tensor(shape), tensor(shape)
+    tree = tensor_tree(x)
+    for fitting in (x, other):
+        (result,) = tree.check((fitting,), {})
+        assert result is fitting
+
+
+def test_tensors_that_differ():
+    x = tensor((2, 3))
+    tree = tensor_tree(x)
+    for wrong in [
+        tensor((3, 2)),
+        tensor((2, 3), code=12),
+        tensor((2, 3), strides=(1, 2)),
+        tensor((6,)),
+        1.0,
+        None,
+        [[1.0]],
+    ]:
+        assert tree.check((wrong,), {}) is None
+        assert tree.explain((wrong,), {}).startswith("`x`: expected ")
+    assert "(2, 3)" in tree.explain((tensor((3, 2)),), {}) and "(3, 2)" in tree.explain((tensor((3, 2)),), {})
+    assert "strides" in tree.explain((tensor((2, 3), strides=(1, 2)),), {})
+    assert tree.explain((1.0,), {}).endswith(", got float")
+
+
+def test_requires_grad_and_gradient():
+    x = tensor((2,))
+    plain, recorded = tensor_tree(x), tensor_tree(x, requires_grad=True)
+    assert plain.check((x,), {}) and not recorded.check((x,), {})
+    assert recorded.explain((x,), {}) == "`x`: expected requires_grad=True, got False"
+    x.requires_grad = True
+    assert not plain.check((x,), {}) and recorded.check((x,), {})
+    x.grad = tensor((2,))
+    assert not recorded.check((x,), {})
+    assert recorded.explain((x,), {}) == "`x`: expected no gradient in .grad, got a gradient"
+    assert tensor_tree(x, True, True).check((x,), {}) and tensor_tree(x, True, None).check((x,), {})
+    del x.grad
+    assert not tensor_tree(x, True, True).check((x,), {}) and tensor_tree(x, True, None).check((x,), {})
+
+
+@pytest.mark.parametrize("count", [2, 3, 50])
+def test_inputs_that_have_become_one(count):
+    many = [tensor((2,)) for _ in range(count)]
+    nodes = [("argument", -1, 0, "length", count)]
+    nodes += [("index", 0, i, "tensor", (many[0].meta, False, False), True) for i in range(count)]
+    tree, careless = GuardTree(nodes, ("p",)), GuardTree(nodes, ("p",), distinct=False)
+    assert tree.check((many,), {}) == many
+    generator = random.Random(count)
+    for _ in range(50):
+        first, second = sorted(generator.sample(range(count), 2))
+        tied = list(many)
+        tied[second] = tied[first]
+        assert tree.check((tied,), {}) is None
+        assert tree.explain((tied,), {}) == f"`p[{first}]` and `p[{second}]` are one tensor now, and were two"
+        assert careless.check((tied,), {}) == tied
+
+
+def test_modes():
+    tree = GuardTree([("modes", -1, None, "equal", _core.modes())])
+    assert tree.check((), {}) == []
+    previous = _core.set_grad_enabled(False)
+    try:
+        assert tree.check((), {}) is None
+        assert tree.explain((), {}) == "expected gradients on, got gradients off"
+    finally:
+        _core.set_grad_enabled(previous)
+    assert tree.check((), {}) == []
