@@ -156,6 +156,8 @@ PyObject* call_general(PyOp* op, PyObject* const* args, Py_ssize_t nargs, PyObje
   for (Py_ssize_t i = 0; i < tensor_count && !traced; ++i)
     if (tensors[static_cast<size_t>(i)] != nullptr)
       traced = arguments.set(op, static_cast<uint32_t>(i), tensors[static_cast<size_t>(i)], false) == Arguments::Outcome::symbol;
+  if (!traced && modes().tracing)
+    traced = std::none_of(tensors.begin(), tensors.end(), [](PyObject* item) { return item != nullptr && is_tensor(item); });
   if (!traced) return run(op, holder.attrs, arguments);
   Ref tuple = checked(PyTuple_New(tensor_count));
   for (Py_ssize_t i = 0; i < tensor_count; ++i) {

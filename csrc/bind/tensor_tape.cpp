@@ -115,15 +115,21 @@ PyObject* switch_function(PyObject*, PyObject* flag) {
 }
 
 PyObject* set_accumulate_function(PyObject*, PyObject* op) {
+  static PyObject* current = nullptr;
+  if (op == Py_None) {
+    set_accumulate(nullptr, nullptr);
+    PyObject* previous = std::exchange(current, nullptr);
+    return previous == nullptr ? Py_NewRef(Py_None) : previous;
+  }
   if (!is_op(op)) {
     PyErr_Format(PyExc_TypeError, "[set_accumulate] expected an Op, got %s", Py_TYPE(op)->tp_name);
     return nullptr;
   }
   return guarded([&]() -> PyObject* {
     default_attrs(as_op(op));
-    Py_INCREF(op);  // for ever
     set_accumulate(&as_op(op)->op, as_op(op)->default_attrs);
-    Py_RETURN_NONE;
+    PyObject* previous = std::exchange(current, Py_NewRef(op));
+    return previous == nullptr ? Py_NewRef(Py_None) : previous;
   });
 }
 
@@ -138,7 +144,9 @@ PyMethodDef tape_functions[] = {
      "Whether this thread records on the tape."},
     {"set_anomaly", switch_function<set_anomaly>, METH_O,
      "Look for NaN after every op of this thread, and remember where ops were called; returns the previous setting."},
-    {"set_accumulate", set_accumulate_function, METH_O, "Give the tape the op that adds two gradients."},
+    {"set_tracing", switch_function<set_tracing>, METH_O,
+     "While on, ops called on Python scalars alone go to the trace callback; returns the previous setting."},
+    {"set_accumulate", set_accumulate_function, METH_O, "Give the tape the op that adds two gradients; returns the previous one."},
     {nullptr}};
 
 bool add_tape(PyObject* module) {

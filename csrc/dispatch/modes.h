@@ -7,6 +7,7 @@ namespace twain {
 struct Modes {
   bool grad_enabled = true;
   bool anomaly = false;
+  bool tracing = false;      // calls on Python scalars alone give traced values, not tensors
   void* recorder = nullptr;  // the binding's object, owned
   uint32_t epoch = 0;        // number of the current recording; marks of other recordings don't count
 };
@@ -20,6 +21,7 @@ inline const Modes& modes() { return special_threads == 0 ? default_modes : thre
 
 bool set_grad_enabled(bool flag);     // returns the previous setting
 bool set_anomaly(bool flag);          // likewise
+bool set_tracing(bool flag);          // likewise
 void* set_recorder(void* recorder);   // likewise; ownership moves in and out
 uint32_t new_epoch();
 

@@ -19,7 +19,7 @@ UNARY_REAL = frozenset(
     "neg abs sign sqrt rsqrt exp exp2 expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh "
     "erf erfc floor ceil rint trunc".split()
 )
-OTHER = frozenset("load const index reduced not select cast bitcast fma real imag conj complex mulhi".split())
+OTHER = frozenset("load gather const index reduced not select cast bitcast fma real imag conj complex mulhi".split())
 ALL = ARITHMETIC | BITWISE | COMPARE | UNARY_REAL | OTHER
 
 
@@ -127,9 +127,9 @@ def load(operand: int, dtype: DType) -> Expr:
     return Expr("load", dtype, (), operand)
 
 
-def index(axis: int) -> Expr:
-    """The current index along iteration axis `axis`, int64."""
-    return Expr("index", dt.int64, (), axis)
+def gather(operand: int, dtype: DType, at: Expr) -> Expr:
+    """The element of input operand number `operand` at element offset `at` (int64), wherever the iteration is."""
+    return Expr("gather", dtype, (at,), operand)
 
 
 def reduced(number: int, dtype: DType) -> Expr:
@@ -314,7 +314,7 @@ def verify(roots: list) -> None:
             bad = "bitcast keeps the size"
         elif e.dtype.weak and e.op not in ("load", "reduced"):
             bad = "weak dtypes only come from loads"
-        elif e.dtype in (dt.bfloat16, dt.float16) and e.op not in ("load", "cast", "bitcast", "select", "reduced", "const"):
+        elif e.dtype in (dt.bfloat16, dt.float16) and e.op not in ("load", "gather", "cast", "bitcast", "select", "reduced", "const"):
             bad = "half precision computes in float32"
         if bad:
             raise VerificationError(f"[expr] {bad}: {e.op} {e.dtype} of {[str(k) for k in kinds]}")

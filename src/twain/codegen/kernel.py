@@ -2,7 +2,8 @@
 
 A kernel is identified by its `text()`: kernels with equal texts are one function.
 Parameters, in order: sizes of the outer axes, sizes of the reduced axes (slowest first), then per operand its strides
-along those axes (in elements). The innermost axis of the vector loop is the last one of the respective list.
+along those axes (in elements), then the start of each IOTA operand. The innermost axis of the vector loop is the last
+one of the respective list.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from ..base.dtypes import DType
 from . import expr as E
 
 # How an operand moves along the vectorised axis.
-FIXED, CONTIGUOUS, STRIDED, SCALAR, IOTA = "f", "c", "s", "0", "i"  # SCALAR: the same element everywhere
+FIXED, CONTIGUOUS, STRIDED, SCALAR, IOTA, GATHERED = "f", "c", "s", "0", "i", "g"
+# SCALAR: the same element everywhere. IOTA: no buffer, its "elements" are start + strides . index, int64.
+# GATHERED: a buffer read only at computed offsets.
 
 
 class Operand:
@@ -64,7 +67,7 @@ def accumulator_dtype(combine: str, dtype: DType) -> DType:
 
 _COST = {"div": 4, "sqrt": 4, "pow": 40, "floordiv": 8, "rem": 10}
 _LIGHT = frozenset(
-    "load const add sub mul neg abs min max eq ne lt le gt ge and or xor not shl shr select cast bitcast fma reduced".split()
+    "load gather const add sub mul neg abs min max eq ne lt le gt ge and or xor not shl shr select cast bitcast fma reduced".split()
 )
 
 
@@ -76,12 +79,14 @@ def cost(roots: list) -> int:
 def lanes_for(kernel: LoopKernel, target) -> int:
     """Vector lanes: the register width over the widest dtype that moves."""
     roots = [e for _, e in kernel.reductions] + [e for _, e, _ in kernel.outputs]
+    # offsets and index comparisons are wider than the data they serve; let them take several registers
+    index_only = any(o.pattern in (IOTA, GATHERED) for o in kernel.inputs)
     widest = 1
     for e in E.walk(roots):
         size = dt.real_of(e.dtype).itemsize
-        if e.op in ("load", "const") and (e.op == "const" or kernel.inputs[e.value].pattern in (SCALAR,)):
+        if e.op == "const" or (e.op == "load" and kernel.inputs[e.value].pattern in (SCALAR, IOTA)):
             continue
-        if e.op != "load" or kernel.inputs[e.value].pattern != IOTA:
+        if e.dtype is not dt.int64 or not index_only:
             widest = max(widest, size)
     for o, _, _ in kernel.outputs:
         widest = max(widest, dt.real_of(o.dtype).itemsize)

@@ -14,6 +14,29 @@ class LaneEmitter(ExprEmitter):
     def __init__(self, builder, lanes, target):
         super().__init__(builder, lanes, target)
         self._masks: dict[tuple, str] = {}
+        self.gather_bases: list = []  # base pointers of operands read at computed offsets
+        self.valid: str | None = None  # lanes that exist where the expression being emitted is evaluated
+
+    def _one(self, e, args):
+        if e.op != "gather":
+            return super()._one(e, args)
+        base, element = self.gather_bases[e.value], storage_type(e.dtype)
+        b = self.builder
+        if self.lanes == 1:
+            return self._wrap(self.load_element(self.advance(base, args[0].r, e.dtype), e.dtype), e.dtype)
+        mask = None if self.valid is None else self.mask(self.valid)
+        parts = []
+        for part in range(2 if e.dtype.kind == "c" else 1):
+            at = args[0].r
+            wide = vector("i64", self.lanes)
+            if e.dtype.kind == "c":
+                at = b.value(f"shl {wide} {at}, splat (i64 1)")
+                at = b.value(f"add {wide} {at}, splat (i64 {part})")
+            pointers = b.value(f"getelementptr {element}, ptr {base}, {wide} {at}")
+            parts.append(b.gather(element, self.lanes, pointers, mask, 1))
+        if e.dtype.kind == "b":
+            parts = [b.value(f"icmp ne {vector('i8', self.lanes)} {parts[0]}, zeroinitializer")]
+        return self._wrap(tuple(parts) if len(parts) > 1 else parts[0], e.dtype)
 
     def mask(self, count: str) -> str:
         """<lanes x i1> of the first `count` (a register) lanes, computed once per block."""

@@ -13,6 +13,7 @@ from .builder import Builder, Module
 from .kernel import (
     CONTIGUOUS,
     FIXED,
+    GATHERED,
     IOTA,
     SCALAR,
     LoopKernel,
@@ -71,7 +72,9 @@ def pick(combine: str, a: tuple, b: tuple) -> tuple:
 
 def emit_kernel(module: Module, name: str, kernel: LoopKernel, target) -> None:
     """Write the kernel's function into `module`."""
-    writer = {"map": MapWriter, "rows": RowsWriter, "columns": ColumnsWriter}[kernel.kind]
+    writer = {"map": MapWriter, "rows": RowsWriter, "columns": ColumnsWriter, "scatter": ScatterWriter}[
+        kernel.kind
+    ]
     writer(module, name, kernel, target).write()
 
 
@@ -81,7 +84,7 @@ class KernelWriter:
     def __init__(self, module: Module, name: str, kernel: LoopKernel, target):
         self.kernel = kernel
         self.target = target
-        self.lanes = lanes_for(kernel, target)
+        self.lanes = self.lanes_wanted()
         self.b = Builder(module, name, attributes=target.attributes)
         self.em = LaneEmitter(self.b, self.lanes, target)
         self.operands = [*kernel.inputs, *(o for o, _, _ in kernel.outputs)]
@@ -90,16 +93,27 @@ class KernelWriter:
         self.sizes = [b.parameter(a) for a in range(self.axes)]
         self.strides = []
         for i, o in enumerate(self.operands):
-            if o.pattern == SCALAR:
+            if o.pattern in (SCALAR, GATHERED):
                 self.strides.append(["0"] * self.axes)
             else:
                 self.strides.append([b.parameter(self.axes * (1 + i) + a) for a in range(self.axes)])
         # an iota operand has no buffer: its "pointer" is the index it starts from
-        self.bases = ["0" if o.pattern == IOTA else b.buffer(i) for i, o in enumerate(self.operands)]
+        starts = self.axes * (1 + len(self.operands))
+        self.bases = []
+        for i, o in enumerate(self.operands):
+            if o.pattern == IOTA:
+                self.bases.append(b.parameter(starts))
+                starts += 1
+            else:
+                self.bases.append(b.buffer(i))
+        self.em.gather_bases = self.bases
         self.fixed: dict[Expr, object] = {}
         for i, o in enumerate(kernel.inputs):
             if o.pattern == SCALAR:
                 self.fixed[E.load(i, o.dtype)] = self.em.read(self.bases[i], o.dtype, stride=0)
+
+    def lanes_wanted(self) -> int:
+        return lanes_for(self.kernel, self.target)
 
     def moved(self, operand: int, base: str, offset: str) -> str:
         """`base` advanced by `offset` elements."""
@@ -108,12 +122,12 @@ class KernelWriter:
             return self.b.add(base, offset)
         return self.em.advance(base, offset, o.dtype)
 
-    def located(self, indices: list, axes: range, bases: list, skip=()) -> list:
+    def located(self, indices: list, axes: range, bases: list) -> list:
         """All operands' bases at `indices` (one register per axis of `axes`)."""
         result = []
         for i, o in enumerate(self.operands):
             base = bases[i]
-            if o.pattern != SCALAR and i not in skip:
+            if o.pattern not in (SCALAR, GATHERED):
                 offset = "0"
                 for a, index in zip(axes, indices):
                     offset = self.b.add(offset, self.b.mul(index, self.strides[i][a]))
@@ -206,6 +220,7 @@ class MapWriter(KernelWriter):
             row_known = self.hoist(roots, row_known, moving)
 
         def body(i: str, count: str | None) -> None:
+            self.em.valid = count
             leaves = dict(row_known)
             for r in reads:
                 if r not in fixed:
@@ -352,6 +367,7 @@ class RowsWriter(FoldWriter):
         any_arg = any(self.kernel.reductions[n][0].startswith("arg") for n in members)
 
         def step(bases, i, count, values):
+            em.valid = count
             leaves = dict(known)
             for r in reads:
                 leaves[E.load(r, self.operands[r].dtype)] = self.element(r, bases[r], i, axis, count)
@@ -439,6 +455,7 @@ class RowsWriter(FoldWriter):
 
         def inner(bases, values):
             def body(i, count):
+                self.em.valid = count
                 leaves = dict(known)
                 for r in reads:
                     leaves[E.load(r, self.operands[r].dtype)] = self.element(r, bases[r], i, axis, count)
@@ -496,6 +513,7 @@ class ColumnsWriter(FoldWriter):
         """Fold the reduced axes for the vectors of columns beginning at `starts`."""
         b, em, kernel = self.b, self.em, self.kernel
         members = range(len(kernel.reductions))
+        em.valid = count
         roots = [e for _, e in kernel.reductions]
         states = [s for n in members for s in self.state(n)]
         types = [t for s in states for t in self.type_of(s)]
@@ -542,3 +560,62 @@ class ColumnsWriter(FoldWriter):
                 for r in self.inputs_of([e]):
                     more[E.load(r, self.operands[r].dtype)] = self.element(r, bases[r], start, axis, count)
                 self.put(number, bases[number], start, axis, count, em.emit([e], more)[0])
+
+
+class ScatterWriter(KernelWriter):
+    """out[offset] += value for every index, in order; negative offsets are skipped. Runs on one thread.
+
+    With a contiguous output operand the offset is that of a whole run along the last axis, added vector by vector.
+    """
+
+    def __init__(self, module: Module, name: str, kernel: LoopKernel, target):
+        self.by_vectors = kernel.outputs[0][0].pattern == CONTIGUOUS
+        super().__init__(module, name, kernel, target)
+
+    def lanes_wanted(self) -> int:
+        return super().lanes_wanted() if self.by_vectors else 1
+
+    def write(self) -> None:
+        b, em, kernel = self.b, self.em, self.kernel
+        value, at = kernel.outputs[0][1], kernel.reductions[0][1]
+        out, dtype = len(kernel.inputs), kernel.outputs[0][0].dtype
+        rows = "1"
+        for size in self.sizes[:-1]:
+            rows = b.mul(rows, size)
+        axis = kernel.outer - 1
+        with b.loop("0", rows, hint="row") as row:
+            bases = self.bases
+            if kernel.outer > 1:
+                bases = self.located(self.decompose(row.i, self.sizes[:-1]), range(kernel.outer - 1), self.bases)
+
+            def leaves_at(e: Expr, i: str, count: str | None) -> dict:
+                em.valid = count
+                leaves = dict(self.fixed)
+                for r in self.inputs_of([e]):
+                    leaves[E.load(r, self.operands[r].dtype)] = self.element(r, bases[r], i, axis, count)
+                return leaves
+
+            def add(offset: str, i: str, count: str | None) -> None:
+                pointer = em.advance(bases[out], offset, dtype)
+                old = Expr("reduced", dtype, (), ("old", 0))
+                leaves = leaves_at(value, i, count)
+                leaves[old] = em.read(pointer, dtype, count)
+                half = dtype in (dt.bfloat16, dt.float16)
+                total = E.cast(E.cast(old, dt.float32) + E.cast(value, dt.float32), dtype) if half else old + value
+                em.write(em.emit([total], leaves)[0], pointer, dtype, count)
+
+            if self.by_vectors:
+                lanes = em.emit([at], leaves_at(at, "0", "1" if self.lanes > 1 else None))[0]
+                offset = b.value(f"extractelement <{self.lanes} x i64> {lanes}, i32 0") if self.lanes > 1 else lanes
+                with b.when(b.compare("sge", offset, "0"), "valid"):
+
+                    def body(i: str, count: str | None) -> None:
+                        add(b.add(offset, i), i, count)
+
+                    vector_loop(b, "0", self.sizes[-1], self.lanes, 1, body)
+            else:
+                with b.loop("0", self.sizes[-1], hint="element") as loop:
+                    offset = em.emit([at], leaves_at(at, loop.i, None))[0]
+                    with b.when(b.compare("sge", offset, "0"), "valid"):
+                        add(offset, loop.i, None)
+        b.finish()

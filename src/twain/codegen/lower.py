@@ -18,6 +18,7 @@ from .access import collapse, compose, identity_map, operand_map, strides_along
 from .kernel import (
     CONTIGUOUS,
     FIXED,
+    GATHERED,
     IOTA,
     SCALAR,
     STRIDED,
@@ -154,23 +155,23 @@ class Lowering:
         body.store(into, body.read(source, identity_map(source.shape)), "full")
         body.finish_map()
 
-    def constant_layout(self, n: Node, dtype: DType) -> Layout:
-        """A constant in memory (where an op insists on a buffer)."""
-        result = self.fresh(dtype, ())
-        body = Body(self, None, ())
-        body.store(result, E.const(n.attrs, dtype), "full")
+    def write(self, n: Node, into: Layout) -> None:
+        """Any value, converted to the dtype of `into`."""
+        body = Body(self, None, n.shape)
+        value = E.const(n.attrs, into.dtype) if n.op is ir.constant else body.value(n, identity_map(n.shape))
+        body.store(into, value, "full")
         body.finish_map()
-        return result
 
     def buffered(self, n: Node, dtype: DType | None = None) -> Layout:
-        """A layout for any value, also constants; `dtype` converts."""
-        result = self.constant_layout(n, stored(dtype or n.dtype)) if n.op is ir.constant else self.layout(n)
-        if dtype is not None and result.dtype is not dtype:
-            converted = self.fresh(dtype, n.shape)
-            body = Body(self, None, n.shape)
-            body.store(converted, E.cast(body.read(result, identity_map(n.shape)), dtype), "full")
-            body.finish_map()
-            result = converted
+        """A layout for any value, also constants and indices; `dtype` converts."""
+        wanted = dtype or stored(n.dtype)
+        layout = None if n.op is ir.constant else self.layout(n)
+        if layout is not None and layout.dtype is wanted:
+            return layout
+        result = self.fresh(wanted, n.shape)
+        self.write(n, result)
+        if dtype is None and n.op is not ir.constant:
+            self.layouts[n] = result
         return result
 
     # -- the whole graph
@@ -197,7 +198,7 @@ class Lowering:
                     continue
                 self.pending(i, o)
                 continue
-            if base.op.family == "leaf" or base in self.layouts or len(base.specs) > 1:
+            if base.op.family in ("leaf", "creation") or base in self.layouts or len(base.specs) > 1:
                 self.pending(i, o)
                 continue
             dtype = stored(base.dtype)
@@ -227,8 +228,7 @@ class Lowering:
         for i, o in self.copies:
             dtype = stored(o.dtype)
             buffer = Buffer("output", i, size_of(o.shape) * dtype.itemsize)
-            into = Layout(buffer, dtype, o.shape, contiguous_strides(o.shape))
-            self.copy_into(self.buffered(o), into)
+            self.write(o, Layout(buffer, dtype, o.shape, contiguous_strides(o.shape)))
 
     def lower_group(self, group: Group) -> None:
         if group.kind in ("map", "rows", "columns"):
@@ -308,7 +308,7 @@ class Lowering:
         at = len(self.steps)
         self.steps.append(step)
         for buffer, _, _ in step.buffers:
-            if buffer.kind == "temp":
+            if buffer is not None and buffer.kind == "temp":
                 buffer.first = at if buffer.first is None else buffer.first
                 buffer.last = at
 
@@ -346,12 +346,28 @@ class Body:
 
     # -- expressions
     def operand(self, buffer, dtype: DType, strides: tuple, offset: int) -> E.Expr:
+        return E.load(self.number(buffer, dtype, strides, offset), dtype)
+
+    def number(self, buffer, dtype: DType, strides: tuple | None, offset: int) -> int:
+        """The operand number of a buffer walked with `strides` (None: read at computed offsets only)."""
         key = (buffer, strides, offset, dtype)
         number = self.reads.get(key)
         if number is None:
             number = self.reads[key] = len(self.operands)
             self.operands.append((buffer, dtype, strides, offset))
-        return E.load(number, dtype)
+        return number
+
+    def iota(self, strides: tuple, start: int = 0) -> E.Expr:
+        """start + strides . index as int64; with all strides 0 a run-time constant."""
+        return self.operand(None, dt.int64, strides, start)
+
+    def integer(self, value: int) -> E.Expr:
+        """An int64 that comes at run time, so that the kernel serves all shapes."""
+        return self.iota((0,) * len(self.shape), value)
+
+    def gather(self, layout: Layout, at: E.Expr) -> E.Expr:
+        """The element of `layout` at element offset `at` from its beginning."""
+        return E.gather(self.number(layout.buffer, layout.dtype, None, layout.offset), layout.dtype, at)
 
     def read(self, layout: Layout, map_: tuple) -> E.Expr:
         strides, start = strides_along(map_, layout.strides, len(self.shape))
@@ -368,6 +384,8 @@ class Body:
     def build(self, n: Node, map_: tuple) -> E.Expr:
         if n in self.number_of:
             return E.cast(self.reduced(n), n.dtype)
+        if n.op.family == "creation" or (n.op.family == "index" and n in self.members):
+            return INLINE[n.op.lowering](self, n, map_)
         if n in self.members:
             rules = n.op.rules
             specs = [i.spec for i in n.inputs]
@@ -441,11 +459,9 @@ class Body:
     def prune(self) -> None:
         """Forget operands that no expression reads (a rule may look at a value and not use it)."""
         roots = [e for _, e in self.reductions] + [e for _, e, _ in self.outputs]
-        used = sorted({e.value for e in E.walk(roots) if e.op == "load"})
+        roots, used = renumber(roots, self.operands)
         if len(used) == len(self.operands):
             return
-        mapping = {E.load(old, self.operands[old][1]): E.load(new, self.operands[old][1]) for new, old in enumerate(used)}
-        roots = E.substitute(roots, mapping)
         self.reductions = [(c, r) for (c, _), r in zip(self.reductions, roots)]
         rest = roots[len(self.reductions) :]
         self.outputs = [(layout, e, level) for (layout, _, level), e in zip(self.outputs, rest)]
@@ -456,7 +472,7 @@ class Body:
             return
         self.prune()
         operands = self.all_operands()
-        sizes, strides = collapse(list(self.shape), [list(o[2]) for o in operands])
+        sizes, strides = collapse(list(self.shape), [self.walked(o) for o in operands])
         if not sizes:
             sizes, strides = [1], [[0] for _ in operands]
         kernel = self.kernel("map", operands, strides, len(sizes), 0, len(sizes) - 1)
@@ -468,6 +484,9 @@ class Body:
             grain = max(1, PARALLEL // work // sizes[-1])
         self.add(kernel, operands, sizes, strides, total, grain)
 
+    def walked(self, operand: tuple) -> list:
+        return [0] * len(self.shape) if operand[2] is None else list(operand[2])
+
     def kernel(self, kind, operands, strides, outer, reduced, axis) -> LoopKernel:
         count = len(self.operands)
         described = []
@@ -475,6 +494,8 @@ class Body:
             mine = strides[i]
             if buffer is None:
                 pattern = IOTA
+            elif i < count and operands[i][2] is None:
+                pattern = GATHERED
             elif i < count and all(s == 0 for s in mine):
                 pattern = SCALAR
             elif i >= count and self.outputs[i - count][2] == "row" and kind == "rows":
@@ -492,8 +513,9 @@ class Body:
         operands = self.all_operands()
         axes = self.group.axes
         kept = [a for a in range(len(self.shape)) if a not in axes]
-        outer, outer_strides = collapse([self.shape[a] for a in kept], [[o[2][a] for a in kept] for o in operands])
-        inner, inner_strides = collapse([self.shape[a] for a in axes], [[o[2][a] for a in axes] for o in operands])
+        walked = [self.walked(o) for o in operands]
+        outer, outer_strides = collapse([self.shape[a] for a in kept], [[s[a] for a in kept] for s in walked])
+        inner, inner_strides = collapse([self.shape[a] for a in axes], [[s[a] for a in axes] for s in walked])
         if size_of(outer) == 0:
             return
         if not inner:
@@ -522,7 +544,7 @@ class Body:
         self.add(kernel, operands, sizes, strides, total, grain)
 
     def add(self, kernel, operands, sizes, strides, total, grain) -> None:
-        params = [*sizes, *(s for mine in strides for s in mine)]
+        params = [*sizes, *(s for mine in strides for s in mine), *(o[3] for o in operands if o[0] is None)]
         buffers = [(o[0], o[3], o[1]) for o in operands]
         self.lowering.add_step(Step(kernel, buffers, params, total, grain))
 
@@ -575,4 +597,19 @@ class Body:
                        [count], [[partial.strides[0]], [0]])  # fmt: skip
 
 
-LOWERINGS: dict[str, object] = {}
+def renumber(roots: list, operands: list, first: tuple = ()) -> tuple:
+    """(roots reading operands 0, 1, ... instead, the old numbers kept); `first` are kept even if unread."""
+    used = sorted({e.value for e in E.walk(roots) if e.op in ("load", "gather")} | set(first))
+    if len(used) == len(operands):
+        return roots, used
+    new = {old: i for i, old in enumerate(used)}
+    memo: dict[E.Expr, E.Expr] = {}
+    for e in E.walk(roots):
+        args = tuple(memo[a] for a in e.args)
+        value = new[e.value] if e.op in ("load", "gather") else e.value
+        memo[e] = e if args == e.args and value == e.value else E.Expr(e.op, e.dtype, args, value)
+    return [memo[r] for r in roots], used
+
+
+LOWERINGS: dict[str, object] = {}  # op.lowering -> function(lowering, group): ops with kernels of their own
+INLINE: dict[str, object] = {}  # op.lowering -> function(body, node, map) -> Expr: ops that are part of a loop's expression

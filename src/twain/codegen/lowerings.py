@@ -10,7 +10,7 @@ from . import expr as E
 from .access import identity_map, operand_map, strides_along
 from .epilogue import Epilogue
 from .gemm import gemm_plan
-from .lower import LOWERINGS, Body, Layout, Lowering, Step, stored
+from .lower import LOWERINGS, Body, Layout, Lowering, Step, renumber, stored
 
 _EPILOGUES: dict[tuple, Epilogue] = {}
 
@@ -46,10 +46,8 @@ def epilogue_body(lowering: Lowering, group: Group) -> EpilogueBody:
     identity = identity_map(body.shape)
     for n in lowering.stored_members(group):
         body.store(lowering.destination(n), body.value(n, identity), "full")
-    used = sorted({e.value for e in E.walk([e for _, e, _ in body.outputs]) if e.op == "load"} | {0})
+    values, used = renumber([e for _, e, _ in body.outputs], body.operands, first=(0,))
     if len(used) < len(body.operands):
-        mapping = {E.load(old, body.operands[old][1]): E.load(new, body.operands[old][1]) for new, old in enumerate(used)}
-        values = E.substitute([e for _, e, _ in body.outputs], mapping)
         body.outputs = [(layout, e, level) for (layout, _, level), e in zip(body.outputs, values)]
         body.operands = [body.operands[i] for i in used]
     return body
@@ -60,7 +58,11 @@ def add_plan(lowering: Lowering, plan, roles: dict) -> None:
     for i, nbytes in enumerate(plan.scratch):
         roles["scratch", i] = (lowering.temporary(nbytes), 0, dt.uint8)
     for step in plan.steps:
-        lowering.add_step(Step(step.source, [roles[r] for r in step.buffers], list(step.params), step.total, step.grain))
+        buffers = []
+        for role, number, shift in step.buffers:
+            buffer, offset, dtype = roles[role, number]
+            buffers.append((buffer, offset + shift // dtype.itemsize, dtype))
+        lowering.add_step(Step(step.source, buffers, list(step.params), step.total, step.grain))
 
 
 def operand_roles(body: EpilogueBody) -> tuple:

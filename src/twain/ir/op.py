@@ -140,7 +140,11 @@ def expand(record: OpRecord, attrs: object, specs: tuple) -> Graph:
     graph = _EXPANSIONS.get(key)
     if graph is None:
         parameters = [None if s is None else make_parameter(i, s) for i, s in enumerate(specs)]
-        result = record.composite(attrs, *parameters)
+        before = _core.set_tracing(True)
+        try:
+            result = record.composite(attrs, *parameters)
+        finally:
+            _core.set_tracing(before)
         outputs = list(result) if isinstance(result, (tuple, list)) else [result]
         graph = Graph(record.name, [p for p in parameters if p is not None], [as_value(o, record.name) for o in outputs])
         if len(_EXPANSIONS) >= _EXPANSION_LIMIT:

@@ -251,3 +251,4 @@ late.negative = negative
 late.conj = lambda x: conj(x) if x.dtype.kind == "c" else x
 late.real = real
 late.cast = cast
+late.where = where

@@ -119,7 +119,7 @@ def binary(name: str, kernel, **fields):
 
 # What the rules below need of the ops themselves; set by ops/__init__ once those exist.
 class _Late:
-    __slots__ = ("broadcast_to", "cast", "conj", "multiply", "negative", "permute_dims", "real", "reshape", "sum", "add", "zeros_like")
+    __slots__ = ("broadcast_to", "cast", "conj", "multiply", "negative", "permute_dims", "real", "reshape", "sum", "add", "where", "zeros_like")
 
 
 late = _Late()

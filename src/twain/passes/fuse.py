@@ -65,12 +65,14 @@ class Fusion:
             self.users.setdefault(o, []).append(None)
         for n in nodes:
             family = n.op.family
-            if family in ("leaf", "movement"):
+            if family in ("leaf", "movement", "creation"):
                 continue
             if family == "elementwise":
                 self.place_elementwise(n)
             elif family == "reduction":
                 self.place_reduction(n)
+            elif family == "index":  # reads whole buffers; what follows it may join
+                self.start("map", n.shape, n)
             else:
                 kind = family if family in ("contraction", "assembly") else "single"
                 self.start(kind, n.shape, n)
@@ -99,7 +101,7 @@ class Fusion:
         """Whether member `n` of `group` can read operand `i` (movements over member `base`) within the kernel."""
         if group.kind == "rows" and base in self.row_level:
             return is_row_value(group, n, i, base)
-        if group.kind in ("assembly", "single") or i is not base or base.shape != group.shape:
+        if group.kind in ("assembly", "single") or n.op.family == "index" or i is not base or base.shape != group.shape:
             return False
         return n.shape == group.shape or n.op.family == "reduction"
 

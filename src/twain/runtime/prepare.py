@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+
 from .. import _core
 from ..base import dtypes as dt
 from ..base.errors import DeviceError
-from ..codegen import lowerings  # noqa: F401  registers itself
+from ..codegen import indexing, lowerings  # noqa: F401  they register themselves
 from ..codegen.lower import Lowered, lower
 from ..codegen.targets import host
 from ..ir.node import Graph, Node, Spec, make_parameter
 from ..ir.op import apply, infer
+from ..ops.elementwise import add
 from ..passes.simplify import simplify
 from ..transforms.vjp import trace_vjp, vjp_record
 from .kernels import kernels_for
@@ -100,6 +103,7 @@ def trace(op, attrs: object, args: tuple):
 
 def install() -> None:
     """Make this the core's compiler."""
-    _core.set_symbol_type(Node)
-    _core.install(prepare=prepare, vjp=prepare_vjp, trace=trace)
     _core.set_dtypes(dt.BY_CODE)
+    _core.set_symbol_type(Node)
+    _core.set_accumulate(add)
+    _core.install(prepare=prepare, vjp=prepare_vjp, trace=trace, package=os.path.dirname(os.path.dirname(__file__)))

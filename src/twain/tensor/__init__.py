@@ -1,0 +1,130 @@
+"""The Tensor type completed, and the functions on it that `twain` exports."""
+
+from .. import _core
+from ..ops import operators as _operators  # noqa: F401  gives Tensor its operators
+from ..ops.elementwise import (  # noqa: A004
+    abs,
+    acos,
+    acosh,
+    add,
+    asin,
+    asinh,
+    atan,
+    atan2,
+    atanh,
+    bitwise_and,
+    bitwise_invert,
+    bitwise_left_shift,
+    bitwise_or,
+    bitwise_right_shift,
+    bitwise_xor,
+    ceil,
+    conj,
+    copysign,
+    cos,
+    cosh,
+    divide,
+    equal,
+    erf,
+    erfc,
+    exp,
+    exp2,
+    expm1,
+    floor,
+    floor_divide,
+    greater,
+    greater_equal,
+    hypot,
+    imag,
+    isfinite,
+    isinf,
+    isnan,
+    less,
+    less_equal,
+    log,
+    log10,
+    log1p,
+    log2,
+    logaddexp,
+    logical_and,
+    logical_not,
+    logical_or,
+    logical_xor,
+    maximum,
+    minimum,
+    multiply,
+    negative,
+    not_equal,
+    positive,
+    power,
+    real,
+    reciprocal,
+    relu,
+    remainder,
+    round,
+    rsqrt,
+    sigmoid,
+    sign,
+    signbit,
+    sin,
+    sinh,
+    sqrt,
+    square,
+    subtract,
+    tan,
+    tanh,
+    trunc,
+    where,
+)
+from ..ops.index import take, take_along_axis, tril, triu
+from ..ops.linalg import matmul
+from ..ops.reduce import all, any, argmax, argmin, logsumexp, max, mean, min, prod, std, sum, var  # noqa: A004
+from ..ops.shape import broadcast_to
+from ..runtime import prepare as _prepare
+from . import device as _device
+from .device import Device, device
+
+_prepare.install()
+_core.set_device_type(_device.device_of_index)
+
+from . import methods as _methods  # noqa: E402
+
+_methods.install()
+
+from . import random  # noqa: E402
+from .creation import (  # noqa: E402
+    arange,
+    asarray,
+    contiguous,
+    empty,
+    empty_like,
+    eye,
+    from_dlpack,
+    full,
+    full_like,
+    linspace,
+    ones,
+    ones_like,
+    to_device,
+    zeros,
+    zeros_like,
+)
+from .gradients import detect_anomaly, enable_grad, grad, no_grad, value_and_grad  # noqa: E402
+from .methods import (  # noqa: E402
+    astype,
+    clip,
+    concat,
+    expand_dims,
+    flatten,
+    flip,
+    matrix_transpose,
+    moveaxis,
+    nonzero,
+    roll,
+    squeeze,
+    stack,
+    transpose,
+)
+from ..ops.shape import permute_dims, reshape  # noqa: E402
+
+Tensor = _core.Tensor

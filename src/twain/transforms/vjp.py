@@ -7,6 +7,7 @@ of the composite's results.
 
 from __future__ import annotations
 
+from .. import _core
 from ..ir import node as ir
 from ..ir.node import Graph, Node, make_parameter
 from ..ir.op import OpRecord, as_value, dynamic, expand
@@ -71,21 +72,12 @@ def trace_vjp(record: OpRecord, attrs: object, specs: list, outputs: list, mask:
     needs = [bool(mask >> i & 1) and s is not None and s.dtype.kind in "fc" for i, s in enumerate(specs)]
     if not any(needs):
         return None
-    if record.composite is None:
-        if record.vjp is None:
-            return None
-        found = record.vjp(attrs, g, inputs, results_in, needs)
-        found = [as_value(x, record.name) if n else None for x, n in zip(found, needs)]
-    else:
-        body = expand(record, attrs, tuple(specs))
-        mapping = {p: inputs[p.attrs] for p in body.parameters}
-        flat = simplify(Graph(record.name, [p for p in inputs if p is not None], ir.substitute(body.outputs, mapping)))
-        wanted = [x for x, n in zip(inputs, needs) if n]
-        inner = iter(gradients(flat.outputs, g, wanted))
-        found = [next(inner) if n else None for n in needs]
-        known = {o: r for o, r in zip(flat.outputs, results_in) if o.op.family != "leaf"}
-        found = ir.substitute(found, known)
-    if all(x is None for x in found):
+    before = _core.set_tracing(True)
+    try:
+        found = _cotangents(record, attrs, g, inputs, results_in, needs)
+    finally:
+        _core.set_tracing(before)
+    if found is None or all(x is None for x in found):
         return None
     graph = simplify(Graph(f"vjp_{record.name}", [*g, *[i for i in inputs if i is not None], *results_in],
                            [x for x in found if x is not None]))  # fmt: skip
@@ -112,6 +104,22 @@ def trace_vjp(record: OpRecord, attrs: object, specs: list, outputs: list, mask:
         mapping[values[i]] = p
         parameters.append(p)
     return Graph(graph.name, parameters, ir.substitute(order, mapping)), tuple(saved), tuple(results)
+
+
+def _cotangents(record: OpRecord, attrs: object, g: list, inputs: list, results_in: list, needs: list) -> list | None:
+    """The gradient of each input that needs one, as nodes over g, inputs and results."""
+    if record.composite is None:
+        if record.vjp is None:
+            return None
+        found = record.vjp(attrs, g, inputs, results_in, needs)
+        return [as_value(x, record.name) if n else None for x, n in zip(found, needs)]
+    body = expand(record, attrs, tuple(None if i is None else i.spec for i in inputs))
+    mapping = {p: inputs[p.attrs] for p in body.parameters}
+    flat = simplify(Graph(record.name, [p for p in inputs if p is not None], ir.substitute(body.outputs, mapping)))
+    inner = iter(gradients(flat.outputs, g, [x for x, n in zip(inputs, needs) if n]))
+    found = [next(inner) if n else None for n in needs]
+    known = {o: r for o, r in zip(flat.outputs, results_in) if o.op.family != "leaf"}
+    return ir.substitute(found, known)
 
 
 def vjp_record(graph: Graph) -> OpRecord:

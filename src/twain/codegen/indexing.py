@@ -1,0 +1,112 @@
+"""Lowerings of ops that read or write at computed positions."""
+
+from __future__ import annotations
+
+from ..base import dtypes as dt
+from ..base.shapes import size_of
+from ..ir.node import Node
+from ..passes.fuse import Group
+from . import expr as E
+from .access import collapse, identity_map, strides_along
+from .kernel import CONTIGUOUS, STRIDED, LoopKernel, Operand
+from .lower import INLINE, LOWERINGS, Body, Layout, Lowering, Step, renumber
+
+
+def inline_iota(body: Body, n: Node, map_: tuple) -> E.Expr:
+    """The index along one axis."""
+    _, axis = n.attrs
+    strides, start = strides_along((map_[axis],), (1,), len(body.shape))
+    return body.iota(strides, start)
+
+
+def wrapped(body: Body, index: E.Expr, size: int) -> tuple:
+    """(index counted from the start, whether it is in range)."""
+    index = E.cast(index, dt.int64)
+    length = body.integer(size)
+    index = E.select(index < 0, index + length, index)
+    return index, (index >= 0) & (index < length)
+
+
+def missing(dtype) -> E.Expr:
+    """What an index out of range reads."""
+    if dtype.kind in "fc":
+        return E.const(float("nan"), dtype)
+    return E.const(0 if dtype.kind in "bu" else -(2 ** (dtype.bits - 1)), dtype)
+
+
+def position(body: Body, layout: Layout, axis: int, others: tuple, index: E.Expr) -> tuple:
+    """(element offset in `layout` of `index` along `axis`, whether it exists); `others` maps the remaining axes."""
+    strides = tuple(s for a, s in enumerate(layout.strides) if a != axis)
+    along, start = strides_along(others, strides, len(body.shape))
+    index, valid = wrapped(body, index, layout.shape[axis])
+    safe = E.select(valid, index, 0)
+    return body.iota(along, start) + safe * body.integer(layout.strides[axis]), valid
+
+
+def inline_take(body: Body, n: Node, map_: tuple) -> E.Expr:
+    x, indices = n.inputs
+    axis = n.attrs
+    rank = len(indices.shape)
+    layout = body.lowering.buffered(x)
+    index = body.value(indices, tuple(map_[axis : axis + rank]))
+    at, valid = position(body, layout, axis, (*map_[:axis], *map_[axis + rank :]), index)
+    return E.select(valid, body.gather(layout, at), missing(layout.dtype))
+
+
+def inline_along(body: Body, n: Node, map_: tuple) -> E.Expr:
+    x, indices = n.inputs
+    axis = n.attrs
+    layout = body.lowering.buffered(x)
+    at, valid = position(body, layout, axis, (*map_[:axis], *map_[axis + 1 :]), body.value(indices, map_))
+    return E.select(valid, body.gather(layout, at), missing(layout.dtype))
+
+
+def lower_scatter(lowering: Lowering, group: Group) -> None:
+    """Copy x, then add the updates one after another."""
+    n = group.nodes[0]
+    x, indices, updates = n.inputs
+    axis, mode = n.attrs
+    into = lowering.destination(n)
+    lowering.write(x, into)
+    shape = updates.shape
+    if size_of(shape) == 0:
+        return
+    body = Body(lowering, None, shape)
+    map_ = identity_map(shape)
+    rank = len(indices.shape) if mode == "take" else 1
+    value = E.cast(body.value(updates, map_), into.dtype)
+    index_map = map_[axis : axis + rank] if mode == "take" else map_
+    index = body.value(indices, tuple(index_map))
+    others = (*map_[:axis], *map_[axis + rank :])
+    strides = tuple(s for a, s in enumerate(into.strides) if a != axis)
+    along, start = strides_along(others, strides, len(shape))
+    # along a last axis that the index doesn't depend on, whole vectors are added
+    vectors = bool(shape) and mode == "take" and axis + rank < len(shape) and along[-1] == 1
+    index, valid = wrapped(body, index, into.shape[axis])
+    at = body.iota((*along[:-1], 0) if vectors else along, start) + index * body.integer(into.strides[axis])
+    at = E.select(valid, at, -1)
+    (value, at), used = renumber([value, at], body.operands)
+    body.operands = [body.operands[i] for i in used]
+    operands = [*body.operands, (into.buffer, into.dtype, None, into.offset)]
+    walked = [body.walked(o) for o in operands]
+    if vectors:
+        outer, outer_strides = collapse(list(shape[:-1]), [s[:-1] for s in walked])
+        sizes = [*outer, shape[-1]]
+        strides = [[*a, b[-1]] for a, b in zip(outer_strides, walked)]
+    else:
+        sizes, strides = collapse(list(shape), walked)
+    if not sizes:
+        sizes, strides = [1], [[0] for _ in operands]
+    body.outputs = [(into, value, "full")]
+    kernel = body.kernel("map", operands, strides, len(sizes), 0, len(sizes) - 1)
+    target = Operand(into.dtype, CONTIGUOUS if vectors else STRIDED)
+    kernel = LoopKernel("scatter", kernel.inputs, [(target, value, "full")], len(sizes), 0, (("offset", at),))
+    params = [*sizes, *(s for mine in strides for s in mine), *(o[3] for o in operands if o[0] is None)]
+    lowering.add_step(Step(kernel, [(o[0], o[3], o[1]) for o in operands], params, 1, 1))
+
+
+INLINE["iota"] = inline_iota
+INLINE["take"] = inline_take
+INLINE["take_along_axis"] = inline_along
+LOWERINGS["scatter_add"] = lower_scatter
+

@@ -1,0 +1,147 @@
+"""Compiled kernels on disk: keyed by content, written whole, checked before use, bounded, private to the user.
+
+An entry is a header (magic, SHA-256 of the image) and the ELF image. The key covers the kernel's text, the target, the
+LLVM version and the compiler's own sources, so an entry never goes stale; a wrong, foreign or unreadable entry is
+ignored and written again, and a folder that can't be used only means that nothing is kept.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+
+from ..base.config import config
+from ..base.lazy import LazyModule
+
+hashlib = LazyModule("hashlib")
+metadata = LazyModule("importlib.metadata")
+tempfile = LazyModule("tempfile")
+
+MAGIC = b"twainobj1\n"
+_HEADER = len(MAGIC) + 32
+_folder: str | None = None
+_checked: str | None = None
+_salt: bytes | None = None
+_written = 0
+
+
+def compiler_salt() -> bytes:
+    """Hash of everything an image depends on beside the kernel's text and target."""
+    global _salt
+    if _salt is None:
+        digest = hashlib.sha256()
+        root = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "codegen")
+        for folder, folders, files in os.walk(root):
+            folders.sort()
+            for name in sorted(files):
+                if name.endswith(".py"):
+                    info = os.stat(os.path.join(folder, name))
+                    digest.update(f"{name} {info.st_size} {info.st_mtime_ns}\n".encode())
+        try:
+            digest.update(metadata.version("llvmlite").encode())
+        except Exception:  # the package's metadata may be stripped; the kernels are still right
+            digest.update(b"unknown")
+        digest.update(os.environ.get("TWAIN_OPT", "2").encode())
+        _salt = digest.digest()
+    return _salt
+
+
+def key(text: str, target) -> str:
+    """The name of the entry for a kernel's text on a target."""
+    return hashlib.sha256(compiler_salt() + target.key.encode() + b"\0" + text.encode()).hexdigest()
+
+
+def folder() -> str | None:
+    """The cache folder, or None if there is none that only this user can write to."""
+    global _folder, _checked
+    wanted = config.cache_dir
+    if wanted != _checked:
+        _checked = wanted
+        _folder = _usable(wanted) if wanted else None
+    return _folder
+
+
+def _usable(path: str) -> str | None:
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        info = os.stat(path)
+    except OSError:
+        return None
+    if hasattr(os, "getuid") and (info.st_uid != os.getuid() or stat.S_IMODE(info.st_mode) & 0o022):
+        return None
+    return path
+
+
+def get(name: str) -> bytes | None:
+    """The image of an entry, or None if there is none that passes its checksum."""
+    base = folder()
+    if base is None:
+        return None
+    try:
+        with open(os.path.join(base, name[:2], name), "rb") as file:
+            data = file.read()
+    except OSError:
+        return None
+    image = data[_HEADER:]
+    if not data.startswith(MAGIC) or data[len(MAGIC) : _HEADER] != hashlib.sha256(image).digest():
+        return None
+    return image
+
+
+def put(name: str, image: bytes) -> None:
+    """Keep an image; failures to write are not errors."""
+    global _written
+    base = folder()
+    if base is None:
+        return
+    try:
+        place = os.path.join(base, name[:2])
+        os.makedirs(place, mode=0o700, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=place)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(MAGIC + hashlib.sha256(image).digest() + image)
+            os.replace(temporary, os.path.join(place, name))
+        except OSError:
+            os.unlink(temporary)
+            return
+    except OSError:
+        return
+    _written += 1
+    if _written % 256 == 1:
+        trim()
+
+
+def entries() -> list:
+    """(last use, bytes, path) of every entry."""
+    base = folder()
+    found = []
+    if base is not None:
+        for place, _, files in os.walk(base):
+            for name in files:
+                path = os.path.join(place, name)
+                try:
+                    info = os.stat(path)
+                except OSError:
+                    continue
+                found.append((max(info.st_atime, info.st_mtime), info.st_size, path))
+    return found
+
+
+def trim() -> None:
+    """Delete the entries unused for longest until the cache is within its bound."""
+    found = sorted(entries())
+    total = sum(size for _, size, _ in found)
+    for _, size, path in found:
+        if total <= config.cache_bytes:
+            return
+        try:
+            os.unlink(path)
+        except OSError:
+            continue
+        total -= size
+
+
+def size() -> int:
+    """Bytes on disk."""
+    return sum(n for _, n, _ in entries())

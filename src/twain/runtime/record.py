@@ -1,0 +1,478 @@
+"""Recording one real run of a function: which ops ran on what, and what the run left behind.
+
+While it runs, every tensor that the function can reach bears a mark, and so does every result of an op; what arrives
+without one came from somewhere a plan couldn't look. Only numbers and marks are kept while recording; the graph is built
+when the plan is used for the first time.
+"""
+
+from __future__ import annotations
+
+import struct
+import sys
+import threading
+import types
+
+from .. import _core
+from ..base import dtypes as dt
+from .floats import FloatTracker, TracedFloat, plain
+from .kinds import (
+    ABSENT, ALIAS, BLOB, CLASS, CONSTANT, DICT, FLOAT, INSTANCE, LIST, OPAQUE, SET, TENSOR, TUPLE, VALUE, is_own_code,
+    is_trusted_code, kind_of,
+)  # fmt: skip
+from .bytecode import facts_of
+from .state import MISSING, Place, State, Unrecordable, path_text
+from .watch import Watch, user_line
+
+Tensor = _core.Tensor
+_recording = threading.Lock()  # marks are on the tensors themselves, so there is one recording at a time
+_local = threading.local()
+
+
+class Lifted:
+    """A tensor that was there before: its place, and what was known of it at entry."""
+
+    __slots__ = ("grad_fn", "is_leaf", "meta", "place", "requires_grad", "trace")
+
+    def __init__(self, place: Place, trace: int):
+        tensor = place.value
+        self.place = place
+        self.trace = trace
+        self.meta = tensor.meta
+        self.requires_grad = tensor.requires_grad
+        self.is_leaf = tensor.is_leaf
+
+
+class Call:
+    """One op as it ran. inputs: a trace number, None, a `Scalar`; needs: which inputs were attached to the tape."""
+
+    __slots__ = ("attrs", "grad", "inputs", "line", "needs", "outputs", "record")
+
+    def __init__(self, record, attrs, inputs, outputs, grad, needs, line):
+        self.record = record
+        self.attrs = attrs
+        self.inputs = inputs
+        self.outputs = outputs  # trace numbers
+        self.grad = grad
+        self.needs = needs
+        self.line = line
+
+
+class Scalar:
+    """A Python number given to an op: a constant, or an expression of the call's float arguments."""
+
+    __slots__ = ("source", "value")
+
+    def __init__(self, value: object, source: str | None = None):
+        self.source = source
+        if type(value) is not bool and isinstance(value, int):
+            value = int(value)
+        self.value = value
+
+    def key(self) -> tuple:
+        value = self.value
+        if self.source is not None:
+            return ("float", self.source)
+        return (type(value).__name__, value.hex() if type(value) is float else repr(value))
+
+
+class Predicate:
+    """A tensor's truth that decided how the code went on, after `position` ops."""
+
+    __slots__ = ("line", "outcome", "position", "trace")
+
+    def __init__(self, position: int, trace: int, outcome: bool, line: tuple):
+        self.position = position
+        self.trace = trace
+        self.outcome = outcome
+        self.line = line
+
+
+class NewTensor:
+    """A tensor object that the function made and that outlives it."""
+
+    __slots__ = ("attached", "leaf", "tensor", "trace")
+
+    def __init__(self, tensor, trace: int):
+        self.tensor = tensor
+        self.trace = trace
+        self.leaf = tensor.is_leaf and tensor.requires_grad
+        self.attached = tensor.requires_grad and not tensor.is_leaf
+
+
+class Recorder:
+    """What the core tells of each op, and what the profile function tells of the Python around it."""
+
+    def __init__(self, function, root, lift_floats: bool = True):
+        self.function = function
+        self.root = root
+        self.reason: str | None = None
+        self.reason_line: tuple = ("<unknown>", 0)
+        self.calls: list[Call] = []
+        self.predicates: list[Predicate] = []
+        self.origin: dict[int, Place] = {}  # trace number -> place of a lifted tensor
+        self.lifted: list[Lifted] = []
+        self.last_trace = 0
+        self.hashed: set[int] = set()  # lifted tensors whose identity was used
+        self.attached_backward = False
+        self.tracker = FloatTracker()
+        self.float_places: dict[str, Place] = {}
+        self.float_traces: dict[int, Scalar] = {}  # traced floats that ops have taken as operands
+        self.lift_floats = lift_floats
+        self.state = State(self._meet)
+        self.watch = Watch(self._enter, self._refuse_at, self._named_dynamically, self.tracker.fix)
+        self.trace_of: dict[int, int] = {}  # id of a lifted tensor's place -> trace number
+
+    # What happens meanwhile
+
+    def refuse(self, reason: str, line: tuple | None = None) -> None:
+        if self.reason is None:
+            self.reason = reason
+            self.reason_line = line or user_line(sys._getframe(1))
+
+    def _refuse_at(self, reason: str, frame) -> None:
+        self.refuse(reason, user_line(frame))
+
+    def _named_dynamically(self, frame) -> None:
+        if self.reason is None:
+            try:
+                self.state.use_everything()
+            except Unrecordable as why:
+                self.refuse(str(why), user_line(frame))
+
+    def _enter(self, frame) -> None:
+        if self.reason is not None:
+            return
+        code = frame.f_code
+        back = frame.f_back
+        try:
+            known = self.state.enter(code, frame.f_globals, back.f_code if back is not None else None)
+        except Unrecordable as why:
+            self.refuse(str(why), user_line(frame))
+            return
+        if not is_own_code(code) and facts_of(code).sees_floats and not is_trusted_code(code):
+            self.tracker.fix()
+        if not known and not _is_import_machinery(code):
+            self.refuse(f"runs {code.co_name}(), which can't be found from its arguments and names", user_line(frame))
+
+    def _meet(self, place: Place) -> None:
+        """A tensor comes into reach."""
+        tensor = place.value
+        if _core.get_trace(tensor) != 0:
+            raise Unrecordable(f"{path_text(place)} holds a tensor made inside the function")
+        self.last_trace += 1
+        _core.set_trace(tensor, self.last_trace)
+        self.origin[self.last_trace] = place
+        self.trace_of[id(place)] = self.last_trace
+        self.lifted.append(Lifted(place, self.last_trace))
+        grad = tensor.grad
+        if grad is not None or tensor.requires_grad:
+            self.state.reach(place, "grad", None, grad, place.by_user)
+
+    def on_op(self, op, attrs, inputs, outputs) -> None:
+        """An op has run."""
+        profile = sys.getprofile()
+        sys.setprofile(None)
+        try:
+            if self.reason is None:
+                self._record(op, attrs, inputs, outputs)
+            else:
+                for t in outputs:
+                    self.last_trace += 1
+                    _core.set_trace(t, self.last_trace)
+        finally:
+            sys.setprofile(profile)
+
+    def _record(self, op, attrs, inputs, outputs) -> None:
+        found = []
+        needs = []
+        for x in inputs:
+            need = False
+            if type(x) is Tensor:
+                trace = _core.get_trace(x)
+                if trace in self.float_traces:
+                    found.append(self.float_traces[trace])
+                    needs.append(False)
+                    continue
+                if trace == 0:
+                    self.refuse(f"gives {op.name} a tensor that was made from Python data, or outside where twain can't look")
+                    break
+                found.append(trace)
+                need = x.requires_grad
+            elif x is None:
+                found.append(None)
+            else:
+                found.append(Scalar(x))
+            needs.append(need)
+        numbers = []
+        for t in outputs:
+            self.last_trace += 1
+            _core.set_trace(t, self.last_trace)
+            numbers.append(self.last_trace)
+        line = user_line(sys._getframe(2))
+        self.calls.append(Call(op.record, attrs, tuple(found), tuple(numbers), _core.grad_enabled(), tuple(needs), line))
+
+    def on_read(self, tensor, kind: str) -> bool | None:
+        """A value is about to leave the graph."""
+        profile = sys.getprofile()
+        sys.setprofile(None)
+        try:
+            if self.reason is not None:
+                return None
+            trace = _core.get_trace(tensor)
+            if kind == "bool":
+                if trace == 0:
+                    self.refuse("takes the truth of a tensor made from Python data")
+                    return None
+                previous = _core.set_recorder(None)
+                try:
+                    outcome = bool(tensor)
+                except Exception:
+                    return None  # the same error follows in the code itself
+                finally:
+                    _core.set_recorder(previous)
+                self.predicates.append(Predicate(len(self.calls), trace, outcome, user_line(sys._getframe(1))))
+            elif kind == "hash":
+                if id(tensor) in self.state.primary:
+                    self.hashed.add(id(tensor))
+                else:
+                    self.refuse("uses a new tensor as a set member or dict key, whose order is the order of addresses")
+            else:
+                self.refuse(f"takes a value out of a tensor ({_READS.get(kind, kind)})")
+        finally:
+            sys.setprofile(profile)
+
+    def operand(self, value: TracedFloat):
+        """A traced float as the tensor that an op takes: 0-d, weak, marked."""
+        tensor = _core.from_buffer(_core.meta(dt.weak_float.code, ()), struct.pack("d", value))
+        self.last_trace += 1
+        _core.set_trace(tensor, self.last_trace)
+        self.float_traces[self.last_trace] = Scalar(plain(value), value.source)
+        return tensor
+
+    # Running it
+
+    def run(self, args: tuple, kwargs: dict):
+        """The function's own result. Exceptions of its own pass through. Afterwards `reason` says why nothing is kept,
+        or `finish` makes the recording."""
+        state = self.state
+        _core.new_trace_epoch()
+        self.grad_enabled = _core.grad_enabled()
+        try:
+            place = state.add_root(self.root)
+            place.by_user = True
+            given_args = list(args)
+            given_kwargs = dict(kwargs)
+            for i, value in enumerate(args):
+                given_args[i] = self._argument(state.add_argument(i, value), value)
+            for name, value in kwargs.items():
+                given_kwargs[name] = self._argument(state.add_keyword(name, value), value)
+        except Unrecordable as why:
+            self.refuse(str(why), user_line(sys._getframe(1)))
+            given_args, given_kwargs = args, kwargs
+        previous_recorder = _core.set_recorder(self)
+        _local.recorder = self
+        sys.setprofile(self.watch)
+        try:
+            result = self.function(*given_args, **given_kwargs)
+        finally:
+            sys.setprofile(None)
+            _local.recorder = None
+            _core.set_recorder(previous_recorder)
+            self.tracker.active = False
+        if self.reason is None:
+            try:
+                self._finish(result)
+            except Unrecordable as why:
+                self.refuse(str(why), self._definition())
+        return strip_floats(result) if self.tracker.values else result
+
+    def _definition(self) -> tuple:
+        code = getattr(self.root, "__code__", None)
+        return (code.co_filename, code.co_firstlineno) if code is not None else ("<unknown>", 0)
+
+    def _argument(self, place: Place, value: object) -> object:
+        if type(value) is not float or not self.lift_floats:
+            return value
+        traced = self.tracker.trace(value)
+        self.float_places[traced.source] = place
+        return traced
+
+    # What it left behind
+
+    def _finish(self, result: object) -> None:
+        if self.grad_enabled != _core.grad_enabled():
+            raise Unrecordable("it leaves grad mode other than it found it")
+        if self.tracker.values and any(p.kind is VALUE and type(p.value) is complex for p in self.state.places):
+            self.tracker.fix(None)
+        for name, place in self.float_places.items():
+            if name not in self.tracker.fixed:
+                place.kind = FLOAT
+        self.new_tensors: list[NewTensor] = []
+        self._new_index: dict[int, int] = {}
+        self.rebound: list[tuple] = []  # (place, ("value", trace, attached))
+        self.moved: list[tuple] = []  # (place, target)
+        for lifted in self.lifted:
+            tensor = lifted.place.value
+            trace = _core.get_trace(tensor)
+            if tensor.requires_grad != lifted.requires_grad and not (
+                trace != lifted.trace and tensor.requires_grad and not tensor.is_leaf
+            ):
+                raise Unrecordable(f"it changes requires_grad of {path_text(lifted.place)}")
+            if trace == lifted.trace:
+                continue
+            if trace == 0:
+                raise Unrecordable(f"it gives {path_text(lifted.place)} a value from outside")
+            attached = tensor.requires_grad and not tensor.is_leaf
+            self.rebound.append((lifted.place, trace, attached))
+        for place, new in self.state.changes():
+            self.moved.append((place, None if new is None else self._target(new)))
+        self.result = self._template(result, {})
+        for new in self.new_tensors:
+            if new.tensor.grad is not None:
+                raise Unrecordable("it makes a tensor that has a .grad and outlives the call")
+        self.uses_grads = (
+            "grad" in self.state.names
+            or any(p.step == "grad" for p, *_ in self.rebound)
+            or any(p.step == "grad" for p, _ in self.moved)
+            or self._reads_grads()
+        )
+        for new in self.new_tensors:
+            new.tensor = None
+
+    def trim(self, plan) -> None:
+        """Let go of the call's own objects, now that the guards are built."""
+        for place in self.state.places:
+            place.children = {}
+            if place.kind is TENSOR:
+                place.value = None
+            elif place.kind in (LIST, DICT, TUPLE, INSTANCE) and place.from_call():
+                place.value = None
+        state, self.state = self.state, None
+        state.primary.clear()
+
+    def release(self) -> None:
+        """What is left is needed by the built plan alone."""
+        self.calls = []
+
+    def _reads_grads(self) -> bool:
+        grads = {t for t, p in self.origin.items() if p.step == "grad"}
+        return any(not grads.isdisjoint(x for x in c.inputs if type(x) is int) for c in self.calls)
+
+    def _target(self, tensor) -> tuple:
+        """Where a tensor object that is kept comes from: ("place", place) or ("new", k)."""
+        place = self.state.primary.get(id(tensor))
+        if place is not None and place.value is tensor:
+            return ("place", place)
+        index = self._new_index.get(id(tensor))
+        if index is None:
+            trace = _core.get_trace(tensor)
+            if trace == 0:
+                raise Unrecordable("it keeps or returns a tensor that was made from Python data")
+            index = self._new_index[id(tensor)] = len(self.new_tensors)
+            self.new_tensors.append(NewTensor(tensor, trace))
+        return ("new", index)
+
+    def _template(self, value: object, memo: dict) -> tuple:
+        """How to make the returned object again."""
+        if type(value) is TracedFloat:
+            return ("float", value.source)
+        kind = kind_of(value)
+        if kind is CONSTANT or kind is VALUE:
+            return ("value", value)
+        place = self.state.primary.get(id(value))
+        if place is not None and place.value is value:
+            return ("place", place.object)
+        if kind is TENSOR:
+            return self._target(value)
+        if id(value) in memo:
+            return ("again", memo[id(value)])
+        if kind is CLASS:
+            return ("value", value)
+        if kind in (LIST, TUPLE, DICT, SET, INSTANCE):
+            number = memo[id(value)] = len(memo)
+            memo["keep", number] = value
+            cls = type(value)
+            if kind is DICT:
+                if cls is not dict and cls.__name__ != "OrderedDict":
+                    raise Unrecordable(f"it returns a {cls.__name__}, which can't be made again")
+                items = tuple((self._template(k, memo), self._template(v, memo)) for k, v in value.items())
+                return ("dict", number, cls, items)
+            if kind in (LIST, TUPLE, SET) and cls in (list, tuple, set, frozenset):
+                return ("sequence", number, cls, tuple(self._template(v, memo) for v in value))
+            if isinstance(value, tuple) and cls.__new__ is not tuple.__new__ and not getattr(value, "__dict__", None):
+                return ("named", number, cls, tuple(self._template(v, memo) for v in tuple.__iter__(value)))
+            if kind is INSTANCE and _is_plain_instance(cls):
+                items = tuple((k, self._template(v, memo)) for k, v in value.__dict__.items())
+                return ("instance", number, cls, items)
+        raise Unrecordable(f"it returns {'an' if type(value).__name__[0] in 'aeiou' else 'a'} {type(value).__name__}, which can't be made again")
+
+
+_READS = {
+    "item": "item()", "float": "float()", "int": "int()", "tolist": "tolist()", "numpy": "numpy()", "repr": "printing it",
+    "index": "using it as an index", "complex": "complex()", "dlpack": "DLPack", "buffer": "the buffer protocol",
+}  # fmt: skip
+
+
+def _is_plain_instance(cls: type) -> bool:
+    """Can an object of `cls` be made again from its attributes alone?"""
+    for c in cls.__mro__[:-1]:
+        if "__slots__" in c.__dict__ or "__del__" in c.__dict__ or not c.__flags__ & 1 << 9:
+            return False
+    return cls.__mro__[-1] is object and cls.__new__ is object.__new__
+
+
+def _is_import_machinery(code: types.CodeType) -> bool:
+    return code.co_filename.startswith("<frozen importlib") and code.co_name in (
+        "_handle_fromlist", "parent", "_lock_unlock_module", "acquire", "release", "__init__", "_get_module_lock", "cb",
+    )  # fmt: skip
+
+
+def strip_floats(value: object) -> object:
+    """`value` with traced floats replaced by ordinary ones, in plain containers."""
+    kind = type(value)
+    if kind is TracedFloat:
+        return plain(value)
+    if kind is tuple:
+        return tuple(map(strip_floats, value)) if any(_holds_float(v) for v in value) else value
+    if kind is list:
+        if any(_holds_float(v) for v in value):
+            value[:] = map(strip_floats, value)
+    elif kind is dict:
+        for k, v in value.items():
+            if _holds_float(v):
+                value[k] = strip_floats(v)
+    return value
+
+
+def _holds_float(value: object) -> bool:
+    kind = type(value)
+    if kind is TracedFloat:
+        return True
+    if kind is tuple or kind is list:
+        return any(map(_holds_float, value))
+    return kind is dict and any(map(_holds_float, value.values()))
+
+
+def is_recording() -> bool:
+    """Is this thread inside a recording?"""
+    return getattr(_local, "recorder", None) is not None
+
+
+def traced_operand(value: object) -> object:
+    """What an op takes for a float that isn't exactly a float: part of the core's convert callback."""
+    recorder = getattr(_local, "recorder", None)
+    if recorder is None or not recorder.tracker.active or value.tracker is not recorder.tracker:
+        return plain(value)
+    return recorder.operand(value)
+
+
+def try_lock() -> bool:
+    """Take the one place for a recording; False if another thread records."""
+    return _recording.acquire(blocking=False)
+
+
+def unlock() -> None:
+    _recording.release()
+
+
+__all__ = ["ABSENT", "ALIAS", "BLOB", "MISSING", "OPAQUE", "Recorder", "is_recording", "try_lock", "unlock"]

@@ -1,0 +1,258 @@
+"""Making tensors: from Python data, NumPy and DLPack, and by formula."""
+
+from __future__ import annotations
+
+import array
+
+from .. import _core
+from ..base import dtypes as dt
+from ..base.dtypes import DType, as_dtype
+from ..base.errors import ArgumentError, DTypeError, ShapeError
+from ..base.lazy import LazyModule
+from ..base.shapes import as_index, check_shape
+from ..ops import index as index_ops
+from ..ops.elementwise import cast
+from ..ops.shape import concat, reshape
+from .device import as_device
+
+Tensor = _core.Tensor
+numpy = LazyModule("numpy")
+
+_ARRAY_CODES = {"b": "B", "i": "q", "f": "d"}
+_KINDS = {bool: "b", int: "i", float: "f", complex: "c"}
+
+
+def asarray(obj: object, /, *, dtype: DType | None = None, device: object = None, copy: bool | None = None) -> Tensor:
+    """A tensor of `obj`: a tensor, a Python scalar, nested sequences of them, a NumPy array or anything with a buffer.
+
+    Python ints become int64, floats float32, complex complex64, unless `dtype` says otherwise. Data from outside is copied.
+    Raises DTypeError for data that has no dtype here, ShapeError for ragged sequences.
+    """
+    wanted = None if dtype is None else as_dtype(dtype, "asarray")
+    if type(obj) is Tensor:
+        result = obj
+    elif type(obj) in _KINDS:
+        result = _from_flat([obj], (), _KINDS[type(obj)], wanted, device)
+    elif isinstance(obj, (list, tuple, range)):
+        result = _from_sequence(obj, wanted, device)
+    elif hasattr(obj, "__array_interface__") or hasattr(obj, "__array__"):
+        result = _from_numpy(numpy.asarray(obj), device)
+    elif hasattr(obj, "__dlpack__"):
+        result = reshape(from_dlpack(obj), tuple(obj.shape))
+    else:
+        try:
+            view = memoryview(obj)
+        except TypeError:
+            raise ArgumentError(f"[asarray] expected an array, a buffer, a scalar or nested sequences, got {type(obj).__name__}") from None
+        result = _from_numpy(numpy.asarray(view), device)
+    if wanted is not None and result.dtype is not wanted:
+        result = cast(result, wanted)
+    if device is not None and result.device != as_device(device, "asarray"):
+        result = to_device(result, device)
+    if copy and result is obj:
+        result = _core.copy(result) if hasattr(_core, "copy") else reshape(result, result.shape)
+    return result
+
+
+def _from_numpy(data, device: object) -> Tensor:
+    name = data.dtype.name
+    if name == "bfloat16":  # ml_dtypes: the bits are what counts
+        data, name = data.view("uint16"), "bfloat16"
+    if name not in dt.BY_NAME or dt.BY_NAME[name].weak:
+        raise DTypeError(f"[asarray] expected an array of bool, int, float or complex dtype, got {data.dtype}")
+    if not data.dtype.isnative:
+        data = data.astype(data.dtype.newbyteorder("="))
+    shape = data.shape
+    data = numpy.ascontiguousarray(data)
+    meta = _core.meta(dt.BY_NAME[name].code, shape, None, as_device(device, "asarray").index)
+    return _core.from_buffer(meta, memoryview(data).cast("B") if data.size else b"")
+
+
+def _from_sequence(obj: object, wanted: DType | None, device: object) -> Tensor:
+    flat: list = []
+    tensors: list = []
+    shape: list[int] = []
+
+    def walk(item: object, depth: int) -> None:
+        if isinstance(item, (list, tuple, range)):
+            if len(shape) == depth:
+                if flat:
+                    raise ShapeError("[asarray] expected sequences of equal depth, got scalars beside sequences")
+                shape.append(len(item))
+            elif shape[depth] != len(item):
+                raise ShapeError(f"[asarray] expected sequences of equal length, got {shape[depth]} and {len(item)} at depth {depth}")
+            for one in item:
+                walk(one, depth + 1)
+            return
+        if len(shape) != depth:
+            raise ShapeError("[asarray] expected sequences of equal depth, got scalars beside sequences")
+        if type(item) in _KINDS:
+            flat.append(item)
+        elif type(item) is Tensor or hasattr(item, "__array__"):
+            tensors.append(item)
+        elif hasattr(item, "__index__"):
+            flat.append(item.__index__())
+        elif hasattr(item, "__float__"):
+            flat.append(float(item))
+        else:
+            raise ArgumentError(f"[asarray] expected numbers, got {type(item).__name__}")
+
+    walk(obj, 0)
+    if tensors:
+        if flat or len(shape) != 1:
+            flat = [t.item() if hasattr(t, "item") else t for t in _leaves(obj)]
+        else:
+            parts = [asarray(t, device=device) for t in tensors]
+            return concat([reshape(t, (1, *t.shape)) for t in parts], 0)
+    kinds = {type(x) for x in flat}
+    kind = "c" if complex in kinds else "f" if float in kinds else "i" if int in kinds else "b" if kinds else "f"
+    return _from_flat(flat, tuple(shape), kind, wanted, device)
+
+
+def _leaves(obj: object):
+    for item in obj:
+        if isinstance(item, (list, tuple, range)):
+            yield from _leaves(item)
+        else:
+            yield item
+
+
+def _from_flat(flat: list, shape: tuple, kind: str, wanted: DType | None, device: object) -> Tensor:
+    """A tensor of Python scalars of one kind: stored wide, then cast."""
+    if kind == "c":
+        data = array.array("d", [part for x in flat for part in (complex(x).real, complex(x).imag)])
+        stored, default = dt.complex128, dt.DEFAULT_COMPLEX
+    else:
+        if kind == "i" and wanted is dt.uint64:
+            data, stored, default = array.array("Q", flat), dt.uint64, dt.uint64
+        else:
+            try:
+                data = array.array(_ARRAY_CODES[kind], flat)
+            except OverflowError:
+                raise OverflowError("[asarray] expected Python ints that fit int64, got a larger one") from None
+            stored = {"b": dt.bool_, "i": dt.int64, "f": dt.float64}[kind]
+            default = {"b": dt.bool_, "i": dt.DEFAULT_INT, "f": dt.DEFAULT_FLOAT}[kind]
+    result = _core.from_buffer(_core.meta(stored.code, shape, None, as_device(device, "asarray").index), memoryview(data).cast("B") if len(data) else b"")
+    target = wanted or default
+    return result if stored is target else cast(result, target)
+
+
+def from_dlpack(x: object, /, *, device: object = None, copy: bool | None = None) -> Tensor:
+    """A tensor over the memory of any DLPack exporter, borrowed (read-only here) unless `copy` is True."""
+    result = _core.from_dlpack(x)
+    if copy:
+        result = reshape(result, result.shape) + 0 if result.dtype.kind != "b" else result
+    return result
+
+
+def to_device(x: Tensor, device: object) -> Tensor:
+    """`x` on another device, copied there; the same tensor if it is there already."""
+    target = as_device(device, "to")
+    if x.device == target:
+        return x
+    x = x if x.is_contiguous() else contiguous(x)
+    meta = _core.meta(x.dtype.code, x.shape, None, target.index)
+    return _core.from_buffer(meta, memoryview(x.detach()).cast("B") if x.size else b"")
+
+
+def contiguous(x: Tensor) -> Tensor:
+    """`x` in row-major order without gaps (itself if it is)."""
+    if x.is_contiguous():
+        return x
+    return reshape(reshape(x, (x.size,)), x.shape)
+
+
+# ---------------------------------------------------------------- by formula
+def _place(x: Tensor, device: object) -> Tensor:
+    return x if device is None and as_device(None).index == 0 else to_device(x, as_device(device))
+
+
+def full(shape: object, fill_value: object, *, dtype: object = None, device: object = None) -> Tensor:
+    """A tensor of `shape` with every element `fill_value`."""
+    if dtype is None:
+        kind = _KINDS.get(type(fill_value))
+        dtype = {"b": dt.bool_, "i": dt.DEFAULT_INT, "f": dt.DEFAULT_FLOAT, "c": dt.DEFAULT_COMPLEX}.get(kind) or fill_value.dtype
+    return _place(index_ops.full(fill_value, check_shape("full", shape), as_dtype(dtype, "full")), device)
+
+
+def zeros(shape: object, *, dtype: object = None, device: object = None) -> Tensor:
+    """A tensor of zeros (float32 unless told)."""
+    return _place(index_ops.full(0, check_shape("zeros", shape), dt.DEFAULT_FLOAT if dtype is None else as_dtype(dtype, "zeros")), device)
+
+
+def ones(shape: object, *, dtype: object = None, device: object = None) -> Tensor:
+    """A tensor of ones (float32 unless told)."""
+    return _place(index_ops.full(1, check_shape("ones", shape), dt.DEFAULT_FLOAT if dtype is None else as_dtype(dtype, "ones")), device)
+
+
+def empty(shape: object, *, dtype: object = None, device: object = None) -> Tensor:
+    """A tensor whose elements are whatever was in memory."""
+    dtype = dt.DEFAULT_FLOAT if dtype is None else as_dtype(dtype, "empty")
+    return _core.empty(_core.meta(dtype.code, check_shape("empty", shape), None, as_device(device, "empty").index))
+
+
+def full_like(x: Tensor, fill_value: object, *, dtype: object = None, device: object = None) -> Tensor:
+    """`full` with the shape, dtype and device of `x`."""
+    return full(x.shape, fill_value, dtype=dtype or x.dtype, device=device or x.device)
+
+
+def zeros_like(x: Tensor, *, dtype: object = None, device: object = None) -> Tensor:
+    """`zeros` with the shape, dtype and device of `x`."""
+    return zeros(x.shape, dtype=dtype or x.dtype, device=device or x.device)
+
+
+def ones_like(x: Tensor, *, dtype: object = None, device: object = None) -> Tensor:
+    """`ones` with the shape, dtype and device of `x`."""
+    return ones(x.shape, dtype=dtype or x.dtype, device=device or x.device)
+
+
+def empty_like(x: Tensor, *, dtype: object = None, device: object = None) -> Tensor:
+    """`empty` with the shape, dtype and device of `x`."""
+    return empty(x.shape, dtype=dtype or x.dtype, device=device or x.device)
+
+
+def arange(start: object, /, stop: object = None, step: object = 1, *, dtype: object = None, device: object = None) -> Tensor:
+    """start, start + step, ... below stop; arange(n) counts from 0. int64 if all are ints, else float32."""
+    if stop is None:
+        start, stop = 0, start
+    for name, value in (("start", start), ("stop", stop), ("step", step)):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise ArgumentError(f"[arange] expected {name} to be an int or a float, got {value!r}")
+    if step == 0:
+        raise ArgumentError("[arange] expected a step other than 0")
+    whole = all(isinstance(v, int) for v in (start, stop, step))
+    count = max(0, -((start - stop) // step) if whole else _ceil((stop - start) / step))
+    target = as_dtype(dtype, "arange") if dtype is not None else dt.DEFAULT_INT if whole else dt.DEFAULT_FLOAT
+    return _place(index_ops.arange(start, step, int(count), target), device)
+
+
+def _ceil(x: float) -> int:
+    whole = int(x)
+    return whole + (x > whole)
+
+
+def linspace(start: object, stop: object, /, num: int, *, dtype: object = None, device: object = None, endpoint: bool = True) -> Tensor:
+    """`num` evenly spaced numbers from start to stop (included unless endpoint is False)."""
+    num = as_index("linspace", "num", num)
+    if num < 0:
+        raise ArgumentError(f"[linspace] expected num >= 0, got {num}")
+    target = dt.DEFAULT_FLOAT if dtype is None else as_dtype(dtype, "linspace")
+    steps = num - 1 if endpoint else num
+    step = (stop - start) / steps if steps > 0 else 0.0
+    values = [start + step * i for i in range(num)]
+    if endpoint and num > 1:
+        values[-1] = stop
+    return asarray([float(v) for v in values] if not isinstance(step, complex) else values, dtype=target, device=device)
+
+
+def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: object = None, device: object = None) -> Tensor:
+    """Ones on the k-th diagonal, zeros elsewhere."""
+    target = dt.DEFAULT_FLOAT if dtype is None else as_dtype(dtype, "eye")
+    rows = as_index("eye", "n_rows", n_rows)
+    return _place(index_ops.eye(rows, rows if n_cols is None else as_index("eye", "n_cols", n_cols), k, target), device)
+
+
+__all__ = [
+    "arange", "asarray", "contiguous", "empty", "empty_like", "eye", "from_dlpack", "full", "full_like", "linspace", "ones",
+    "ones_like", "to_device", "zeros", "zeros_like",
+]  # fmt: skip

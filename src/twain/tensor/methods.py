@@ -1,0 +1,207 @@
+"""What a Tensor can do beside its operators: methods and properties, most of them ops under their own names."""
+
+from __future__ import annotations
+
+from .. import _core
+from ..base.dtypes import as_dtype
+from ..base.errors import ArgumentError, ShapeError
+from ..base.shapes import as_index, normalize_axes, normalize_axis
+from ..ops import elementwise as e
+from ..ops import linalg, reduce, shape
+from ..ops.index import take, tril, triu
+from .creation import contiguous, to_device
+from .device import Device
+from .indexing import getitem, nonzero, setitem
+from .printing import to_numpy, to_repr
+
+Tensor = _core.Tensor
+
+
+def astype(x: Tensor, dtype: object, /, *, copy: bool = True) -> Tensor:
+    """`x` converted to `dtype`. Floats truncate to ints, bfloat16 rounds to nearest even."""
+    target = as_dtype(dtype, "astype")
+    return x if x.dtype is target else e.cast(x, target)
+
+
+def to(x: Tensor, *targets: object, dtype: object = None, device: object = None) -> Tensor:
+    """`x` on a device and/or as a dtype: x.to("cpu:1"), x.to(twain.float64), x.to(device=..., dtype=...)."""
+    for target in targets:
+        if isinstance(target, Device) or (isinstance(target, str) and target.startswith("cpu")):
+            device = target
+        else:
+            dtype = target
+    if dtype is not None:
+        x = astype(x, dtype)
+    return x if device is None else to_device(x, device)
+
+
+def expand_dims(x: Tensor, /, axis: int = 0) -> Tensor:
+    """A view with an axis of size 1 inserted at `axis`."""
+    at = normalize_axis("expand_dims", axis, x.ndim + 1)
+    return shape.reshape(x, (*x.shape[:at], 1, *x.shape[at:]))
+
+
+def squeeze(x: Tensor, /, axis: object = None) -> Tensor:
+    """A view without the given axes of size 1 (all of them for None)."""
+    axes = tuple(i for i, d in enumerate(x.shape) if d == 1) if axis is None else normalize_axes("squeeze", axis, x.ndim)
+    for a in axes:
+        if x.shape[a] != 1:
+            raise ShapeError(f"[squeeze] expected axis {a} to have size 1, got shape {tuple(x.shape)}")
+    return shape.reshape(x, tuple(d for i, d in enumerate(x.shape) if i not in axes))
+
+
+def flatten(x: Tensor, start_axis: int = 0, end_axis: int = -1) -> Tensor:
+    """The axes from start_axis to end_axis as one."""
+    if x.ndim == 0:
+        return shape.reshape(x, (1,))
+    first, last = normalize_axis("flatten", start_axis, x.ndim), normalize_axis("flatten", end_axis, x.ndim)
+    if first > last:
+        raise ArgumentError(f"[flatten] expected start_axis <= end_axis, got {start_axis} and {end_axis}")
+    return shape.reshape(x, (*x.shape[:first], -1, *x.shape[last + 1 :]) if x.size else _merged(x.shape, first, last))
+
+
+def _merged(sizes: tuple, first: int, last: int) -> tuple:
+    product = 1
+    for d in sizes[first : last + 1]:
+        product *= d
+    return (*sizes[:first], product, *sizes[last + 1 :])
+
+
+def transpose(x: Tensor, axis1: int | None = None, axis2: int | None = None) -> Tensor:
+    """Two axes exchanged; with none given, all reversed (as NumPy's)."""
+    order = list(range(x.ndim))
+    if axis1 is None:
+        order.reverse()
+    else:
+        a, b = normalize_axis("transpose", axis1, x.ndim), normalize_axis("transpose", axis2, x.ndim)
+        order[a], order[b] = order[b], order[a]
+    return shape.permute_dims(x, tuple(order))
+
+
+def moveaxis(x: Tensor, source: int, destination: int, /) -> Tensor:
+    """Axis `source` moved to `destination`."""
+    a, b = normalize_axis("moveaxis", source, x.ndim), normalize_axis("moveaxis", destination, x.ndim)
+    order = [i for i in range(x.ndim) if i != a]
+    order.insert(b, a)
+    return shape.permute_dims(x, tuple(order))
+
+
+def stack(arrays: object, /, *, axis: int = 0) -> Tensor:
+    """Tensors of one shape joined along a new axis."""
+    arrays = list(arrays)
+    if not arrays:
+        raise ArgumentError("[stack] expected at least one array, got none")
+    if any(a.shape != arrays[0].shape for a in arrays):
+        raise ShapeError("[stack] expected equal shapes, got " + ", ".join(str(tuple(a.shape)) for a in arrays))
+    at = normalize_axis("stack", axis, arrays[0].ndim + 1)
+    return shape.concat([expand_dims(a, at) for a in arrays], axis=at)
+
+
+def concat(arrays: object, /, *, axis: int | None = 0) -> Tensor:
+    """Tensors joined along an existing axis (None: flattened first)."""
+    arrays = list(arrays)
+    if axis is None:
+        return shape.concat([shape.reshape(a, (-1,)) if a.size else shape.reshape(a, (0,)) for a in arrays], 0)
+    return shape.concat(arrays, axis)
+
+
+def flip(x: Tensor, /, *, axis: object = None) -> Tensor:
+    """The order of elements reversed along the given axes (all for None)."""
+    axes = normalize_axes("flip", axis, x.ndim)
+    starts = tuple(max(d - 1, 0) if i in axes else 0 for i, d in enumerate(x.shape))
+    return shape.slice_(x, starts, tuple(-1 if i in axes else 1 for i in range(x.ndim)), tuple(x.shape))
+
+
+def roll(x: Tensor, /, shift: object, *, axis: object = None) -> Tensor:
+    """Elements shifted along axes, those pushed out coming back at the other end."""
+    if axis is None:
+        return shape.reshape(roll(shape.reshape(x, (x.size,)), shift, axis=0), x.shape)
+    axes = (axis,) if isinstance(axis, int) else tuple(axis)
+    shifts = (shift,) * len(axes) if isinstance(shift, int) else tuple(shift)
+    if len(shifts) != len(axes):
+        raise ArgumentError(f"[roll] expected one shift per axis, got {shifts} for {axes}")
+    for a, s in zip(axes, shifts):
+        a = normalize_axis("roll", a, x.ndim)
+        size = x.shape[a]
+        s = as_index("roll", "shift", s) % size if size else 0
+        if s:
+            key = (slice(None),) * a
+            x = shape.concat([getitem(x, (*key, slice(size - s, None))), getitem(x, (*key, slice(0, size - s)))], a)
+    return x
+
+
+def clip(x: Tensor, /, min: object = None, max: object = None) -> Tensor:
+    """Each element limited to [min, max]; None leaves that side open."""
+    if min is not None:
+        x = e.maximum(x, min)
+    return x if max is None else e.minimum(x, max)
+
+
+def matrix_transpose(x: Tensor, /) -> Tensor:
+    """The last two axes exchanged."""
+    if x.ndim < 2:
+        raise ShapeError(f"[matrix_transpose] expected at least 2 dimensions, got shape {tuple(x.shape)}")
+    return linalg.transpose_last(x)
+
+
+def _transposed(x: Tensor) -> Tensor:
+    return shape.permute_dims(x, tuple(range(x.ndim - 1, -1, -1)))
+
+
+def _reshape(x: Tensor, *sizes: object) -> Tensor:
+    return shape.reshape(x, sizes[0] if len(sizes) == 1 else sizes)
+
+
+def _permute(x: Tensor, *axes: object) -> Tensor:
+    return shape.permute_dims(x, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes)
+
+
+def _iterate(x: Tensor):
+    if x.ndim == 0:
+        raise TypeError("iteration over a 0-d tensor")
+    return (getitem(x, i) for i in range(x.shape[0]))
+
+
+def array_interface(x: Tensor, dtype=None, copy=None):
+    """`numpy.asarray(x)`: a read-only view, or a copy where dtype or copy ask for one."""
+    data = to_numpy(x.detach())
+    if dtype is not None and data.dtype != dtype:
+        return data.astype(dtype)
+    return data.copy() if copy else data
+
+
+def numpy_method(x: Tensor, *, copy: bool = False):
+    """A NumPy array: read-only over the same memory, or a writable copy. Refuses tensors that require grad."""
+    if x.requires_grad:
+        raise ArgumentError("[numpy] expected a tensor without a gradient history; use x.detach().numpy()")
+    return to_numpy(x).copy() if copy else to_numpy(x)
+
+
+METHODS = {
+    **{op.name: op for op in (
+        e.abs, e.exp, e.log, e.log1p, e.expm1, e.sqrt, e.rsqrt, e.sin, e.cos, e.tan, e.tanh, e.sinh, e.cosh, e.erf,
+        e.sigmoid, e.relu, e.floor, e.ceil, e.round, e.trunc, e.sign, e.square, e.reciprocal, e.isnan, e.isinf, e.isfinite,
+        e.maximum, e.minimum, e.logical_and, e.logical_or, e.logical_not, e.logical_xor, e.add, e.subtract, e.multiply,
+        e.divide, e.negative, e.power, e.conj, reduce.sum, reduce.prod, reduce.max, reduce.min, reduce.any, reduce.all,
+        reduce.argmax, reduce.argmin, reduce.mean, reduce.var, reduce.std, reduce.logsumexp, linalg.matmul, take, tril, triu,
+        shape.broadcast_to,
+    )},
+    "reshape": _reshape, "view": _reshape, "permute_dims": _permute, "permute": _permute, "transpose": transpose,
+    "squeeze": squeeze, "expand_dims": expand_dims, "unsqueeze": expand_dims, "flatten": flatten, "astype": astype, "to": to,
+    "clip": clip, "clamp": clip, "contiguous": contiguous, "nonzero": nonzero, "flip": flip, "roll": roll,
+    "__array__": array_interface, "numpy": numpy_method,
+    "float": lambda x: astype(x, "float32"), "double": lambda x: astype(x, "float64"), "long": lambda x: astype(x, "int64"),
+    "int": lambda x: astype(x, "int32"), "bool": lambda x: astype(x, "bool"), "bfloat16": lambda x: astype(x, "bfloat16"),
+    "cpu": lambda x: x,
+}  # fmt: skip
+
+
+def install() -> None:
+    """Complete the Tensor type."""
+    for name, function in METHODS.items():
+        _core.set_method(name, function)
+    _core.set_property("T", _transposed)
+    _core.set_property("mT", matrix_transpose)
+    _core.set_operator("getitem", getitem)
+    _core.set_operator("setitem", setitem)
+    _core.install(repr=to_repr, numpy=to_numpy)
