@@ -1,0 +1,1 @@
+"""The demo: `python -m twain.demo` trains on handwritten digits, `python -m twain.demo text` tells languages apart."""

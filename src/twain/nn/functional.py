@@ -1,0 +1,241 @@
+"""The computations of the layers as functions, with PyTorch's names and order of arguments (`axis` for `dim`)."""
+
+# ruff: noqa: A002  `input` is PyTorch's name
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import _core
+from ..base.errors import ArgumentError, ShapeError, ValueRangeError
+from ..ops.elementwise import relu, sigmoid, tanh
+from ..ops.nn import linear as _linear
+from ..ops.nn import losses as _losses
+from ..ops.nn import normalization as _normalization
+from ..ops.nn.activations import (
+    celu,
+    elu,
+    gelu,
+    glu,
+    hardshrink,
+    hardsigmoid,
+    hardswish,
+    hardtanh,
+    leaky_relu,
+    log_softmax,
+    logsigmoid,
+    mish,
+    prelu,
+    relu6,
+    selu,
+    silu,
+    softmax,
+    softmin,
+    softplus,
+    softshrink,
+    softsign,
+    tanhshrink,
+    threshold,
+)
+from ..ops.nn.linear import masked_mean, without_row
+from ..ops.nn.losses import (
+    cosine_similarity,
+    hinge_embedding_loss,
+    hinge_loss,
+    huber_loss,
+    kl_div,
+    l1_loss,
+    mse_loss,
+    poisson_nll_loss,
+    smooth_l1_loss,
+    soft_margin_loss,
+)
+from ..ops.nn.one_hot import one_hot
+from ..ops.nn.rules import stop_gradient
+from ..tensor import no_grad, random, zeros_like
+
+Tensor = _core.Tensor
+
+
+# ---------------------------------------------------------------- linear maps
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """input @ weight.T + bias; input (..., in), weight (out, in), bias (out,)."""
+    return _linear.linear(input, weight, bias)
+
+
+def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
+    """weight[input]; row `padding_idx` gets no gradient. Integer input (...) -> (..., length of a row)."""
+    if padding_idx is not None and padding_idx < 0:
+        padding_idx += weight.shape[0]
+    return _linear.embedding(input, weight, padding_idx)
+
+
+# ---------------------------------------------------------------- dropout
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, generator: Any = None) -> Tensor:
+    """In training, 0 with probability p and input / (1 - p) otherwise; else input itself.
+
+    The choice comes from `generator`, by default that of `twain.random`.
+    """
+    if not 0.0 <= p <= 1.0:
+        raise ValueRangeError(f"[dropout] expected p in [0, 1], got {p}")
+    if not training or p == 0.0:
+        return input
+    if p == 1.0:
+        return zeros_like(input)
+    return _linear.drop(input, random.uniform(tuple(input.shape), generator=generator), p)
+
+
+# ---------------------------------------------------------------- normalisation
+def layer_norm(
+    input: Tensor,
+    normalized_shape: tuple[int, ...],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Zero mean and unit variance over the last axes, then scale and shift (Ba, Kiros, Hinton 2016)."""
+    return _normalization.layer_norm(input, weight, bias, normalized_shape, eps)
+
+
+def rms_norm(
+    input: Tensor, normalized_shape: tuple[int, ...], weight: Tensor | None = None, eps: float | None = None
+) -> Tensor:
+    """input / sqrt(mean(input ** 2) + eps) over the last axes, then scale (Zhang, Sennrich 2019)."""
+    return _normalization.rms_norm(input, weight, normalized_shape, eps)
+
+
+def group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor:
+    """Zero mean and unit variance over groups of channels, then scale and shift (Wu, He 2018)."""
+    return _normalization.group_norm(input, weight, bias, num_groups, eps)
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Batch normalisation (Ioffe, Szegedy 2015) of (N, C, ...); in training the running statistics are updated."""
+    if training:
+        running = None if running_mean is None or running_var is None else (running_mean, running_var, None)
+        return batch_norm_updating(input, weight, bias, running, momentum, eps)
+    if running_mean is None or running_var is None:
+        raise ArgumentError("[batch_norm] expected running_mean and running_var outside training, got None")
+    return _normalization.batch_norm_inference(input, running_mean, running_var, weight, bias, eps)
+
+
+def batch_norm_updating(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running: tuple[Tensor, Tensor, Tensor | None] | None,
+    momentum: float | None,
+    eps: float,
+) -> Tensor:
+    """Batch normalisation by the batch's statistics. running: (mean, variance, batches so far), updated.
+
+    momentum None: the running statistics are the mean over all batches.
+    """
+    result, mean, variance = _normalization.batch_norm_training(input, weight, bias, eps)
+    if running is not None:
+        with no_grad():
+            average, spread, batches = running
+            if batches is not None:
+                batches.assign(batches + 1)
+            share = 1.0 / batches.astype("float64") if momentum is None else momentum
+            average.assign(_normalization.moving_average(average, mean, share))
+            spread.assign(_normalization.moving_average(spread, variance, share))
+    return result
+
+
+# ---------------------------------------------------------------- losses with optional operands
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Cross-entropy of softmax(input) and target.
+
+    Args:
+        input: (N, C), (N, C, d1, ...) or (C,), not normalised.
+        target: class numbers of input's shape without C, or probabilities of input's shape. A number outside [0, C)
+            gives NaN.
+        weight: (C,), of the classes.
+        ignore_index: samples with this class number don't count.
+        reduction: "mean" (by weight), "sum" or "none".
+        label_smoothing: this share of each target is spread over all classes.
+    """
+    return _losses.cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
+
+
+def nll_loss(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
+) -> Tensor:
+    """-input[target] for log-probabilities; arguments as in cross_entropy."""
+    return _losses.nll_loss(input, target, weight, ignore_index, reduction)
+
+
+def binary_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
+) -> Tensor:
+    """-(target * log(input) + (1 - target) * log(1 - input)); input holds probabilities."""
+    return _losses.binary_cross_entropy(input, target, weight, reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """binary_cross_entropy of sigmoid(input), without overflow."""
+    return _losses.binary_cross_entropy_with_logits(input, target, weight, pos_weight, reduction)
+
+
+def gaussian_nll_loss(
+    input: Tensor, target: Tensor, var: Tensor, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
+) -> Tensor:
+    """0.5 * (log(var) + (input - target) ** 2 / var)."""
+    return _losses.gaussian_nll_loss(input, target, var, full, eps, reduction)
+
+
+# ---------------------------------------------------------------- shapes
+def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
+    """Axes start_dim to end_dim merged into one."""
+    if input.ndim == 0:
+        return input.reshape((1,))
+    axes = range(input.ndim)
+    try:
+        first, last = axes[start_dim], axes[end_dim]
+    except IndexError:
+        raise ShapeError(
+            f"[flatten] expected start_dim and end_dim among the axes of {tuple(input.shape)}, got {start_dim}, "
+            f"{end_dim}"
+        ) from None
+    if first > last:
+        raise ShapeError(f"[flatten] expected start_dim <= end_dim, got {start_dim} and {end_dim}")
+    size = 1
+    for d in input.shape[first : last + 1]:
+        size *= d
+    return input.reshape((*input.shape[:first], size, *input.shape[last + 1 :]))
+
+
+__all__ = [
+    "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "celu", "cosine_similarity",
+    "cross_entropy", "dropout", "elu", "embedding", "flatten", "gaussian_nll_loss", "gelu", "glu", "group_norm",
+    "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hinge_embedding_loss", "hinge_loss", "huber_loss", "kl_div",
+    "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax", "logsigmoid", "masked_mean", "mish", "mse_loss",
+    "nll_loss", "one_hot", "poisson_nll_loss", "prelu", "relu", "relu6", "rms_norm", "selu", "sigmoid", "silu",
+    "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink", "softsign", "stop_gradient",
+    "tanh", "tanhshrink", "threshold", "without_row",
+]  # fmt: skip

@@ -1,0 +1,57 @@
+"""Limits on gradients, each over all parameters at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+from .. import _core
+from ..base.errors import ValueRangeError
+from ..ops.nn.updates import clip_by_norm, clip_by_value
+from ..tensor import asarray, no_grad
+
+Tensor = _core.Tensor
+
+
+def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    every = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    return [p for p in every if p.grad is not None]
+
+
+def clip_grad_norm_(
+    parameters: Tensor | Iterable[Tensor],
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+) -> Tensor:
+    """Scale all gradients by one factor so that their norm, taken together, is at most `max_norm`.
+
+    Args:
+        parameters: tensors; those without a gradient are left out.
+        max_norm: the largest norm allowed.
+        norm_type: p of the p-norm; `math.inf` for the largest absolute element.
+        error_if_nonfinite: raise ValueRangeError (a ValueError) if the norm is NaN or infinite.
+
+    Returns:
+        The norm before scaling, a 0-d tensor.
+    """
+    params = _with_gradients(parameters)
+    if not params:
+        return asarray(0.0)
+    with no_grad():
+        total, *clipped = clip_by_norm([p.grad for p in params], max_norm, norm_type)
+        if error_if_nonfinite and not math.isfinite(total.item()):
+            raise ValueRangeError(f"[clip_grad_norm_] expected a finite gradient norm, got {total.item()}")
+        for p, g in zip(params, clipped, strict=True):
+            p.grad = g
+    return total
+
+
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
+    """Every element of every gradient into [-clip_value, clip_value]."""
+    params = _with_gradients(parameters)
+    if params:
+        with no_grad():
+            results = clip_by_value([p.grad for p in params], clip_value)
+            for p, g in zip(params, results if isinstance(results, (tuple, list)) else [results], strict=True):
+                p.grad = g
