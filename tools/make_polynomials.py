@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Writes src/twain/codegen/vmath_coefficients.py: minimax polynomials for the vector math functions.
 
-Each is found by Remez' exchange algorithm (on a dense grid, in 100-digit arithmetic), minimising the weighted error; then the
-coefficients are rounded to the working precision (one by one where the interval has one sign: lowest first, and the remaining
-ones fitted again each time, so that rounding costs almost nothing). Needs mpmath. Usage: tools/make_polynomials.py > src/twain/codegen/vmath_coefficients.py
+Each is found by Remez' exchange algorithm (on a dense grid, in 100-digit arithmetic), minimising the weighted error;
+then the coefficients are rounded to the working precision (one by one where the interval has one sign: lowest first,
+and the remaining ones fitted again each time, so that rounding costs almost nothing). Needs mpmath.
+
+usage: tools/make_polynomials.py > src/twain/codegen/vmath_coefficients.py
 """
 
 import struct
@@ -116,7 +118,8 @@ LOG_LOW, LOG_HIGH = mpmath.sqrt(mpf(1) / 2) - 1, mpmath.sqrt(2) - 1
 S_HIGH = (mpmath.sqrt(2) - 1) / (mpmath.sqrt(2) + 1)
 ANGLE = PI / 4
 ERF_SPLIT = 1
-ERFC_SPLIT = mpf("0.46875")
+TANH_SPLIT = mpf("0.375")
+ERFC_SPLIT = mpf("0.75")
 
 # name: (what, function, weight, low, high, terms for (float32, float64))
 TABLE = {
@@ -134,9 +137,9 @@ TABLE = {
                  sq(lambda s: s**5 / mpmath.atanh(s)), 0, (S_HIGH * mpf("1.0001")) ** 2, (None, 8)),
     "LOG_SHORT": ("(log((1+s)/(1-s)) - 2s) / s^3 in s^2, enough for float32 results",
                   sq(lambda s: (2 * mpmath.atanh(s) - 2 * s) / s**3), sq(lambda s: s**3 / mpmath.atanh(s)),
-                  0, (S_HIGH * mpf("1.0001")) ** 2, (None, -4)),
+                  0, (S_HIGH * mpf("1.0001")) ** 2, (None, 4)),
     "EXP_SHORT": ("(exp(r) - 1 - r) / r^2, enough for float32 results",
-                  lambda r: (mpmath.expm1(r) - r) / r**2, lambda r: r**2, -EXP_HALF, EXP_HALF, (None, -6)),
+                  lambda r: (mpmath.expm1(r) - r) / r**2, lambda r: r**2, -EXP_HALF, EXP_HALF, (None, 6)),
     "SIN": ("(sin(r) - r) / r^3 in r^2", sq(lambda r: (mpmath.sin(r) - r) / r**3), sq(lambda r: r**3 / mpmath.sin(r)),
             0, (ANGLE * mpf("1.01")) ** 2, (3, 6)),
     "COS": ("(cos(r) - 1 + r^2/2) / r^4 in r^2", sq(lambda r: (mpmath.cos(r) - 1 + r * r / 2) / r**4),
@@ -147,6 +150,10 @@ TABLE = {
              sq(lambda x: x**3 / mpmath.atan(x)), 0, (mpmath.tan(PI / 8) * mpf("1.0001")) ** 2, (5, 11)),
     "SINH": ("(sinh(x) - x) / x^3 in x^2", sq(lambda x: (mpmath.sinh(x) - x) / x**3),
              sq(lambda x: x**3 / mpmath.sinh(x)), 0, mpf(1), (4, 7)),
+    "TANH": ("(tanh(x) - x) / x^3 in x^2", sq(lambda x: (mpmath.tanh(x) - x) / x**3),
+             sq(lambda x: x**3 / mpmath.tanh(x)), 0, TANH_SPLIT**2, (4, 9)),
+    "TAN": ("(tan(r) - r) / r^3 in r^2", sq(lambda r: (mpmath.tan(r) - r) / r**3),
+            sq(lambda r: r**3 / mpmath.tan(r)), 0, (ANGLE * mpf("1.01")) ** 2, (7, None)),
     "ERF": ("erf(x)/x - 1 in x^2", sq(lambda x: mpmath.erf(x) / x - 1), sq(lambda x: x / mpmath.erf(x)),
             0, mpf(ERF_SPLIT) ** 2, (7, 14)),
     "ERF_TAIL": ("erfc(x) in x - 2.5", lambda t: mpmath.erfc(t + mpf("2.5")), lambda t: mpf(1),
@@ -160,9 +167,15 @@ ERFCX_HIGH = {32: mpf("10.1"), 64: mpf("27.3")}
 
 def main() -> None:
     only = sys.argv[1:]
-    out = ['"""Coefficients of the vector math functions, written by tools/make_polynomials.py; don\'t edit.',
-           "", "Lowest power first. The comment gives the weighted (relative to the function) error of the rounded polynomial.",
-           '"""', "", "# fmt: off", "# ruff: noqa: E501"]  # fmt: skip
+    out = [
+        '"""Coefficients of the vector math functions, written by tools/make_polynomials.py; don\'t edit.',
+        "",
+        "Lowest power first. The comments give the interval and the error, relative to the function, after rounding.",
+        '"""',
+        "",
+        "# fmt: off",
+        "# ruff: noqa: E501",
+    ]
     for name, (what, function, weight, low, high, counts) in TABLE.items():
         if only and name not in only:
             continue
@@ -173,10 +186,9 @@ def main() -> None:
             top = high
             if name == "ERFCX":
                 top = (ERFCX_HIGH[precision] - 4) / (ERFCX_HIGH[precision] + 4)
-            coefficients, error = fit(function, weight, low, top, abs(terms), precision)
-            out.append(
-                f"    # [{mpmath.nstr(mpf(low), 6)}, {mpmath.nstr(mpf(top), 6)}], error 2^{float(mpmath.log(error, 2)):.1f}"
-            )
+            coefficients, error = fit(function, weight, low, top, terms, precision)
+            ends = f"{mpmath.nstr(mpf(low), 6)}, {mpmath.nstr(mpf(top), 6)}"
+            out.append(f"    # [{ends}], error 2^{float(mpmath.log(error, 2)):.1f}")
             out.append(f'    "{element}": (')
             out += [f"        {c!r}," for c in coefficients]
             out.append("    ),")

@@ -65,8 +65,10 @@ def _to_half(m: Math, x: V, source: DType, target: DType) -> V:
 
 
 def round_to_odd(m: Math, x: V) -> V:
-    """double -> float such that rounding the result again (to fewer bits) equals rounding once: truncate, and set the last
-    bit if anything was lost."""
+    """double -> float such that rounding the result again (to fewer bits) equals rounding once.
+
+    Truncates, and sets the last bit if anything was lost.
+    """
     single = m.to_float(x)
     back = m.to_double(single)
     bits = single.bits()

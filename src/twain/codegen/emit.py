@@ -1,11 +1,12 @@
 """Turns expression DAGs (expr.py) into vector code.
 
-Values are LLVM registers: vectors of the dtype's compute element (`value_type`), a plain scalar for one lane. bool is `i1`;
-bfloat16 and float16 are their bits in `i16` (only casts look inside); a complex value is a tuple (real, imaginary).
+Values are LLVM registers: vectors of the dtype's compute element (`value_type`), a plain scalar for one lane. bool is
+`i1`; bfloat16 and float16 are their bits in `i16` (only casts look inside); a complex value is a tuple (real,
+imaginary).
 
-Integer rules, equal on all targets: arithmetic wraps; x // 0 and x % 0 are 0; floordiv and rem round as in Python; a shift by
-the width or more (or by a negative number) gives 0, or the sign for a right shift of a signed value; float to int truncates and
-saturates, NaN gives 0; integer power of a negative exponent is 0 unless the base is 1 or -1.
+Integer rules, equal on all targets: arithmetic wraps; x // 0 and x % 0 are 0; floordiv and rem round as in Python; a
+shift by the width or more (or by a negative number) gives 0, or the sign for a right shift of a signed value; float to
+int truncates and saturates, NaN gives 0; integer power of a negative exponent is 0 unless the base is 1 or -1.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ..base import dtypes as dt
 from ..base.dtypes import DType
 from ..base.errors import VerificationError
 from . import vmath
-from .builder import Builder, _mangle, float_round, vector
+from .builder import Builder, float_round, vector
 from .convert import convert
 from .expr import Expr, walk
 from .integer import INTEGER
@@ -187,12 +188,13 @@ class ExprEmitter:
         else:
             both = b.masked_load(part, 2 * lanes, pointer, self._twice(mask), _align(part))
         return tuple(
-            b.value(f"shufflevector {double} {both}, {double} poison, {_indices(range(k, 2 * lanes, 2))}") for k in (0, 1)
+            b.value(f"shufflevector {double} {both}, {double} poison, {_indices(range(k, 2 * lanes, 2))}")
+            for k in (0, 1)
         )
 
     def store_element(self, value: Value, pointer: str, dtype: DType, mask: str | None = None,
                       stride: int | str = 1) -> None:  # fmt: skip
-        """Write the lanes (those in `mask`) to pointer + lane * stride, stride in elements and not 0 for several lanes."""
+        """Write the lanes (those in `mask`) to pointer + lane * stride (in elements, not 0 for several lanes)."""
         b, lanes = self.builder, self.lanes
         if dtype.kind == "c":
             self._store_complex(value, pointer, value_type(dtype), mask, stride)
@@ -219,7 +221,9 @@ class ExprEmitter:
         else:
             b.scatter(element, lanes, value, self._addresses(pointer, element, stride), mask, align)
 
-    def _store_complex(self, value: tuple[str, str], pointer: str, part: str, mask: str | None, stride: int | str) -> None:
+    def _store_complex(
+        self, value: tuple[str, str], pointer: str, part: str, mask: str | None, stride: int | str
+    ) -> None:
         b, lanes = self.builder, self.lanes
         if lanes == 1 or stride not in (1, "1"):
             step = b.mul(stride, 2) if isinstance(stride, str) else 2 * stride

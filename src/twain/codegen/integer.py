@@ -1,4 +1,4 @@
-"""Integer operations of expressions on vectors: rules (math, values..., signed) -> value. emit.py states their meaning."""
+"""Integer operations on vectors: rules (math, values..., signed) -> value. emit.py states what they mean."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ def power(m: Math, base: V, exponent: V, signed: bool) -> V:
     rest = m.select(negative, 0, exponent)
     positive = m.loop_while([one, base, rest], body, rest.ne(0))[0]
     odd = (exponent & 1).ne(0)
-    inverse = m.select(base.eq(1), one, m.select(base.eq(-1), m.select(odd, m.const(-1, base.t), one), m.const(0, base.t)))
+    inverse = m.select(
+        base.eq(1), one, m.select(base.eq(-1), m.select(odd, m.const(-1, base.t), one), m.const(0, base.t))
+    )
     return m.select(negative, inverse, positive)
 
 

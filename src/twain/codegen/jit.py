@@ -1,7 +1,8 @@
 """From IR text to machine code: the only file that talks to llvmlite, which it loads on first use.
 
-Modules come as text (see builder.Module). No IR passes run: the text is explicit vector code already, and they would double
-the compile time. `level` is LLVM's code-generation level: 2 by default, 0 is a first tier that compiles in a third of the time.
+Modules come as text (see builder.Module). No IR passes run: the text is explicit vector code already, and they would
+double the compile time. `level` is LLVM's code-generation level: 2 by default, 0 is a first tier that compiles in a
+third of the time.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Arithmetic on vector registers written as formulas: `V` is a register with operators, `Math` makes and combines them.
 
-Mathematical functions (vmath_exp, vmath_trig, ...) are written on these for any number of lanes (one lane is a scalar) and
-for float and double alike. Nothing here may become a call into the C library: what a target lacks is done in arithmetic.
+Mathematical functions (vmath_exp, vmath_trig, ...) are written on these for any number of lanes (one lane is a scalar)
+and for float and double alike. Nothing here may become a call into the C library: what a target lacks is done in
+arithmetic.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ _BITS = {"i1": 1, "i8": 8, "i16": 16, "i32": 32, "i64": 64, "i128": 128}
 class V:
     """A register (or literal) `r` of element type `t`, as many lanes as its Math `m` has.
 
-    Operators follow the element type: floating or (signed) integer arithmetic; `&|^` on integers and masks. Comparisons of
-    floats are ordered (false for NaN) and give masks (element type i1); `eq`/`ne` are the methods for `==`/`!=`.
+    Operators follow the element type: floating or (signed) integer arithmetic; `&|^` on integers and masks. Comparisons
+    of floats are ordered (false for NaN) and give masks (element type i1); `eq`/`ne` are the methods for `==`/`!=`.
     Plain numbers become constants of the other operand's type.
     """
 
@@ -199,8 +200,10 @@ class Math:
         return self.intrinsic("fma", a, b, c) if self.target.has_fma else a * b + c
 
     def exact_fma(self, a: V, b: object, c: object) -> V:
-        """a*b + c with the product exact: for sums that cancel. Without hardware fma the final rounding may be off by an
-        ulp in float64 (product as a sum of two doubles); float32 goes through float64."""
+        """a*b + c with the product exact: for sums that cancel.
+
+        Without hardware fma, float32 goes through float64, and float64 (a product of two parts) may be off by one ulp.
+        """
         if type(b) is not V:
             b = self.const(b, a.t)
         if type(c) is not V:
@@ -334,8 +337,10 @@ class Math:
         ]
 
     def loop_while(self, carried: Sequence[V], body: Callable[[list[V]], tuple[V, list[V]]], again: V) -> list[V]:
-        """Repeat `body` (values -> (mask of lanes that want more, new values)) while any lane wants more; `again` is the
-        mask before the first round. Lanes that are done must be left alone by the body."""
+        """Repeat `body`: values -> (mask of lanes that want more, new values), while any lane wants more.
+
+        `again` is the mask before the first round. The body must leave lanes alone that are done.
+        """
         b = self.builder
         before, head, done = b.block, b.new_label("while"), b.new_label("while_end")
         b.branch_if(self.any(again), head, done)

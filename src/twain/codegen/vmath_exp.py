@@ -1,6 +1,6 @@
 """Exponentials, logarithms, powers and hyperbolic functions on vectors.
 
-Range reduction: x = n ln 2 + r (Cody and Waite, ln 2 in two or three parts); x = 2^e m with sqrt(1/2) <= m < sqrt(2) for logarithms.
+Range reduction: x = n ln 2 + r (Cody and Waite: ln 2 in two parts); for logarithms x = 2^e m, sqrt(1/2) <= m < sqrt(2).
 Error bounds are in bench/vmath.py's table and enforced by tests/codegen/test_vmath.py.
 """
 
@@ -100,8 +100,8 @@ def _split_normal(m: Math, x: V) -> tuple[V, V]:
     half = 0x3FE6A09E667F3BCD
     offset = x.bits() - half
     mantissa = (offset & ((1 << 52) - 1)) + half
-    # Most targets lack the arithmetic right shift of 64-bit lanes and their conversion: make the number positive, and let
-    # a magic constant convert it.
+    # Most targets lack the arithmetic right shift of 64-bit lanes and their conversion: make the number positive, and
+    # let a magic constant convert it.
     exponent = (offset + (1 << 62)).lshr(52)
     magic = m.const(1.5 * 2.0**52, "double")
     return (exponent + magic.bits()).as_float() - (1.5 * 2.0**52 + 1024.0), mantissa.as_float()
@@ -118,7 +118,8 @@ def _log_tail(m: Math, f: V) -> V:
     if f.t == "float":
         square = f * f
         return m.fma(square * f, m.polynomial(f, c.LOG["float"]), square * -0.5)
-    # log(1+f) = 2s + s^3 R(s^2), s = f/(2+f), and 2s = f - s f: so log(1+f) - f = s (s^2 R - f), rearranged to lose less
+    # log(1+f) = 2s + s^3 R(s^2), s = f/(2+f), and 2s = f - s f: so log(1+f) - f = s (s^2 R - f), rearranged to lose
+    # less
     s = f / (f + 2.0)
     z = s * s
     half_square = f * f * 0.5
@@ -207,8 +208,7 @@ def _log_double_double(m: Math, x: V) -> tuple[V, V]:
     e, mantissa = _split_normal(m, m.select(tiny, x * 2.0**52, x))
     e = e - m.select(tiny, m.const(52.0, "double"), 0.0)
     f = mantissa - 1.0
-    g = mantissa + 1.0
-    g_low = 1.0 - (g - mantissa)
+    g, g_low = m.two_sum(mantissa, m.const(1.0, "double"))
     s = f / g
     s_low = (m.exact_fma(-s, g, f) - s * g_low) / g
     z, z_error = m.two_product(s, s)
@@ -237,7 +237,7 @@ def pow_double(m: Math, x: V, y: V) -> V:
     a = x.abs()
     high, low = _log_double_double(m, a)
     # y beyond 2^65 changes nothing but could make inf - inf below
-    y = m.clamp_low(m.clamp_high(y, 2.0**65), -2.0**65)
+    y = m.clamp_low(m.clamp_high(y, 2.0**65), -(2.0**65))
     t, t_low = m.two_product(high, y)
     t_low = m.fma(y, low, t_low)
     inside = t.abs() < 800.0
@@ -284,10 +284,12 @@ def rsqrt(m: Math, x: V) -> V:
 
 # -- hyperbolic functions
 def tanh(m: Math, x: V) -> V:
-    """expm1(2|x|) / (expm1(2|x|) + 2) with x's sign."""
+    """expm1(2|x|) / (expm1(2|x|) + 2) with x's sign; a polynomial near 0."""
     a = m.clamp_high(x.abs(), 9.02 if x.t == "float" else 19.1)
     t = _expm1_bounded(m, a + a)
-    return m.copysign(t / (t + 2.0), x)
+    z = a * a
+    near = m.fma(z * a, m.polynomial(z, c.TANH[x.t]), a)
+    return m.copysign(m.select(a < 0.375, near, t / (t + 2.0)), x)
 
 
 def sinh(m: Math, x: V) -> V:
@@ -341,5 +343,3 @@ def atanh(m: Math, x: V) -> V:
     """log1p(2a / (1-a)) / 2; infinite at 1, NaN beyond."""
     a = x.abs()
     return m.copysign(log1p(m, (a + a) / (1.0 - a)) * 0.5, x)
-
-

@@ -11,7 +11,7 @@ NAN = float("nan")
 
 
 def _scaled_erfc(m: Math, a: V) -> tuple[V, V]:
-    """(v, n): erfc(a) = v 2^n for a >= 0.46875; n the bits for scale_by_power.
+    """(v, n): erfc(a) = v 2^n for a >= 0.75; n the bits for scale_by_power.
 
     erfc(a) = exp(-a^2) ((1+2a) erfcx(a)) / (1+2a), where a^2 is taken with its rounding error.
     """
@@ -21,9 +21,9 @@ def _scaled_erfc(m: Math, a: V) -> tuple[V, V]:
     ratio = p / denominator
     square, error = m.two_product(a, a)
     bits, r = reduce_exp(m, -square)
-    e = m.fma(m.polynomial(r, c.EXP[a.t]), r * r, r) + 1.0
-    value = e * ratio
-    return m.fma(value, -error, value), bits
+    r = r - error
+    e = m.fma(m.polynomial(r, c.EXP[a.t]), r * r, r)  # exp(r) - 1
+    return m.fma(ratio, e, ratio), bits
 
 
 def erf(m: Math, x: V) -> V:
@@ -35,7 +35,7 @@ def erf(m: Math, x: V) -> V:
         far = 1.0 - m.polynomial(a - 2.5, c.ERF_TAIL["float"])
     else:
         a = m.clamp_high(a, 6.0)
-        value, bits = _scaled_erfc(m, m.clamp_low(a, 0.5))
+        value, bits = _scaled_erfc(m, m.clamp_low(a, 0.75))
         far = 1.0 - value * m.power_of_two(bits)
     near = m.fma(m.polynomial(z, c.ERF[x.t]), a, a)
     return m.copysign(m.select(a < 1.0, near, far), x)
@@ -44,12 +44,12 @@ def erf(m: Math, x: V) -> V:
 def erfc(m: Math, x: V) -> V:
     """1 - erf(x), accurate for large x."""
     a = m.clamp_high(x.abs(), 10.1 if x.t == "float" else 27.3)
-    value, bits = _scaled_erfc(m, m.clamp_low(a, 0.46875))
+    value, bits = _scaled_erfc(m, m.clamp_low(a, 0.75))
     value = m.scale_by_power(value, bits)
     far = m.select(x < 0.0, 2.0 - value, value)
     p = m.polynomial(x * x, c.ERF[x.t])
     near = 1.0 - m.fma(p, x, x)
-    return m.select(a < 0.46875, near, far)
+    return m.select(a < 0.75, near, far)
 
 
 def hypot(m: Math, x: V, y: V) -> V:
@@ -61,8 +61,12 @@ def hypot(m: Math, x: V, y: V) -> V:
     a, b = x.abs(), y.abs()
     swap = a < b
     large, small = m.select(swap, b, a), m.select(swap, a, b)
-    scale = m.select(large > 2.0**500, m.const(2.0**-600, "double"), m.select(large < 2.0**-500, m.const(2.0**600, "double"), 1.0))
-    back = m.select(large > 2.0**500, m.const(2.0**600, "double"), m.select(large < 2.0**-500, m.const(2.0**-600, "double"), 1.0))
+    scale = m.select(
+        large > 2.0**500, m.const(2.0**-600, "double"), m.select(large < 2.0**-500, m.const(2.0**600, "double"), 1.0)
+    )
+    back = m.select(
+        large > 2.0**500, m.const(2.0**600, "double"), m.select(large < 2.0**-500, m.const(2.0**-600, "double"), 1.0)
+    )
     large, small = large * scale, small * scale
     square, error = m.two_product(large, large)
     other, other_error = m.two_product(small, small)
@@ -79,7 +83,8 @@ def hypot(m: Math, x: V, y: V) -> V:
 def _fmod(m: Math, a: V, b: V) -> V:
     """The exact remainder of a / b towards zero, for a >= 0, b > 0, both finite (double).
 
-    Each round takes off a multiple of b 2^k whose quotient is below 2^52, so that it is exact; as a rule one round does.
+    Each round takes off a multiple of b 2^k whose quotient is below 2^52, so that it is exact; as a rule one round
+    does.
     """
 
     def body(values: list[V]) -> tuple[V, list[V]]:
@@ -87,7 +92,8 @@ def _fmod(m: Math, a: V, b: V) -> V:
         # a divisor b 2^k with rest / (b 2^k) < 2^52: k from the exponents
         gap = (rest.bits().lshr(52)) - (b.bits().lshr(52)) - 50
         gap = m.select(gap < 0, 0, gap)
-        divisor = b * m.power_of_two(m.select(gap > 1000, 1000, gap))
+        first = m.select(gap > 1000, 1000, gap)  # in two steps: the power alone may be out of range
+        divisor = b * m.power_of_two(first) * m.power_of_two(gap - first)
         quotient = m.trunc(rest / divisor)
         new = m.exact_fma(-quotient, divisor, rest)
         # a quotient rounded up to the next integer gives a negative rest
@@ -103,17 +109,16 @@ def _divide(m: Math, x: V, y: V, want: str) -> V:
     """Python's x // y or x % y: the remainder has y's sign. Division by zero: as x / y, and NaN."""
     a, b = m.to_double(x.abs()), m.to_double(y.abs())
     usable = (a < INFINITY) & (b > 0.0) & (b < INFINITY)
-    scale = 1.0
-    if x.t == "double":
-        # subnormal numbers lose digits in the steps of _fmod: work on larger ones
-        small = b < 2.0**-900
-        usable_a = m.select(small & (a > 2.0**100), 0.0, a)
-        scale = m.select(small, m.const(2.0**200, "double"), 1.0)
-        a = m.select(small, usable_a, a)
-    rest = _fmod(m, m.select(usable, a * scale, 0.0), m.select(usable, b * scale, 1.0))
-    if x.t == "double":
-        rest = rest * m.select(small, m.const(2.0**-200, "double"), 1.0)
-    rest = m.copysign(rest if x.t == "double" else m.to_float(rest), x)
+    a, b = m.select(usable, a, 0.0), m.select(usable, b, 1.0)
+    if x.t == "float":
+        rest = m.to_float(_fmod(m, a, b))
+    else:
+        # Subnormal numbers would lose digits on the way: for small divisors, first the remainder of a multiple of
+        # the divisor, and of the divisor itself on scaled numbers.
+        scale = m.select(b < 2.0**-900, m.const(2.0**200, "double"), 1.0)
+        scaled = b * scale
+        rest = _fmod(m, _fmod(m, a, scaled) * scale, scaled) / scale
+    rest = m.copysign(rest, x)
     # towards y's sign
     nonzero = rest.ne(0.0)
     other_side = (rest.sign_bit() ^ y.sign_bit()).ne(0)
@@ -156,5 +161,3 @@ def nextafter(m: Math, x: V, y: V) -> V:
     result = m.select(x.eq(0.0), from_zero, moved)
     result = m.select(x.eq(y), y, result)
     return m.select(x.is_nan() | y.is_nan(), x + y, result)
-
-

@@ -1,7 +1,8 @@
 """Trigonometric functions on vectors.
 
-Angles reduce to x = k pi/2 + r, |r| <= pi/4 (Cody and Waite with fused multiply-add: exact products); arguments too large for that take a
-rare branch with a scalar reduction after Payne and Hanek, which multiplies by the bits of 2/pi that matter.
+Angles reduce to x = k pi/2 + r, |r| <= pi/4 (Cody and Waite with fused multiply-add: exact products); arguments too
+large for that take a rare branch, a scalar reduction after Payne and Hanek, which multiplies by those bits of 2/pi that
+matter.
 """
 
 from __future__ import annotations
@@ -25,11 +26,26 @@ REDUCTION_LIMIT = {"float": 2.0**16, "double": 2.0**28}
 
 # 64 zero bits, then 2/pi = 0.101000101111..., enough for the largest double
 _WORDS = (
-    0x0000000000000000, 0xA2F9836E4E441529, 0xFC2757D1F534DDC0, 0xDB6295993C439041,
-    0xFE5163ABDEBBC561, 0xB7246E3A424DD2E0, 0x06492EEA09D1921C, 0xFE1DEB1CB129A73E,
-    0xE88235F52EBB4484, 0xE99C7026B45F7E41, 0x3991D639835339F4, 0x9C845F8BBDF9283B,
-    0x1FF897FFDE05980F, 0xEF2F118B5A0A6D1F, 0x6D367ECF27CB09B7, 0x4F463F669E5FEA2D,
-    0x7527BAC7EBE5F17B, 0x3D0739F78A5292EA, 0x6BFB5FB11F8D5D08, 0x56033046FC7B6BAB,
+    0x0000000000000000,
+    0xA2F9836E4E441529,
+    0xFC2757D1F534DDC0,
+    0xDB6295993C439041,
+    0xFE5163ABDEBBC561,
+    0xB7246E3A424DD2E0,
+    0x06492EEA09D1921C,
+    0xFE1DEB1CB129A73E,
+    0xE88235F52EBB4484,
+    0xE99C7026B45F7E41,
+    0x3991D639835339F4,
+    0x9C845F8BBDF9283B,
+    0x1FF897FFDE05980F,
+    0xEF2F118B5A0A6D1F,
+    0x6D367ECF27CB09B7,
+    0x4F463F669E5FEA2D,
+    0x7527BAC7EBE5F17B,
+    0x3D0739F78A5292EA,
+    0x6BFB5FB11F8D5D08,
+    0x56033046FC7B6BAB,
 )
 
 
@@ -86,7 +102,9 @@ def _payne_hanek(m: Math) -> str:
         return name
     arguments = (("ptr", "q"), ("ptr", "x"), ("ptr", "low"), ("i64", "count"))
     b = Builder(module, name, arguments, m.target.attributes + " noinline cold")
-    table = module.constant(f"[{len(_WORDS)} x i64]", "[" + ", ".join(f"i64 {w - (1 << 64) * (w >> 63)}" for w in _WORDS) + "]")
+    table = module.constant(
+        f"[{len(_WORDS)} x i64]", "[" + ", ".join(f"i64 {w - (1 << 64) * (w >> 63)}" for w in _WORDS) + "]"
+    )
     s = Math(b, 1, m.target)
 
     def wide(v: V) -> V:
@@ -179,8 +197,12 @@ def cos(m: Math, x: V) -> V:
 def tan(m: Math, x: V) -> V:
     """Tangent of an angle in radians."""
     q, r, low = _reduce(m, x.abs())
-    s, k = _sin_cos(m, r, low)
     odd = _odd(m, q)
+    if x.t == "float":
+        z = r * r
+        t = m.fma(z * r, m.polynomial(z, c.TAN["float"]), r)
+        return m.select(odd, 1.0 / t, t).with_sign(_top_bit(q, 0) ^ x.sign_bit())
+    s, k = _sin_cos(m, r, low)
     quotient = m.select(odd, k, s) / m.select(odd, s, k)
     return quotient.with_sign(_top_bit(q, 0) ^ x.sign_bit())
 

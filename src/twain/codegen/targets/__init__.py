@@ -1,7 +1,7 @@
 """What code is generated for: instruction-set levels, their vector width and what they lack.
 
-Targets are levels ("x86-64-v3"), not CPU models: an object compiled for a level runs on every machine of that level, which
-keeps the cache on disk small and shareable. Nothing here loads llvmlite.
+Targets are levels ("x86-64-v3"), not CPU models: an object compiled for a level runs on every machine of that level,
+which keeps the cache on disk small and shareable. Nothing here loads llvmlite.
 """
 
 from __future__ import annotations

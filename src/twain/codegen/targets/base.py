@@ -46,6 +46,12 @@ class Target:
         return self.vector_bytes == 0
 
     def lanes(self, dtype: DType) -> int:
-        """Elements of `dtype` per vector register, in the type they are computed in (bfloat16: float32; complex: one part)."""
-        size = dtype.itemsize // 2 if dtype.kind == "c" else 4 if dtype.kind == "f" and dtype.itemsize == 2 else dtype.itemsize
+        """Elements per vector register, in the type they are computed in (bfloat16: float32; complex: one part)."""
+        size = (
+            dtype.itemsize // 2
+            if dtype.kind == "c"
+            else 4
+            if dtype.kind == "f" and dtype.itemsize == 2
+            else dtype.itemsize
+        )
         return max(1, self.vector_bytes // size)
