@@ -90,6 +90,12 @@ class Lowered:
         self.arena = arena
 
 
+def region_of(into: Layout, starts: tuple, steps: tuple, shape: tuple) -> Layout:
+    """The part of `into` at starts, steps with the given shape."""
+    offset = sum(a * s for a, s in zip(starts, into.strides)) if size_of(shape) else 0
+    return Layout(into.buffer, into.dtype, shape, tuple(a * s for a, s in zip(steps, into.strides)), into.offset + offset)
+
+
 def stored(dtype: DType) -> DType:
     """The dtype in memory (weak scalars are stored wide)."""
     return STORED.get(dtype, dtype)
@@ -112,6 +118,7 @@ class Lowering:
             self.layouts[p] = Layout(buffer, stored(p.dtype), p.shape, tuple(strides[p.attrs]))
         self.fusion = Fusion(graph)
         self.results: list = [None] * len(graph.outputs)
+        self.written: set[Node] = set()  # assemblies whose operands are computed in place
         self.copies: list[tuple] = []  # outputs that are copied to their storage at the end
 
     # -- buffers
@@ -177,6 +184,7 @@ class Lowering:
     # -- the whole graph
     def run(self) -> Lowered:
         self.place_outputs()
+        self.place_operands()
         for group in self.fusion.groups:
             self.lower_group(group)
         self.finish_outputs()
@@ -216,6 +224,32 @@ class Lowering:
                 continue
             self.layouts[base] = layout
             self.results[i] = (dtype, o.shape, view.strides, -1, 0, ())
+
+    def place_operands(self) -> None:
+        """Let values that only one assembly reads be computed right where it wants them.
+
+        Only if the assembly is nothing but such regions, all of them of different values: then nothing is overwritten.
+        """
+        for group in self.fusion.groups:
+            n = group.nodes[0]
+            if group.kind != "assembly":
+                continue
+            regions = n.op.rules(n.attrs, [i.spec for i in n.inputs], n.spec)
+            sources = [None if type(s) is tuple else n.inputs[s] for s, _, _ in regions]
+            fits = all(
+                s is not None
+                and s.op.family == "elementwise"
+                and s.dtype is n.dtype
+                and s not in self.layouts
+                and self.fusion.users[s] == [n]
+                for s in sources
+            )
+            if not fits or len(set(sources)) != len(sources):
+                continue
+            into = self.destination(n)
+            for source, (_, starts, steps) in zip(sources, regions):
+                self.layouts[source] = region_of(into, starts, steps, source.shape)
+            self.written.add(n)
 
     def pending(self, i: int, o: Node) -> None:
         """Output `i` is copied to its storage at the end."""
@@ -287,13 +321,13 @@ class Lowering:
             body.finish_fold(group.kind)
 
     def lower_assembly(self, n: Node) -> None:
+        if n in self.written:
+            return
         into = self.destination(n)
         for source, starts, steps in n.op.rules(n.attrs, [i.spec for i in n.inputs], n.spec):
             fill = type(source) is tuple
             shape = n.shape if fill else n.inputs[source].shape
-            offset = sum(a * s for a, s in zip(starts, into.strides)) if size_of(shape) else 0
-            strides = tuple(a * s for a, s in zip(steps, into.strides))
-            region = Layout(into.buffer, into.dtype, shape, strides, into.offset + offset)
+            region = region_of(into, starts, steps, shape)
             body = Body(self, None, shape)
             if fill:
                 value = E.const(source[1], into.dtype)

@@ -8,6 +8,7 @@ from ..ops.families import compute_dtype
 from ..passes.fuse import Group
 from . import expr as E
 from .access import identity_map, operand_map, strides_along
+from .conv import Shape, conv_plan
 from .epilogue import Epilogue
 from .gemm import gemm_plan
 from .lower import LOWERINGS, Body, Layout, Lowering, Step, renumber, stored
@@ -108,6 +109,31 @@ def batch_strides(layout: Layout, batch: tuple) -> tuple:
     return strides_along(map_, layout.strides[: len(leading)], len(batch))[0]
 
 
+def lower_convolution(lowering: Lowering, group: Group) -> None:
+    """epilogue(convolution), any strides; the feature axis is split into groups."""
+    n = group.nodes[0]
+    dtype = stored(n.dtype)
+    x, w = (lowering.buffered(i, None if stored(i.dtype) is dtype else dtype) for i in n.inputs)
+    body = epilogue_body(lowering, group)
+    roles, outs, extras = operand_roles(body)
+    roles["a", 0] = (x.buffer, x.offset, x.dtype)
+    roles["b", 0] = (w.buffer, w.offset, w.dtype)
+    stride, padding, dilation, input_dilation, groups = n.attrs
+    features = w.shape[0] // groups
+    shape = Shape(
+        x.shape[0], groups, w.shape[1], features, x.shape[2], x.shape[3], w.shape[2], w.shape[3], stride, padding, dilation,
+        input_dilation,
+    )  # fmt: skip
+    xs, ws = x.strides, w.strides
+    plan = conv_plan(
+        dtype, dtype, body.epilogue(), lowering.target, shape, (xs[0], xs[1] * w.shape[1], *xs[1:]),
+        (ws[0] * features, *ws), tuple((s[0], s[1] * features, *s[1:]) for s in outs),
+        tuple((s[0], s[1] * features, *s[1:]) for s in extras),
+    )  # fmt: skip
+    add_plan(lowering, plan, roles)
+
+
 LOWERINGS["matmul"] = lower_matmul
+LOWERINGS["convolution"] = lower_convolution
 
 

@@ -304,12 +304,15 @@ def linear_jvp(attrs, call, tangents, inputs, outputs):
 
 def composite(
     name: str, arity: int, function, *, attributes=None, canonical=None, names=None, reference=None, samples=None,
-    errors=None, onnx=None, doc: str = "", tolerance=None,
+    errors=None, onnx=None, doc: str = "", tolerance=None, vjp=None,
 ):  # fmt: skip
-    """An op that is a function of others: function(attrs, *values). Derivatives and batching follow from its graph."""
+    """An op that is a function of others: function(attrs, *values). Derivatives and batching follow from its graph.
+
+    `vjp` replaces the derivative of the graph where the op is called as itself (not where it was inlined).
+    """
     record = OpRecord(
         name, "composite", arity, composite=function, attributes=attributes, canonical=canonical, reference=reference,
         samples=samples, errors=errors, onnx=onnx, argument_names=names or _NAMES.get(arity), doc=doc or function.__doc__,
-        tolerance=tolerance,
+        tolerance=tolerance, vjp=vjp,
     )  # fmt: skip
     return register(record)

@@ -108,7 +108,7 @@ def trace_vjp(record: OpRecord, attrs: object, specs: list, outputs: list, mask:
 
 def _cotangents(record: OpRecord, attrs: object, g: list, inputs: list, results_in: list, needs: list) -> list | None:
     """The gradient of each input that needs one, as nodes over g, inputs and results."""
-    if record.composite is None:
+    if record.composite is None or record.vjp is not None:
         if record.vjp is None:
             return None
         found = record.vjp(attrs, g, inputs, results_in, needs)
