@@ -88,10 +88,6 @@ class Module:
         self._buffer_names.pop(name, None)
         object.__delattr__(self, name)
 
-    def __getattr__(self, name: str) -> Any:
-        names = ", ".join(n for n in self.__dict__ if not n.startswith("_") and n != "training")
-        raise AttributeError(f"[{type(self).__name__}] has no attribute {name!r}; it has {names or 'none of its own'}")
-
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """A tensor that belongs to the module and is not trained: moved by `to`, saved if `persistent`."""
         _check_name(self, name, "register_buffer")

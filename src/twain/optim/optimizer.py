@@ -100,7 +100,6 @@ class Optimizer:
         self.defaults = defaults
         self.param_groups: list[ParameterGroup] = []
         self.state: list[dict[str, Tensor]] = []
-        self._hooks: list = []
         for group in _as_groups(type(self).__name__, params):
             self.add_param_group(group)
 

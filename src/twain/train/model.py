@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from .. import _core
 from ..base.errors import ArgumentError, ShapeError, ValueRangeError
@@ -45,6 +46,23 @@ _CLASS_LOSSES = (F.cross_entropy, F.nll_loss)
 FORMAT = 1
 
 
+class Training:
+    """What training knows of a model."""
+
+    def __init__(self) -> None:
+        self.recipe: Recipe | None = None
+        self.steps: dict[str, Callable] = {}
+        self.callbacks: list[Callback] = []
+        self.source: Source | None = None
+        self.history = History()
+        self.stop = False
+        self.epoch = 0
+
+
+# Beside the models and not in them: what a compiled step can reach from the network is guarded at every call.
+_TRAINING: WeakKeyDictionary[Model, Training] = WeakKeyDictionary()
+
+
 class Model(Module):
     """A module that trains itself.
 
@@ -59,18 +77,7 @@ class Model(Module):
     >>> history = model.fit(images, labels, epochs=5)
     """
 
-    def __new__(cls, *args: Any, **kwargs: Any) -> Model:
-        self = super().__new__(cls)
-        state = self.__dict__
-        state["_wrapped"] = None
-        state["_recipe"] = None
-        state["_steps"] = {}
-        state["_callbacks"] = []
-        state["_source"] = None
-        state["history"] = History()
-        state["stop_training"] = False
-        state["epoch"] = 0
-        return self  # type: ignore[return-value]
+    _wrapped: Module | None = None
 
     def __init__(self, module: Any = None, outputs: Any = None):
         if outputs is not None:
@@ -119,7 +126,8 @@ class Model(Module):
             clip_grad_norm, clip_grad_value: limits on the gradients before each step.
             compile_step: compile the whole step (default), or run it op by op.
         """
-        self._recipe = Recipe(
+        training = self._training
+        training.recipe = recipe = Recipe(
             self,
             self._as_optimizer(optimizer, lr),
             _as_loss(loss),
@@ -127,17 +135,17 @@ class Model(Module):
             clip_grad_norm,
             clip_grad_value,
         )
-        names = ["loss", *(m.name for m in self._recipe.metrics)]
+        names = ["loss", *(m.name for m in recipe.metrics)]
         twice = [n for n in names if names.count(n) > 1]
         if twice:
             raise ArgumentError(
                 f"[compile] expected metrics of different names, got {twice[0]!r} twice; name= sets one"
             )
-        if self._recipe.loss is F.binary_cross_entropy_with_logits or isinstance(self._recipe.loss, BCEWithLogitsLoss):
-            for metric in self._recipe.metrics:
+        if recipe.loss is F.binary_cross_entropy_with_logits or isinstance(recipe.loss, BCEWithLogitsLoss):
+            for metric in recipe.metrics:
                 if isinstance(metric, (Accuracy, ConfusionMatrix)) and metric.threshold is None:
                     metric.threshold = 0.0
-        self._steps = {
+        training.steps = {
             "train": compiled(train_step, compile_step),
             "test": compiled(test_step, compile_step),
             "predict": compiled(predict_step, compile_step),
@@ -159,6 +167,32 @@ class Model(Module):
         return spec
 
     @property
+    def _training(self) -> Training:
+        found = _TRAINING.get(self)
+        if found is None:
+            found = _TRAINING[self] = Training()
+        return found
+
+    @property
+    def history(self) -> History:
+        """Of the latest run of fit."""
+        return self._training.history
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs the latest run of fit has finished."""
+        return self._training.epoch
+
+    @property
+    def stop_training(self) -> bool:
+        """Set it in a callback to end fit after the epoch under way."""
+        return self._training.stop
+
+    @stop_training.setter
+    def stop_training(self, value: bool) -> None:
+        self._training.stop = value
+
+    @property
     def optimizer(self) -> Any:
         """The optimizer given to compile."""
         return self._compiled("optimizer").optimizer
@@ -169,12 +203,13 @@ class Model(Module):
         return self._compiled("metrics").metrics
 
     def _compiled(self, function: str) -> Recipe:
-        if self._recipe is None:
+        recipe = self._training.recipe
+        if recipe is None:
             raise NotCompiledError(
                 f'[{function}] expected a compiled model; call model.compile("adam", "cross_entropy", ["accuracy"]) '
                 f"before {function}"
             )
-        return self._recipe
+        return recipe
 
     # ------------------------------------------------------------ fit
     def fit(
@@ -226,35 +261,36 @@ class Model(Module):
         every = list(callbacks)
         if verbose:
             every.append(ProgressBar(verbose))
-        self._callbacks = every
-        self._source = source
-        self.stop_training = False
-        self.history = History()
-        self.epoch = 0
+        training = self._training
+        training.callbacks = every
+        training.source = source
+        training.stop = False
+        training.history = History()
+        training.epoch = 0
         recipe.reset()
         first_batch = 0
         if resume is not None:
-            first_batch = self._resume(resume, recipe, source, every)
+            first_batch = self._resume(resume, training, source)
         parameters = {
             "epochs": epochs,
             "steps": source.steps,
             "batch_size": batch_size,
             "unit": source.unit,
-            "initial_epoch": self.epoch,
+            "initial_epoch": training.epoch,
         }
         for callback in every:
             callback.model = self
             callback.params = parameters
         was_training = self.training
         with _Interrupt() as interrupt:
-            run = _Run(self, recipe, source, validation, every, interrupt)
+            run = _Run(self, training, recipe, source, validation, interrupt)
             try:
                 _call(every, "on_train_begin", {})
                 run.epochs(epochs, first_batch)
             finally:
                 _call(every, "on_train_end", {})
                 self.train(was_training)
-        return self.history
+        return training.history
 
     def current_logs(self) -> dict[str, Any]:
         """Loss and metrics of the epoch so far (reads the device)."""
@@ -265,7 +301,8 @@ class Model(Module):
     def training_state(self) -> dict[str, Any]:
         """Everything that a run depends on, as `twain.io.save` takes it."""
         recipe = self._compiled("training_state")
-        source = self._source
+        training = self._training
+        source = training.source
         return {
             "format": FORMAT,
             "model": self.state_dict(),
@@ -273,15 +310,16 @@ class Model(Module):
             "random": random.default_generator.state_dict(),
             "loader": source.loader.state_dict() if source is not None and source.resumable else None,
             "sums": recipe.sums(),
-            "epoch": self.epoch,
-            "history": self.history.state_dict(),
+            "epoch": training.epoch,
+            "history": training.history.state_dict(),
             "callbacks": [
                 {"name": type(c).__name__, "state": c.state_dict()} for c in self._callbacks if hasattr(c, "state_dict")
             ],
         }
 
-    def _resume(self, path: Any, recipe: Recipe, source: Source, callbacks: list[Callback]) -> int:
+    def _resume(self, path: Any, training: Training, source: Source) -> int:
         """Take over a checkpoint; returns how many batches of the epoch under way are done."""
+        recipe = self._compiled("fit")
         state = load(path)
         if not isinstance(state, dict) or "optimizer" not in state or state.get("format") != FORMAT:
             raise ArgumentError(
@@ -295,11 +333,11 @@ class Model(Module):
         self.load_state_dict(state["model"])
         recipe.optimizer.load_state_dict(state["optimizer"])
         source.loader.load_state_dict(state["loader"])  # type: ignore[attr-defined]
-        self.epoch = state["epoch"]
-        self.history.load_state_dict(state["history"])
+        training.epoch = state["epoch"]
+        training.history.load_state_dict(state["history"])
         if state["sums"]:
             recipe.load_sums(state["sums"])
-        keeping = [c for c in callbacks if hasattr(c, "load_state_dict")]
+        keeping = [c for c in training.callbacks if hasattr(c, "load_state_dict")]
         for saved in state["callbacks"]:
             match = next((c for c in keeping if type(c).__name__ == saved["name"]), None)
             if match is not None:
@@ -324,7 +362,7 @@ class Model(Module):
         return logs
 
     def _evaluate(self, recipe: Recipe, source: Source) -> dict[str, Any]:
-        step = self._steps["test"]
+        step = self._training.steps["test"]
         recipe.reset()
         was_training = self.training
         self.eval()
@@ -342,7 +380,7 @@ class Model(Module):
         x: an array, a list of arrays (several inputs), or a loader of batches of inputs.
         """
         source = as_source("predict", x, None, batch_size=batch_size, shuffle=False, seed=0, need_target=False)
-        step = self._steps.get("predict", predict_step)
+        step = self._training.steps.get("predict", predict_step)
         was_training = self.training
         self.eval()
         try:
@@ -360,26 +398,27 @@ class _Run:
     def __init__(
         self,
         model: Model,
+        training: Training,
         recipe: Recipe,
         source: Source,
         validation: Source | None,
-        callbacks: list[Callback],
         interrupt: _Interrupt,
     ):
         self.model = model
+        self.training = training
         self.recipe = recipe
         self.source = source
         self.validation = validation
-        self.callbacks = callbacks
+        self.callbacks = training.callbacks
         self.interrupt = interrupt
-        self.step = model._steps["train"]
-        self.beginning = _overriding(callbacks, "on_batch_begin")
-        self.ending = _overriding(callbacks, "on_batch_end")
+        self.step = training.steps["train"]
+        self.beginning = _overriding(self.callbacks, "on_batch_begin")
+        self.ending = _overriding(self.callbacks, "on_batch_end")
 
     def epochs(self, count: int, first_batch: int) -> None:
-        model = self.model
-        while model.epoch < count and not model.stop_training:
-            epoch = model.epoch
+        model, training = self.model, self.training
+        while training.epoch < count and not training.stop:
+            epoch = training.epoch
             _call(self.callbacks, "on_epoch_begin", epoch, {})
             self.epoch(epoch, first_batch)
             first_batch = 0
@@ -389,15 +428,14 @@ class _Run:
                 checked = model._evaluate(self.recipe, self.validation)
                 logs.update({f"val_{name}": value for name, value in checked.items()})
             self.recipe.reset()
-            model.epoch = epoch + 1
+            training.epoch = epoch + 1
             self.finish(epoch, logs)
 
     def finish(self, epoch: int, logs: dict[str, Any]) -> None:
         """Callbacks of the epoch's end: those that write checkpoints last, so that these hold what the others did."""
-        model = self.model
         late = [c for c in self.callbacks if isinstance(c, Checkpoint)]
         _call([c for c in self.callbacks if c not in late], "on_epoch_end", epoch, logs)
-        model.history.add(epoch, logs)
+        self.training.history.add(epoch, logs)
         _call(late, "on_epoch_end", epoch, logs)
         self.stop_if_interrupted(epoch, None)
 
@@ -427,7 +465,7 @@ class _Run:
         if not self.interrupt.pressed:
             return
         where = f"epoch {epoch + 1}" + ("" if batch is None else f", batch {batch + 1}")
-        written = [c.write(self.model.epoch) for c in self.callbacks if isinstance(c, Checkpoint)]
+        written = [c.write(self.training.epoch) for c in self.callbacks if isinstance(c, Checkpoint)]
         print(f"\n[fit] interrupted after {where}; the model keeps what it has learned.", file=sys.stderr)
         for path in written:
             print(f"[fit] checkpoint: {path}; go on with fit(..., resume={path!r})", file=sys.stderr)
@@ -527,8 +565,8 @@ def _non_finite(
         return NonFiniteLossError(f"[fit] the loss became {value} in {where}: input {bad[0]} holds NaN or infinity")
     return NonFiniteLossError(
         f"[fit] the loss became {value} in {where}; the parameters may not be usable any more. Try a lower learning "
-        "rate or compile(..., clip_grad_norm=1.0); `with twain.detect_anomaly():` around fit names the line of the first "
-        "NaN"
+        "rate or compile(..., clip_grad_norm=1.0); `with twain.detect_anomaly():` around fit names the line of the "
+        "first NaN"
     )
 
 
