@@ -79,6 +79,8 @@ class Kernels:
     def run(self, name, *inputs):
         roots = self.kernels[name]
         inputs = [np.ascontiguousarray(x) for x in inputs]
+        wanted = len({e for e in walk(roots) if e.op == "load"})
+        assert len(inputs) == wanted, f"{name} takes {wanted} inputs, got {len(inputs)}"
         outputs = [np.empty(inputs[0].shape, NUMPY[e.dtype.name]) for e in roots]
         self.call(name, inputs, outputs, inputs[0].size)
         return outputs[0] if len(outputs) == 1 else outputs

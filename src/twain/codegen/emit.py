@@ -118,7 +118,7 @@ class ExprEmitter:
         if op == "real" or op == "imag":
             if source.kind != "c":
                 return args[0] if op == "real" else m.const(0, args[0].t)
-            return args[0 if op == "real" else 1]
+            return args[0][0 if op == "real" else 1]
         if source.kind == "c":
             rule = COMPLEX.get(op)
         elif source.kind == "f":
