@@ -1,4 +1,6 @@
 // The Python side of Runtime: what the core asks for is answered by the functions given to _core.install.
+#include <chrono>
+#include <thread>
 #include <memory>
 #include <string>
 
@@ -114,7 +116,9 @@ PyObject* recorded_input(const RecordedCall& call, uint32_t i) {
   if (value == nullptr) return Py_NewRef(Py_None);
   Handle* handle = call.handles == nullptr ? nullptr : call.handles[i];
   if (handle != nullptr) return Py_NewRef(object_of(handle));
-  if (is_weak(value->meta->dtype)) return checked(scalar_object(value->meta->dtype, value->data)).release();
+  // A number that bears a mark of this recording came from an argument of the recorded function.
+  const bool marked = value->trace != 0 && value->trace >> 32 == thread_modes.epoch;
+  if (is_weak(value->meta->dtype) && !marked) return checked(scalar_object(value->meta->dtype, value->data)).release();
   return checked(wrap(Value(*value))).release();
 }
 
@@ -175,7 +179,7 @@ void check_anomaly(Op* op, const Value* outputs, uint32_t count, void* where) {
     Ref line = where != nullptr ? Ref::borrow(static_cast<PyObject*>(where)) : Ref(static_cast<PyObject*>(current_line()));
     if (!line) line = Ref::borrow(Py_None);
     if (callbacks.anomaly != nullptr) {
-      checked(PyObject_CallFunctionObjArgs(callbacks.anomaly, op_object(op), line.get(), PyBool_FromLong(where != nullptr), nullptr));
+      checked(PyObject_CallFunctionObjArgs(callbacks.anomaly, op_object(op), line.get(), where != nullptr ? Py_True : Py_False, nullptr));
       continue;
     }
     PyErr_Format(PyExc_FloatingPointError, "[%s] NaN in the result%s %S", op->name,
@@ -221,6 +225,8 @@ PyObject* install(PyObject*, PyObject* args, PyObject* kwargs) {
     PyErr_SetString(PyExc_TypeError, "[install] expected keywords only");
     return nullptr;
   }
+  Ref previous(PyDict_New());
+  if (!previous) return nullptr;
   Py_ssize_t position = 0;
   PyObject *name, *value;
   while (kwargs != nullptr && PyDict_Next(kwargs, &position, &name, &value)) {
@@ -231,9 +237,10 @@ PyObject* install(PyObject*, PyObject* args, PyObject* kwargs) {
       PyErr_Format(PyExc_TypeError, "[install] unknown callback %R", name);
       return nullptr;
     }
+    if (PyDict_SetItem(previous.get(), name, *place == nullptr ? Py_None : *place) != 0) return nullptr;
     Py_XSETREF(*place, value == Py_None ? nullptr : Py_NewRef(value));
   }
-  Py_RETURN_NONE;
+  return previous.release();
 }
 
 PyObject* set_symbol_type(PyObject*, PyObject* type) {
@@ -279,7 +286,7 @@ PyMethodDef functions[] = {
      "prepare(op, attrs, metas) -> Program; vjp(op, attrs, metas, out_metas, mask) -> None | (op, attrs, saved, results);\n"
      "convert(op, position, object) -> Tensor, Python scalar or NotImplemented; trace(op, attrs, args); repr(tensor);\n"
      "anomaly(op, line, in_backward); fill(meta, number) -> Tensor, only while recording; package: directory whose frames\n"
-     "are not the user's. None takes one away."},
+     "are not the user's. None takes one away. Returns the previous ones."},
     {"set_symbol_type", set_symbol_type, METH_O, "Calls with an instance of this class go to the trace callback."},
     {"set_fill", set_fill, METH_O, "set_fill(f): f(meta, number) -> Tensor makes constants for backward while a recorder is active."},
     {"set_recorder", set_recorder_function, METH_O,
@@ -316,7 +323,15 @@ void install_runtime() {
   runtime.release_attrs = release_attrs_object;
   runtime.run_host_step = run_host_step;
   runtime.release_lock = []() -> void* { return PyEval_SaveThread(); };
-  runtime.take_lock = [](void* state) { PyEval_RestoreThread(static_cast<PyThreadState*>(state)); };
+  runtime.take_lock = [](void* state) {
+    // At exit, Python before 3.14 ends a thread that asks for the lock by unwinding its stack, which must not pass
+    // through our destructors: such a thread waits for the end of the process instead, as from 3.14 on.
+    try {
+      PyEval_RestoreThread(static_cast<PyThreadState*>(state));
+    } catch (...) {
+      while (true) std::this_thread::sleep_for(std::chrono::hours(1));
+    }
+  };
 }
 
 bool add_callbacks(PyObject* module) { return PyModule_AddFunctions(module, functions) == 0; }

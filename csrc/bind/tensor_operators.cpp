@@ -213,10 +213,9 @@ PyObject* set_operator(PyObject*, PyObject* args) {
   if (!PyArg_ParseTuple(args, "sO", &name, &callable)) return nullptr;
   for (int slot = 0; slot < slot_count; ++slot)
     if (std::strcmp(name, slot_names[slot]) == 0) {
-      Py_INCREF(callable);
       operators[slot].op = is_op(callable) ? as_op(callable) : nullptr;
-      Py_XSETREF(operators[slot].callable, callable);
-      Py_RETURN_NONE;
+      PyObject* previous = std::exchange(operators[slot].callable, callable == Py_None ? nullptr : Py_NewRef(callable));
+      return previous == nullptr ? Py_NewRef(Py_None) : previous;
     }
   PyErr_Format(PyExc_ValueError, "[set_operator] unknown operator '%s'", name);
   return nullptr;
@@ -226,7 +225,7 @@ PyObject* set_operator(PyObject*, PyObject* args) {
 
 PyMethodDef tensor_operator_functions[] = {
     {"set_operator", set_operator, METH_VARARGS,
-     "set_operator(name, callable): what Tensor's operator does; an Op is fastest.\n\nNames: add subtract multiply "
+     "set_operator(name, callable): what Tensor's operator does; an Op is fastest; returns the previous one.\n\nNames: add subtract multiply "
      "true_divide floor_divide remainder power matrix_multiply and or xor lshift rshift negative positive absolute "
      "invert eq ne lt le gt ge divmod getitem setitem."},
     {nullptr}};

@@ -20,7 +20,7 @@ void backward(const std::vector<Value>& roots, std::vector<Value> gradients, con
 std::vector<Value> gradients(const std::vector<Value>& roots, std::vector<Value> root_gradients,
                              const std::vector<Value>& inputs, const BackwardOptions& options);
 
-// The op that adds two gradients, with its default attrs; both live for ever.
+// The op that adds two gradients, with its default attrs; the caller keeps both alive.
 void set_accumulate(Op* op, Attrs* attrs);
 
 }  // namespace twain

@@ -5,8 +5,6 @@ Kernels are made with llvmlite from a few lines of IR each; nothing of twain's P
 
 from __future__ import annotations
 
-import itertools
-
 import llvmlite.binding as llvm
 
 from twain import _core
@@ -73,7 +71,8 @@ class Kernels:
         self.address = {name: self.engine.get_function_address(name) for name in TEXTS}
 
 
-KERNELS = Kernels().address
+COMPILED = Kernels()  # owns the code
+KERNELS = COMPILED.address
 GRAIN = 1 << 15
 
 
@@ -198,11 +197,20 @@ def vjp(op, attrs, metas, out_metas, mask):
     return op.record.vjp(attrs, metas, out_metas, mask) if op.record.vjp else None
 
 
-def install():
-    _core.install(prepare=prepare, vjp=vjp, convert=None, trace=None, repr=None, anomaly=None, fill=None)
-    for name, op in {"add": ADD, "multiply": MUL, "negative": NEG}.items():
-        _core.set_operator(name, op)
-    _core.set_accumulate(ADD)
+class Installed:
+    """Puts the tiny framework into the core for a `with` block, then puts back what was there."""
 
+    def __enter__(self):
+        self.callbacks = _core.install(
+            prepare=prepare, vjp=vjp, convert=None, trace=None, repr=None, anomaly=None, fill=None, package=None
+        )
+        operators = {"add": ADD, "multiply": MUL, "negative": NEG, "getitem": None, "setitem": None}
+        self.operators = {name: _core.set_operator(name, op) for name, op in operators.items()}
+        self.accumulate = _core.set_accumulate(ADD)
+        return self
 
-counter = itertools.count()
+    def __exit__(self, *error):
+        _core.install(**self.callbacks)
+        for name, op in self.operators.items():
+            _core.set_operator(name, op)
+        _core.set_accumulate(self.accumulate)
