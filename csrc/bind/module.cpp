@@ -5,6 +5,7 @@
 #include "bind/parts.h"
 
 NB_MODULE(_core, module) {
+  nanobind::set_leak_warnings(false);  // code objects live as long as the caches that hold them
   module.doc() = "The native core of twain.";
   twain::install_runtime();
   PyObject* raw = module.ptr();
