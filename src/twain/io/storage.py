@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from .. import _core
+from ..base import dtypes
 from ..base.dtypes import DType
-from ..tensor import asarray
 
 Tensor = _core.Tensor
 
@@ -18,9 +18,10 @@ def to_bytes(tensor: Tensor) -> memoryview:
     """The elements in row-major order, without a copy where the tensor lies so already."""
     if tensor.nbytes == 0:
         return memoryview(b"")
-    tensor = tensor.detach()
-    if not tensor.is_contiguous():
-        tensor = asarray(tensor, copy=True)
+    tensor = tensor.detach() if tensor.is_contiguous() else _core.copy(tensor)
+    if tensor.dtype is dtypes.bfloat16:  # the buffer protocol has no code for it: show its 16 bits
+        bits = _core.meta(dtypes.uint16.code, tensor.shape)
+        tensor = _core.wrap(tensor.data_ptr(), tensor.nbytes, tensor, bits)
     return memoryview(tensor).cast("B")
 
 
