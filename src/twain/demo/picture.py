@@ -14,7 +14,7 @@ RIGHT, WRONG = "#2a7f3f", "#c22f2f"
 def draw(
     path: Path, history: Any, images: twain.Tensor, labels: twain.Tensor, probabilities: twain.Tensor
 ) -> Path | None:
-    """Write the PNG; every wrong prediction is among the images shown, as far as there is room. None without matplotlib.
+    """Write the PNG; wrong predictions come first among the images shown. None without matplotlib.
 
     images (N, 1, H, W) in [0, 1], labels (N,), probabilities (N, classes).
     """

@@ -8,6 +8,8 @@ from typing import Any
 
 from .. import _core
 from ..base.errors import ArgumentError, ShapeError, ValueRangeError
+from ..ops import conv as _conv
+from ..ops import pool as _pool
 from ..ops.elementwise import relu, sigmoid, tanh
 from ..ops.nn import linear as _linear
 from ..ops.nn import losses as _losses
@@ -51,6 +53,7 @@ from ..ops.nn.losses import (
     soft_margin_loss,
 )
 from ..ops.nn.one_hot import one_hot
+from ..ops.nn.pooling import adaptive_avg_pool2d
 from ..ops.nn.rules import stop_gradient
 from ..tensor import no_grad, random, zeros_like
 
@@ -68,6 +71,47 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
     if padding_idx is not None and padding_idx < 0:
         padding_idx += weight.shape[0]
     return _linear.embedding(input, weight, padding_idx)
+
+
+# ---------------------------------------------------------------- images
+def conv2d(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] | str = 0,
+    dilation: int | tuple[int, int] = 1,
+    groups: int = 1,
+) -> Tensor:
+    """Cross-correlation of images (N, in, H, W) or (in, H, W) with weight (out, in / groups, kh, kw), bias (out,).
+
+    padding: ints, "valid" (none) or "same" (the size stays; stride 1 only).
+    """
+    return _conv.conv2d(input, weight, bias, stride, padding, dilation, groups)
+
+
+def max_pool2d(
+    input: Tensor,
+    kernel_size: int | tuple[int, int],
+    stride: int | tuple[int, int] | None = None,
+    padding: int | tuple[int, int] = 0,
+    dilation: int | tuple[int, int] = 1,
+    ceil_mode: bool = False,
+) -> Tensor:
+    """The largest element of each window of (N, C, H, W) or (C, H, W); stride None is the kernel size."""
+    return _pool.max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode)
+
+
+def avg_pool2d(
+    input: Tensor,
+    kernel_size: int | tuple[int, int],
+    stride: int | tuple[int, int] | None = None,
+    padding: int | tuple[int, int] = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+) -> Tensor:
+    """The mean of each window of (N, C, H, W) or (C, H, W); stride None is the kernel size."""
+    return _pool.avg_pool2d(input, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
 # ---------------------------------------------------------------- dropout
@@ -231,11 +275,12 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 __all__ = [
-    "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "celu", "cosine_similarity",
-    "cross_entropy", "dropout", "elu", "embedding", "flatten", "gaussian_nll_loss", "gelu", "glu", "group_norm",
-    "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hinge_embedding_loss", "hinge_loss", "huber_loss", "kl_div",
-    "l1_loss", "layer_norm", "leaky_relu", "linear", "log_softmax", "logsigmoid", "masked_mean", "mish", "mse_loss",
-    "nll_loss", "one_hot", "poisson_nll_loss", "prelu", "relu", "relu6", "rms_norm", "selu", "sigmoid", "silu",
-    "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink", "softsign", "stop_gradient",
-    "tanh", "tanhshrink", "threshold", "without_row",
+    "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits",
+    "celu", "conv2d", "cosine_similarity", "cross_entropy", "dropout", "elu", "embedding", "flatten",
+    "gaussian_nll_loss", "gelu", "glu", "group_norm", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
+    "hinge_embedding_loss", "hinge_loss", "huber_loss", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "linear",
+    "log_softmax", "logsigmoid", "masked_mean", "max_pool2d", "mish", "mse_loss", "nll_loss", "one_hot",
+    "poisson_nll_loss", "prelu", "relu", "relu6", "rms_norm", "selu", "sigmoid", "silu", "smooth_l1_loss",
+    "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink", "softsign", "stop_gradient", "tanh",
+    "tanhshrink", "threshold", "without_row",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 from .. import _core
 from ..base.dtypes import as_dtype
 from ..base.errors import ArgumentError, ValueRangeError
-from ..tensor import ones, zeros
+from ..tensor import no_grad, ones, zeros
 from . import functional as F
 from . import init
 from .module import Module
@@ -103,7 +103,9 @@ class Conv2d(Module):
         self.kernel_size = pair("Conv2d", "kernel_size", kernel_size, 1)
         self.stride = pair("Conv2d", "stride", stride, 1)
         self.dilation = pair("Conv2d", "dilation", dilation, 1)
-        self.padding = F.conv_padding("Conv2d", padding, self.kernel_size, self.stride, self.dilation)
+        self.padding = padding if isinstance(padding, str) else pair("Conv2d", "padding", padding)
+        if self.padding not in ("same", "valid") and isinstance(padding, str):
+            raise ArgumentError(f"[Conv2d] expected padding to be ints, 'same' or 'valid', got {padding!r}")
         self.groups = groups
         self.weight = parameter((out_channels, in_channels // groups, *self.kernel_size), dtype, device)
         self.register_parameter("bias", parameter((out_channels,), dtype, device) if bias else None)
@@ -161,13 +163,15 @@ class Embedding(Module):
         """New initial values: standard normal, the padding row 0."""
         init.normal_(self.weight)
         if self.padding_idx is not None:
-            self.weight.assign(F.without_row(self.weight.detach(), self.padding_idx))
+            with no_grad():
+                self.weight.assign(F.without_row(self.weight, self.padding_idx))
 
     @classmethod
     def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None) -> Embedding:
         """A table with given rows."""
         layer = cls(embeddings.shape[0], embeddings.shape[1], padding_idx, dtype=embeddings.dtype)
-        layer.weight.assign(embeddings.detach())
+        with no_grad():
+            layer.weight.assign(embeddings.detach())
         layer.weight.requires_grad_(not freeze)
         return layer
 
