@@ -1,5 +1,7 @@
 """twain: a deep-learning framework. Dynamic and debuggable, compiled whole, small and fast."""
 
+import importlib as _importlib
+
 from .base.config import config
 from .base.dtypes import (
     bfloat16,
@@ -23,3 +25,29 @@ from .base.errors import TwainError
 from .tensor import *  # noqa: F403
 
 __version__ = "0.1.0"
+
+_ROOMS = frozenset("nn optim data io train datasets board demo cli transforms runtime testing".split())
+_FUNCTIONAL = frozenset(
+    "avg_pool2d batch_norm binary_cross_entropy binary_cross_entropy_with_logits conv2d cross_entropy dropout elu embedding "
+    "gelu group_norm layer_norm leaky_relu linear log_softmax max_pool2d mse_loss one_hot silu softmax softplus".split()
+)
+
+
+def __getattr__(name: str):
+    """Rooms above the tensor are loaded when first used."""
+    if name in _ROOMS:
+        return _importlib.import_module(f"twain.{name}")
+    if name in _FUNCTIONAL:
+        value = getattr(_importlib.import_module("twain.nn.functional"), name)
+    elif name == "compile":
+        value = _importlib.import_module("twain.runtime.compile").compile
+    elif name == "Model":
+        value = _importlib.import_module("twain.train").Model
+    else:
+        raise AttributeError(f"module 'twain' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_ROOMS, *_FUNCTIONAL, "compile", "Model"})

@@ -9,7 +9,7 @@ from ..passes.fuse import Group
 from . import expr as E
 from .access import collapse, identity_map, strides_along
 from .kernel import CONTIGUOUS, STRIDED, LoopKernel, Operand
-from .lower import INLINE, LOWERINGS, Body, Layout, Lowering, Step, renumber
+from .lower import Body, Layout, Lowering, Step, renumber
 
 
 def inline_iota(body: Body, n: Node, map_: tuple) -> E.Expr:
@@ -103,10 +103,3 @@ def lower_scatter(lowering: Lowering, group: Group) -> None:
     kernel = LoopKernel("scatter", kernel.inputs, [(target, value, "full")], len(sizes), 0, (("offset", at),))
     params = [*sizes, *(s for mine in strides for s in mine), *(o[3] for o in operands if o[0] is None)]
     lowering.add_step(Step(kernel, [(o[0], o[3], o[1]) for o in operands], params, 1, 1))
-
-
-INLINE["iota"] = inline_iota
-INLINE["take"] = inline_take
-INLINE["take_along_axis"] = inline_along
-LOWERINGS["scatter_add"] = lower_scatter
-

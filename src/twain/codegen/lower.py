@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from ..base import dtypes as dt
 from ..base.dtypes import DType
+from ..base.lazy import LazyModule
 from ..base.shapes import contiguous_strides, size_of
 from ..ir import node as ir
 from ..ir.node import Graph, Node
@@ -270,10 +271,8 @@ class Lowering:
         elif group.kind == "assembly":
             self.lower_assembly(group.nodes[0])
         else:
-            from_op = LOWERINGS.get(group.nodes[0].op.lowering)
-            if from_op is None:
-                raise NotImplementedError(f"no lowering named {group.nodes[0].op.lowering!r}")
-            from_op(self, group)
+            module, function = LOWERINGS[group.nodes[0].op.lowering]
+            getattr(module, function)(self, group)
 
     def stored_members(self, group: Group) -> list:
         """Members whose value is read outside of the group."""
@@ -419,7 +418,8 @@ class Body:
         if n in self.number_of:
             return E.cast(self.reduced(n), n.dtype)
         if n.op.family == "creation" or (n.op.family == "index" and n in self.members):
-            return INLINE[n.op.lowering](self, n, map_)
+            module, function = INLINE[n.op.lowering]
+            return getattr(module, function)(self, n, map_)
         if n in self.members:
             rules = n.op.rules
             specs = [i.spec for i in n.inputs]
@@ -645,5 +645,16 @@ def renumber(roots: list, operands: list, first: tuple = ()) -> tuple:
     return [memo[r] for r in roots], used
 
 
-LOWERINGS: dict[str, object] = {}  # op.lowering -> function(lowering, group): ops with kernels of their own
-INLINE: dict[str, object] = {}  # op.lowering -> function(body, node, map) -> Expr: ops that are part of a loop's expression
+# What isn't a plain loop is loaded when a graph first has it: op.lowering -> (module, function).
+indexing = LazyModule("twain.codegen.indexing")
+lowerings = LazyModule("twain.codegen.lowerings")
+LOWERINGS = {  # ops with kernels of their own: function(lowering, group)
+    "matmul": (lowerings, "lower_matmul"),
+    "convolution": (lowerings, "lower_convolution"),
+    "scatter_add": (indexing, "lower_scatter"),
+}
+INLINE = {  # ops that are part of a loop's expression: function(body, node, map) -> Expr
+    "iota": (indexing, "inline_iota"),
+    "take": (indexing, "inline_take"),
+    "take_along_axis": (indexing, "inline_along"),
+}

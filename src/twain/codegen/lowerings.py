@@ -11,7 +11,7 @@ from .access import identity_map, operand_map, strides_along
 from .conv import Shape, conv_plan
 from .epilogue import Epilogue
 from .gemm import gemm_plan
-from .lower import LOWERINGS, Body, Layout, Lowering, Step, renumber, stored
+from .lower import Body, Layout, Lowering, Step, renumber, stored
 
 _EPILOGUES: dict[tuple, Epilogue] = {}
 
@@ -131,9 +131,3 @@ def lower_convolution(lowering: Lowering, group: Group) -> None:
         tuple((s[0], s[1] * features, *s[1:]) for s in extras),
     )  # fmt: skip
     add_plan(lowering, plan, roles)
-
-
-LOWERINGS["matmul"] = lower_matmul
-LOWERINGS["convolution"] = lower_convolution
-
-

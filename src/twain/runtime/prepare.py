@@ -7,7 +7,8 @@ import os
 from .. import _core
 from ..base import dtypes as dt
 from ..base.errors import DeviceError
-from ..codegen import indexing, lowerings  # noqa: F401  they register themselves
+from ..base.shapes import size_of
+from ..codegen.kernel import LoopKernel
 from ..codegen.lower import Lowered, lower
 from ..codegen.targets import host
 from ..ir.node import Graph, Node, Spec, make_parameter
@@ -45,14 +46,69 @@ def prepare(op, attrs: object, metas: tuple):
     """The Program of `op` for operands laid out as `metas`."""
     record = op.record
     device = device_of(record.name, metas)
+    key = flat_key(op, attrs, metas)
+    if key is not None:
+        known = _FLAT.get(key)
+        if known is not None:
+            return flat_program(record.name, known, metas, device)
     graph = simplify(one_node_graph(record, attrs, specs_of(metas)))
     strides = [None if m is None else m.strides for m in metas]
-    return build_program(record.name, graph, strides, metas, device)
+    lowered = lower(graph, strides, host())
+    if key is not None:
+        remember_flat(key, lowered)
+    return assemble(record.name, lowered, metas, device)
 
 
-def build_program(name: str, graph: Graph, strides: list, metas: tuple, device: int):
-    """Lower a simplified graph and hand it to the core."""
-    return assemble(name, lower(graph, strides, host()), metas, device)
+# A new shape of a known op on dense operands of one shape needs no analysis: only the number of elements changes.
+_FLAT: dict[tuple, tuple] = {}
+_FLAT_LIMIT = 10_000
+
+
+def flat_key(op, attrs: object, metas: tuple) -> tuple | None:
+    """What identifies a call apart from its size, if all operands are dense and of one shape, or scalars."""
+    shape = None
+    key = [op.id, attrs]
+    for m in metas:
+        if m is None or not m.contiguous:
+            return None
+        if not m.ndim:
+            key.append(~m.code)
+            continue
+        if shape is None:
+            shape = m.shape
+        elif m.shape != shape:
+            return None
+        key.append(m.code)
+    if shape is None or op.record.family != "elementwise" or size_of(shape) < 2:
+        return None
+    return tuple(key)
+
+
+def remember_flat(key: tuple, lowered: Lowered) -> None:
+    """Keep the one kernel of a flat call, if that is what it came to."""
+    if len(lowered.steps) != 1 or len(lowered.outputs) != 1 or lowered.outputs[0][3] != -1:
+        return
+    step = lowered.steps[0]
+    if type(step.kernel) is not LoopKernel or step.kernel.kind != "map" or step.kernel.outer != 1:
+        return
+    if any(buffer is None or buffer.kind == "temp" or offset for buffer, offset, _ in step.buffers):
+        return
+    if len(_FLAT) >= _FLAT_LIMIT:
+        _FLAT.clear()
+    slots = tuple((b.kind == "output", b.index) for b, _, _ in step.buffers)
+    addresses, keep = kernels_for([step.kernel])
+    _FLAT[key] = (addresses[0], keep, slots, tuple(step.params[1:]), step.grain, lowered.outputs[0][0].code)
+
+
+def flat_program(name: str, known: tuple, metas: tuple, device: int):
+    """The Program of a known flat kernel for another number of elements."""
+    address, keep, slots, strides, grain, code = known
+    shape = next(m.shape for m in metas if m.ndim)
+    count = size_of(shape)
+    inputs = len(metas)
+    buffers = tuple((inputs + i if output else i, 0) for output, i in slots)
+    steps = [(address, buffers, (count, *strides), count, grain)]
+    return _core.Program(name, metas, [(_core.meta(code, shape, None, device), -1, 0, ())], 0, steps, keep)
 
 
 def assemble(name: str, lowered: Lowered, metas: tuple, device: int):

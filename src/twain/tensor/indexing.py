@@ -93,8 +93,40 @@ def basic_parts(x: Tensor, parts: list) -> tuple:
     return tuple(starts), tuple(steps), tuple(sizes), tuple(shape)
 
 
+_BASIC: dict[tuple, tuple] = {}  # (shape, frozen key) -> arguments of basic_index
+_BASIC_LIMIT = 4096
+
+
+def frozen(key: object) -> tuple | None:
+    """A hashable stand-in for a key of ints and slices of ints; None for any other."""
+    parts = []
+    for part in key if type(key) is tuple else (key,):
+        kind = type(part)
+        if kind is int:
+            parts.append(part)
+        elif kind is slice:
+            bounds = (part.start, part.stop, part.step)
+            if not all(b is None or type(b) is int for b in bounds):
+                return None
+            parts.append(bounds)
+        elif part is None or part is Ellipsis:
+            parts.append(part)
+        else:
+            return None
+    return tuple(parts)
+
+
 def getitem(x: Tensor, key: object) -> Tensor:
     """x[key]."""
+    name = frozen(key)
+    if name is not None:
+        known = _BASIC.get((x.shape, name))
+        if known is None:
+            known = basic_parts(x, expand_key(x, key))
+            if len(_BASIC) >= _BASIC_LIMIT:
+                _BASIC.clear()
+            _BASIC[x.shape, name] = known
+        return basic_index(x, *known)
     parts = expand_key(x, key)
     arrays = [i for i, part in enumerate(parts) if _is_array(part)]
     if not arrays:

@@ -7,7 +7,6 @@ which keeps the cache on disk small and shareable. Nothing here loads llvmlite.
 from __future__ import annotations
 
 import os
-import platform
 
 from ...base.errors import DeviceError
 from .arm import ARM
@@ -18,6 +17,11 @@ from .x86 import X86, x86_level
 TARGETS = {t.name: t for t in (*X86, *ARM, *PTX)}
 
 _host: Target | None = None
+
+
+def _machine() -> str:
+    # the platform module costs more to import than all of this package
+    return os.uname().machine.lower() if hasattr(os, "uname") else os.environ.get("PROCESSOR_ARCHITECTURE", "").lower()
 
 
 def by_name(name: str) -> Target:
@@ -34,12 +38,12 @@ def host() -> Target:
         wanted = os.environ.get("TWAIN_TARGET")
         if wanted:
             _host = by_name(wanted)
-        elif platform.machine().lower() in ("aarch64", "arm64"):
+        elif _machine() in ("aarch64", "arm64"):
             _host = TARGETS["arm64"]
-        elif platform.machine().lower() in ("x86_64", "amd64"):
+        elif _machine() in ("x86_64", "amd64"):
             _host = TARGETS[x86_level()]
         else:
-            raise DeviceError(f"[target] expected an x86-64 or arm64 machine, got {platform.machine()}")
+            raise DeviceError(f"[target] expected an x86-64 or arm64 machine, got {_machine()}")
     return _host
 
 

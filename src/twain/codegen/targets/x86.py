@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
 
 from .base import Target
@@ -35,7 +34,7 @@ def _flags() -> frozenset:
             for line in f:
                 if line.startswith("flags"):
                     return frozenset(line.split(":", 1)[1].split())
-    if platform.system() == "Darwin":  # every x86 Mac that runs a current system has AVX2
+    if sys.platform == "darwin":  # every x86 Mac that runs a current system has AVX2
         return _V3
     import llvmlite.binding as llvm  # elsewhere LLVM knows; its names differ from the kernel's
 
