@@ -1,14 +1,16 @@
 // The Python side of Runtime: what the core asks for is answered by the functions given to _core.install.
 #include <chrono>
-#include <thread>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "bind/module_parts.h"
 #include "bind/op_type.h"
 #include "bind/tensor_type.h"
 #include "dispatch/error.h"
 #include "tensor/scalar.h"
+
+#include <frameobject.h>  // Python 3.10 declares PyFrame_GetBack here
 
 namespace twain {
 
