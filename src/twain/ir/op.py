@@ -136,7 +136,7 @@ _EXPANSION_LIMIT = 4096
 
 def expand(record: OpRecord, attrs: object, specs: tuple) -> Graph:
     """The graph of a composite for these specs, traced once."""
-    key = (record.name, id(record), attrs, specs)
+    key = (record, attrs, specs)
     graph = _EXPANSIONS.get(key)
     if graph is None:
         parameters = [None if s is None else make_parameter(i, s) for i, s in enumerate(specs)]

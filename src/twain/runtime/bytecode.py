@@ -63,7 +63,7 @@ class CodeFacts:
                 if name == "LOAD_CONST":
                     constants.append(instruction.argval)
                 elif name == "IMPORT_NAME":
-                    level, taken = (constants + [0, None])[-3:-1] if len(constants) < 2 else constants[-2:]
+                    level, taken = constants[-2:] if len(constants) >= 2 else (0, None)
                     self.imports.append((instruction.argval, level or 0, tuple(taken or ())))
                 elif name == "BINARY_MODULO" or (name == "BINARY_OP" and "%" in instruction.argrepr):
                     self.sees_floats = True

@@ -152,7 +152,9 @@ class CompiledFunction:
                 return
         branches = [p for p in plans if p.predicates]
         if plan.predicates and fitting and len(branches) >= MAX_BRANCHES:
-            self._stay_eager(f"it branched in more than {MAX_BRANCHES} ways on the values of tensors", recorder.predicates[-1].line)
+            self._stay_eager(
+                f"it branched in more than {MAX_BRANCHES} ways on the values of tensors", recorder.predicates[-1].line
+            )
             return
         try:
             plan.guards = Guards(recorder, wanted_places(plan, recorder))
@@ -168,7 +170,9 @@ class CompiledFunction:
             + (f", branches {''.join('FT'[o] for o in plan.outcomes)}" if plan.outcomes else "")
         )
         if self._idle >= MAX_IDLE_RECORDINGS:
-            self._stay_eager(f"{self._idle} recordings in a row were never used again; the last new guard: {self._last_why}", None)
+            self._stay_eager(
+                f"{self._idle} recordings in a row were never used again; the last new guard: {self._last_why}", None
+            )
 
     def _mismatch(self, old: Plan, plan: Plan, plans: list) -> None:
         text = old.difference(plan)
@@ -188,7 +192,7 @@ class CompiledFunction:
     def _fail(self, reason: str, line: tuple | None) -> None:
         self.failures += 1
         self._say(f"not kept at call {self.calls}: {_at(reason, line)}")
-        self._next_attempt = max(self.calls + 1, 2 ** self.failures)
+        self._next_attempt = max(self.calls + 1, 2**self.failures)
         if self.failures >= 2:
             self._warn(f"{self.name} stays eager: {_at(reason, line)}")
         if self.failures >= MAX_ATTEMPTS:
@@ -275,7 +279,7 @@ def _fill(meta, number: float):
 _core.install(prepare=unwatched(prepare), vjp=unwatched(prepare_vjp), convert=_convert, fill=_fill)
 
 
-def compile(function=None):  # noqa: A001  the public name
+def compile(function=None):
     """Record `function` when it runs and replay it as one native call.
 
     A decorator for functions and methods, or a wrapper of any callable, a Module for instance. The code stays ordinary

@@ -1,7 +1,8 @@
 """Float arguments while recording: numbers that remember how they were computed from the call's own floats.
 
 A plan gets the same expression, evaluated by Python again at each call, as a 0-d input, so that a learning-rate
-schedule meets no guard. Comparing such a number guards the outcome; anything else that needs its value guards the value.
+schedule meets no guard. Comparing such a number guards the outcome; anything else that needs its value guards the
+value.
 """
 
 from __future__ import annotations
@@ -161,7 +162,8 @@ def _fill() -> None:
         setattr(TracedFloat, f"__{stem}__", _compare(f"__{stem}__", symbol))
     for name in (
         "__hash__", "__int__", "__trunc__", "__floor__", "__ceil__", "__round__", "__repr__", "__str__", "__format__",
-        "__divmod__", "__rdivmod__", "is_integer", "as_integer_ratio", "hex", "conjugate", "__float__", "__getnewargs__",
+        "__divmod__", "__rdivmod__",
+        "is_integer", "as_integer_ratio", "hex", "conjugate", "__float__", "__getnewargs__",
     ):  # fmt: skip
         setattr(TracedFloat, name, _fixing(name))
     TracedFloat.__bool__ = _truth

@@ -7,8 +7,27 @@ import types
 
 from .. import _core
 from .kinds import (
-    ABSENT, ALIAS, BLOB, BUILTINS, CELL, CLASS, CONSTANT, DICT, FLOAT, FUNCTION, INSTANCE, LIST, METHOD, MODULE, OPAQUE, SET,
-    TENSOR, TUPLE, VALUE, WRAPPER, same_value,
+    ABSENT,
+    ALIAS,
+    BLOB,
+    BUILTINS,
+    CELL,
+    CLASS,
+    CONSTANT,
+    DICT,
+    FLOAT,
+    FUNCTION,
+    INSTANCE,
+    LIST,
+    METHOD,
+    MODULE,
+    OPAQUE,
+    SET,
+    TENSOR,
+    TUPLE,
+    VALUE,
+    WRAPPER,
+    same_value,
 )  # fmt: skip
 from .record import Recorder
 from .state import MISSING, Place, class_dict, fetch, instance_content, path_text, same_blob
@@ -48,7 +67,7 @@ class Guards:
         self.tree = _core.GuardTree(builder.nodes, builder.argument_names, builder.keyword_names, True)
         self.extra = builder.extra
         self.count = len(builder.nodes) + len(builder.extra)
-        self.order = [p for p in builder.order]
+        self.order = builder.order
         self.conditions = _conditions(recorder, self.order)
 
     def check(self, args: tuple, kwargs: dict) -> list | None:
@@ -76,7 +95,7 @@ class Guards:
 def _conditions(recorder: Recorder, order: list):
     """Comparisons of float arguments that the code branched on: (their positions in `order`, function, text)."""
     tracker = recorder.tracker
-    outcomes = {source: outcome for source, outcome in tracker.outcomes.items()}
+    outcomes = tracker.outcomes
     names = [n for n, p in recorder.float_places.items() if p.kind is FLOAT]
     if not outcomes or not names:
         return None
@@ -112,13 +131,19 @@ class _Builder:
         self.argument_names = tuple(f"argument {p.key}" for p in roots if p.step == "argument")
         self.keyword_names = tuple(p.key for p in roots if p.step == "keyword")
         code = getattr(recorder.root, "__code__", None)
+        if code is None or code.co_flags & 0x08:  # **kwargs sees the order
+            self.extra.append(
+                ("the keywords come in another order", functools.partial(_same_order, self.keyword_names))
+            )
         if code is not None:
             shift = 1 if isinstance(recorder.function, types.MethodType) else 0
             given = code.co_varnames[shift : code.co_argcount]
             self.argument_names = tuple(
                 given[i] if i < len(given) else name for i, name in enumerate(self.argument_names)
             )
-        self.call_rooted = [p for p in state.mutable if p.from_call() and p.kind in (LIST, DICT, INSTANCE, CELL, FUNCTION)]
+        self.call_rooted = [
+            p for p in state.mutable if p.from_call() and p.kind in (LIST, DICT, INSTANCE, CELL, FUNCTION)
+        ]
         self.distinct = {id(p) for p in self.call_rooted} if len(self.call_rooted) > 1 else set()
         grads = recorder.uses_grads
         for place in state.places:
@@ -139,9 +164,7 @@ class _Builder:
             code = getattr(function, "__code__", None)
             return code in self.codes or place.key[1] in self.user_names
         parent = place.parent
-        if parent is not None and id(parent) not in self.node_of and parent.step != "root":
-            return False
-        return True
+        return parent is None or id(parent) in self.node_of or parent.step == "root"
 
     def add(self, fetch_kind, parent, key, check="none", expected=None, wanted=False, text=None) -> int:
         self.nodes.append((fetch_kind, parent, key, check, expected, wanted, text))
@@ -267,7 +290,9 @@ class _Builder:
             if isinstance(value, (list, tuple)):
                 self.add("value", index, None, "length", len(place.content))
             else:
-                self.extra.append((f"the length of {path_text(place)} has changed", functools.partial(_same_length, place)))
+                self.extra.append(
+                    (f"the length of {path_text(place)} has changed", functools.partial(_same_length, place))
+                )
         elif kind is DICT:
             self._keys(place, index, list(place.content))
         elif kind is SET:
@@ -276,7 +301,13 @@ class _Builder:
             attributes, _, items = place.content
             if hasattr(value, "__dict__"):
                 self.helpers["dict", id(place)] = self.add(
-                    "attribute", index, "__dict__", "keys", tuple(attributes), False, f"the attributes of {path_text(place)}"
+                    "attribute",
+                    index,
+                    "__dict__",
+                    "keys",
+                    tuple(attributes),
+                    False,
+                    f"the attributes of {path_text(place)}",
                 )
             if items is not None:
                 self.extra.append((f"{path_text(place)} has changed", functools.partial(_same_items, place)))
@@ -284,15 +315,20 @@ class _Builder:
             self.add("attribute", index, "__code__", "identity", value.__code__)
             if place.from_call():
                 self.add("attribute", index, "__globals__", "identity", value.__globals__)
-                if value.__defaults__:
-                    self.add("attribute", index, "__defaults__", "none", None)
+            defaults = value.__defaults__
+            if defaults is None:
+                self.add("attribute", index, "__defaults__", "identity", None)
             else:
                 self.helpers["defaults", id(place)] = self.add(
-                    "attribute", index, "__defaults__", "identity", value.__defaults__
+                    "attribute", index, "__defaults__", "length", len(defaults)
                 )
-            self.helpers["keyword_defaults", id(place)] = self.add(
-                "attribute", index, "__kwdefaults__", "identity", value.__kwdefaults__
-            )
+            keywords = value.__kwdefaults__
+            if keywords is None:
+                self.add("attribute", index, "__kwdefaults__", "identity", None)
+            else:
+                self.helpers["keyword_defaults", id(place)] = self.add(
+                    "attribute", index, "__kwdefaults__", "keys", tuple(keywords)
+                )
 
     def _keys(self, place: Place, index: int, keys: list) -> None:
         if all(type(k) in _PLAIN_KEYS for k in keys):
@@ -309,6 +345,10 @@ class _Builder:
                     ("size", id(c)), "value", self.constant(namespace), None, "length", len(namespace), False,
                     f"the attributes of class {c.__name__}",
                 )  # fmt: skip
+
+
+def _same_order(names: tuple, args: tuple, kwargs: dict) -> bool:
+    return tuple(kwargs) == names
 
 
 def _still_there(place: Place, args: tuple, kwargs: dict) -> bool:
@@ -338,7 +378,9 @@ def _same_items(place: Place, args: tuple, kwargs: dict) -> bool:
     old = place.content[2]
     if isinstance(old, dict):
         return len(items) == len(old) and all(map(same_value, items, old))
-    return len(items) == len(old) and all((a is b) or same_value(a, b) for a, b in zip(items, old) if not hasattr(b, "meta"))
+    return len(items) == len(old) and all(
+        (a is b) or same_value(a, b) for a, b in zip(items, old) if not hasattr(b, "meta")
+    )
 
 
 def _same_keys(place: Place, args: tuple, kwargs: dict) -> bool:

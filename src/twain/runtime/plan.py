@@ -130,7 +130,9 @@ class Plan:
         for a, b, call in zip(self.tape.keys, other.tape.keys, other.tape.calls):
             if a != b:
                 file, line = call.line
-                return f"{file}:{line}: {call.record.name} ran with other operands or settings than when it was recorded"
+                return (
+                    f"{file}:{line}: {call.record.name} ran with other operands or settings than when it was recorded"
+                )
         if len(self.tape.keys) != len(other.tape.keys):
             return f"{len(other.tape.keys)} ops ran where {len(self.tape.keys)} had been recorded"
         return "what it returns or changes is not what was recorded"

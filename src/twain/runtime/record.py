@@ -7,6 +7,7 @@ when the plan is used for the first time.
 
 from __future__ import annotations
 
+import os
 import struct
 import sys
 import threading
@@ -14,16 +15,31 @@ import types
 
 from .. import _core
 from ..base import dtypes as dt
+from .bytecode import facts_of
 from .floats import FloatTracker, TracedFloat, plain
 from .kinds import (
-    ABSENT, ALIAS, BLOB, CLASS, CONSTANT, DICT, FLOAT, INSTANCE, LIST, OPAQUE, SET, TENSOR, TUPLE, VALUE, is_own_code,
-    is_trusted_code, kind_of,
+    ABSENT,
+    ALIAS,
+    BLOB,
+    CLASS,
+    CONSTANT,
+    DICT,
+    FLOAT,
+    INSTANCE,
+    LIST,
+    OPAQUE,
+    SET,
+    TENSOR,
+    TUPLE,
+    VALUE,
+    is_own_code,
+    kind_of,
 )  # fmt: skip
-from .bytecode import facts_of
 from .state import MISSING, Place, State, Unrecordable, path_text
 from .watch import Watch, user_line
 
 Tensor = _core.Tensor
+_HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _recording = threading.Lock()  # marks are on the tensors themselves, so there is one recording at a time
 _local = threading.local()
 
@@ -119,7 +135,7 @@ class Recorder:
         self.float_traces: dict[int, Scalar] = {}  # traced floats that ops have taken as operands
         self.lift_floats = lift_floats
         self.state = State(self._meet)
-        self.watch = Watch(self._enter, self._refuse_at, self._named_dynamically, self.tracker.fix)
+        self.watch = Watch(self._enter, self._make_plain, self._refuse_at, self._named_dynamically, self.tracker.fix)
         self.trace_of: dict[int, int] = {}  # id of a lifted tensor's place -> trace number
 
     # What happens meanwhile
@@ -139,9 +155,24 @@ class Recorder:
             except Unrecordable as why:
                 self.refuse(str(why), user_line(frame))
 
-    def _enter(self, frame) -> None:
-        if self.reason is not None:
-            return
+    def _enter(self, frame) -> bool:
+        """A code object runs for the first time. Says whether it must not meet traced floats."""
+        if self.reason is None:
+            self._follow(frame)
+        code = frame.f_code
+        if not self.tracker.values or code.co_filename.startswith(_HERE):
+            return False
+        return is_own_code(code) or facts_of(code).sees_floats
+
+    def _make_plain(self, frame) -> None:
+        """Code that looks into floats, or at their type, gets ordinary ones; their values are guarded."""
+        found = frame.f_locals
+        for name, value in list(found.items()):
+            if _holds_float(value):
+                self.tracker.fix(_names_in(value))
+                found[name] = strip_floats(value, copy=True)
+
+    def _follow(self, frame) -> None:
         code = frame.f_code
         back = frame.f_back
         try:
@@ -149,8 +180,6 @@ class Recorder:
         except Unrecordable as why:
             self.refuse(str(why), user_line(frame))
             return
-        if not is_own_code(code) and facts_of(code).sees_floats and not is_trusted_code(code):
-            self.tracker.fix()
         if not known and not _is_import_machinery(code):
             self.refuse(f"runs {code.co_name}(), which can't be found from its arguments and names", user_line(frame))
 
@@ -194,7 +223,9 @@ class Recorder:
                     needs.append(False)
                     continue
                 if trace == 0:
-                    self.refuse(f"gives {op.name} a tensor that was made from Python data, or outside where twain can't look")
+                    self.refuse(
+                        f"gives {op.name} a tensor that was made from Python data, or outside where twain can't look"
+                    )
                     break
                 found.append(trace)
                 need = x.requires_grad
@@ -209,7 +240,9 @@ class Recorder:
             _core.set_trace(t, self.last_trace)
             numbers.append(self.last_trace)
         line = user_line(sys._getframe(2))
-        self.calls.append(Call(op.record, attrs, tuple(found), tuple(numbers), _core.grad_enabled(), tuple(needs), line))
+        self.calls.append(
+            Call(op.record, attrs, tuple(found), tuple(numbers), _core.grad_enabled(), tuple(needs), line)
+        )
 
     def on_read(self, tensor, kind: str) -> bool | None:
         """A value is about to leave the graph."""
@@ -284,7 +317,10 @@ class Recorder:
                 self._finish(result)
             except Unrecordable as why:
                 self.refuse(str(why), self._definition())
-        return strip_floats(result) if self.tracker.values else result
+        if self.tracker.values:
+            self.state.replace(_is_traced, plain)
+            return strip_floats(result)
+        return result
 
     def _definition(self) -> tuple:
         code = getattr(self.root, "__code__", None)
@@ -343,9 +379,7 @@ class Recorder:
         """Let go of the call's own objects, now that the guards are built."""
         for place in self.state.places:
             place.children = {}
-            if place.kind is TENSOR:
-                place.value = None
-            elif place.kind in (LIST, DICT, TUPLE, INSTANCE) and place.from_call():
+            if place.kind is TENSOR or (place.kind in (LIST, DICT, TUPLE, INSTANCE) and place.from_call()):
                 place.value = None
         state, self.state = self.state, None
         state.primary.clear()
@@ -404,7 +438,9 @@ class Recorder:
             if kind is INSTANCE and _is_plain_instance(cls):
                 items = tuple((k, self._template(v, memo)) for k, v in value.__dict__.items())
                 return ("instance", number, cls, items)
-        raise Unrecordable(f"it returns {'an' if type(value).__name__[0] in 'aeiou' else 'a'} {type(value).__name__}, which can't be made again")
+        raise Unrecordable(
+            f"it returns {'an' if type(value).__name__[0] in 'aeiou' else 'a'} {type(value).__name__}, which can't be made again"
+        )
 
 
 _READS = {
@@ -427,20 +463,31 @@ def _is_import_machinery(code: types.CodeType) -> bool:
     )  # fmt: skip
 
 
-def strip_floats(value: object) -> object:
-    """`value` with traced floats replaced by ordinary ones, in plain containers."""
+def _is_traced(value: object) -> bool:
+    return type(value) is TracedFloat
+
+
+def strip_floats(value: object, copy: bool = False) -> object:
+    """`value` with traced floats replaced by ordinary ones, in plain containers (new ones with `copy`) and results."""
     kind = type(value)
     if kind is TracedFloat:
         return plain(value)
-    if kind is tuple:
-        return tuple(map(strip_floats, value)) if any(_holds_float(v) for v in value) else value
-    if kind is list:
-        if any(_holds_float(v) for v in value):
-            value[:] = map(strip_floats, value)
-    elif kind is dict:
+    if not _holds_float(value):
+        return value
+    if kind is list and not copy:
+        value[:] = [strip_floats(v) for v in value]
+        return value
+    if kind is dict and not copy:
         for k, v in value.items():
-            if _holds_float(v):
-                value[k] = strip_floats(v)
+            value[k] = strip_floats(v)
+        return value
+    if kind is dict:
+        return {k: strip_floats(v, copy) for k, v in value.items()}
+    if isinstance(value, (tuple, list)):
+        items = [strip_floats(v, copy) for v in value]
+        return items if kind is list else tuple.__new__(kind, items)
+    for k, v in vars(value).items():
+        vars(value)[k] = strip_floats(v, copy)
     return value
 
 
@@ -448,9 +495,20 @@ def _holds_float(value: object) -> bool:
     kind = type(value)
     if kind is TracedFloat:
         return True
-    if kind is tuple or kind is list:
+    if kind is dict:
+        return any(map(_holds_float, value.values()))
+    if kind is list or isinstance(value, tuple):
         return any(map(_holds_float, value))
-    return kind is dict and any(map(_holds_float, value.values()))
+    return kind_of(value) is INSTANCE and any(type(v) is TracedFloat for v in getattr(value, "__dict__", {}).values())
+
+
+def _names_in(value: object) -> frozenset:
+    """The variables of all traced floats in there."""
+    kind = type(value)
+    if kind is TracedFloat:
+        return value.names
+    inner = value.values() if kind is dict else value if isinstance(value, (list, tuple)) else vars(value).values()
+    return frozenset().union(*(_names_in(v) for v in inner if _holds_float(v)))
 
 
 def is_recording() -> bool:

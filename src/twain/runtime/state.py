@@ -15,8 +15,31 @@ from collections import deque
 from . import kinds
 from .bytecode import CodeFacts, facts_of
 from .kinds import (
-    ABSENT, ALIAS, BLOB, BUILTINS, CELL, CLASS, CONSTANT, DICT, FLOAT, FUNCTION, INSTANCE, LIST, METHOD, MODULE, OPAQUE, SET,
-    TENSOR, TUPLE, VALUE, WRAPPER, is_own_class, is_plain_value, is_trusted_code, kind_of, same_value,
+    ABSENT,
+    ALIAS,
+    BLOB,
+    BUILTINS,
+    CELL,
+    CLASS,
+    CONSTANT,
+    DICT,
+    FLOAT,
+    FUNCTION,
+    INSTANCE,
+    LIST,
+    METHOD,
+    MODULE,
+    OPAQUE,
+    SET,
+    TENSOR,
+    TUPLE,
+    VALUE,
+    WRAPPER,
+    is_own_class,
+    is_plain_value,
+    is_trusted_code,
+    kind_of,
+    same_value,
 )  # fmt: skip
 
 MAX_PLACES = 20000
@@ -37,7 +60,20 @@ class Place:
     part (of a wrapper), classdict, module (attribute), grad.
     """
 
-    __slots__ = ("by_user", "children", "content", "index", "key", "kind", "loose", "names", "parent", "step", "target", "value")
+    __slots__ = (
+        "by_user",
+        "children",
+        "content",
+        "index",
+        "key",
+        "kind",
+        "loose",
+        "names",
+        "parent",
+        "step",
+        "target",
+        "value",
+    )
 
     def __init__(self, parent, step, key, value, kind, by_user):
         self.parent = parent
@@ -118,6 +154,7 @@ class State:
         self.namespaces: dict = {}  # code -> (place, globals dict) that its names are read from
         self.modules: dict = {}
         self.queue: deque = deque()
+        self.draining = False
         self.on_tensor = on_tensor
         self.mutable: list[Place] = []
 
@@ -152,7 +189,7 @@ class State:
         if inside:
             self.primary[id(value)] = place
             self._open(place, tree)
-            if len(self.queue) == 1:
+            if not self.draining:
                 self._drain()
         return place
 
@@ -170,7 +207,11 @@ class State:
                 place.kind = BLOB
         elif kind is DICT:
             place.content = dict(value)
-            if len(value) > BLOB_LENGTH and all(map(is_plain_value, value.values())) and all(map(is_plain_value, value)):
+            if (
+                len(value) > BLOB_LENGTH
+                and all(map(is_plain_value, value.values()))
+                and all(map(is_plain_value, value))
+            ):
                 place.kind = BLOB
         elif kind is SET:
             place.content = list(value)
@@ -182,14 +223,13 @@ class State:
 
     def _drain(self) -> None:
         queue = self.queue
-        while queue:
-            place, names = queue[0]
-            try:
-                self._expand(place, names)
-            except BaseException:
-                queue.clear()
-                raise
-            queue.popleft()
+        self.draining = True
+        try:
+            while queue:
+                self._expand(*queue.popleft())
+        finally:
+            self.draining = False
+            queue.clear()
 
     def _expand(self, place: Place, names) -> None:
         """Reach what lies below a place; `names`: only by these names, which are new."""
@@ -262,7 +302,15 @@ class State:
                 item = namespace[key]
                 if special and key not in wanted and kind_of(item) not in (FUNCTION, WRAPPER):
                     continue
-                if key in ("__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "__slots__", "__match_args__"):
+                if key in (
+                    "__dict__",
+                    "__weakref__",
+                    "__doc__",
+                    "__module__",
+                    "__annotations__",
+                    "__slots__",
+                    "__match_args__",
+                ):
                     continue
                 self.reach(place, "classdict", (cls, key), item, not trusted and key in self.user_names)
 
@@ -380,13 +428,28 @@ class State:
         if place is not None:
             self.namespaces[code] = place
             return True
+        if trusted:
+            self._own_state(facts, namespace)
+            return True
         base = self._enclosing(code)
         if base is not None:
             self.namespaces[code] = base
             if base.value.__globals__ is namespace:
                 self._globals(base, facts, namespace, trusted, not trusted)
                 return True
-        return trusted
+        return False
+
+    def _own_state(self, facts: CodeFacts, namespace: dict) -> None:
+        """What a function of twain's own, met on the way, keeps in globals."""
+        for name in facts.globals:
+            value = namespace.get(name)
+            if value is not None and _is_own_state(value):
+                module = sys.modules.get(namespace.get("__name__"))
+                if module is None or module.__dict__ is not namespace:
+                    raise Unrecordable(f"it uses {name}, which belongs to no module")
+                known = self.primary.get(id(module))
+                place = self.reach(None, "root", None, module, False, {name: {}}) if known is None else known
+                self._module(place, {name: {}}, False)
 
     def _enclosing(self, code: types.CodeType) -> Place | None:
         """The function whose body makes this code's function (lambda, comprehension, inner def)."""
@@ -398,9 +461,9 @@ class State:
     def _use(self, names: frozenset | set) -> None:
         """These names are in use from now on: look at what they mean on all objects known."""
         for place in list(self.places):
-            if place.kind in (INSTANCE, CLASS, FUNCTION) and place.content is not None or place.kind is CLASS:
+            if (place.kind in (INSTANCE, CLASS, FUNCTION) and place.content is not None) or place.kind is CLASS:
                 self.queue.append((place, names))
-        if self.queue:
+        if not self.draining:
             self._drain()
         for place in list(self.modules.values()):
             self._module(place, None, False)
@@ -413,18 +476,48 @@ class State:
 
     # At the end
 
+    def replace(self, is_foreign, substitute) -> None:
+        """Put something else in the place of values that must not outlive the recording."""
+        for place in self.mutable:
+            value, kind = place.value, place.kind
+            if kind is LIST:
+                for i, item in enumerate(value):
+                    if is_foreign(item):
+                        value[i] = substitute(item)
+            elif kind is DICT:
+                namespaces = [value]
+            elif kind in (INSTANCE, MODULE):
+                namespaces = [value.__dict__] if hasattr(value, "__dict__") else []
+            elif kind is FUNCTION:
+                namespaces = [value.__dict__, value.__globals__]
+            elif kind is CLASS:
+                for key, item in list(vars(value).items()):
+                    if is_foreign(item):
+                        setattr(value, key, substitute(item))
+            elif kind is CELL and place.children and is_foreign(fetch(value, "content", None)):
+                value.cell_contents = substitute(value.cell_contents)
+            if kind in (DICT, INSTANCE, MODULE, FUNCTION):
+                for namespace in namespaces:
+                    for key, item in list(namespace.items()):
+                        if is_foreign(item):
+                            namespace[key] = substitute(item)
+
     def changes(self) -> list:
         """[(place, new value)] for each tensor put in another's place. Raises Unrecordable on any other change."""
         found = []
         for place in list(self.places):
-            if place.kind is ALIAS or place.kind is CONSTANT and not place.children:
+            if place.kind is ALIAS or (place.kind is CONSTANT and not place.children):
                 continue
             for child in list(place.children.values()):
                 new = fetch(place.value, child.step, child.key)
                 old = child.value
                 if new is old or (child.kind is VALUE and new is not MISSING and same_value(new, old)):
                     continue
-                if is_slot_of_tensors(old) and is_slot_of_tensors(new) and child.step not in ("func", "self", "part", "default"):
+                if (
+                    is_slot_of_tensors(old)
+                    and is_slot_of_tensors(new)
+                    and child.step not in ("func", "self", "part", "default")
+                ):
                     found.append((child, new))
                 else:
                     raise Unrecordable(f"it changes {path_text(child)} from {_short(old)} to {_short(new)}")
@@ -602,7 +695,11 @@ def _is_own_state(value: object) -> bool:
     kind = kind_of(value)
     if kind is TENSOR:
         return True
-    return kind is INSTANCE and is_own_class(type(value)) and any(kind_of(v) is TENSOR for v in vars(value).values())
+    return (
+        kind is INSTANCE
+        and is_own_class(type(value))
+        and any(kind_of(v) is TENSOR for v in getattr(value, "__dict__", {}).values())
+    )
 
 
 def _may_hold_tensors(value: object) -> bool:

@@ -16,8 +16,41 @@ from .kinds import is_own_code, is_trusted_code
 # value and container types are fine too: what they change is compared at the end.
 _PURE_FUNCTIONS = {
     "builtins": frozenset(
-        "abs aiter all any ascii bin callable chr delattr divmod format getattr hasattr hex isinstance issubclass iter "
-        "len max min next oct ord pow repr round setattr sorted sum dir vars locals __build_class__".split()
+        [
+            "abs",
+            "aiter",
+            "all",
+            "any",
+            "ascii",
+            "bin",
+            "callable",
+            "chr",
+            "delattr",
+            "divmod",
+            "format",
+            "getattr",
+            "hasattr",
+            "hex",
+            "isinstance",
+            "issubclass",
+            "iter",
+            "len",
+            "max",
+            "min",
+            "next",
+            "oct",
+            "ord",
+            "pow",
+            "repr",
+            "round",
+            "setattr",
+            "sorted",
+            "sum",
+            "dir",
+            "vars",
+            "locals",
+            "__build_class__",
+        ]
     ),
     "math": None,
     "cmath": None,
@@ -46,15 +79,57 @@ _REFUSED_METHODS = frozenset({"now", "today", "utcnow", "__reduce_ex__", "__redu
 _NAMING_FUNCTIONS = frozenset({"getattr", "hasattr", "setattr", "delattr", "vars", "dir", "locals"})
 # Functions that never look into a float.
 _BLIND_FUNCTIONS = frozenset(
-    "isinstance issubclass len callable iter next getattr hasattr setattr delattr id append extend items keys values get "
-    "pop update insert add setdefault copy clear reverse startswith endswith join split format_map".split()
+    [
+        "isinstance",
+        "issubclass",
+        "len",
+        "callable",
+        "iter",
+        "next",
+        "getattr",
+        "hasattr",
+        "setattr",
+        "delattr",
+        "id",
+        "append",
+        "extend",
+        "items",
+        "keys",
+        "values",
+        "get",
+        "pop",
+        "update",
+        "insert",
+        "add",
+        "setdefault",
+        "copy",
+        "clear",
+        "reverse",
+        "startswith",
+        "endswith",
+        "join",
+        "split",
+        "format_map",
+    ]
 )
 _BLIND_OWNERS = frozenset({"twain._core", _core.Tensor})
 # What twain's own code must not do either inside a recording.
 _NEVER = frozenset({"time", "_random", "posix", "nt", "_io", "_socket", "_thread", "_signal"})
 _CORE_REFUSED = frozenset(
-    "memory_stats set_threads set_memory_cap empty_cache clear_caches cache_stats set_anomaly load_object install data_ptr "
-    "from_dlpack from_buffer_borrowed".split()
+    [
+        "memory_stats",
+        "set_threads",
+        "set_memory_cap",
+        "empty_cache",
+        "clear_caches",
+        "cache_stats",
+        "set_anomaly",
+        "load_object",
+        "install",
+        "data_ptr",
+        "from_dlpack",
+        "from_buffer_borrowed",
+    ]
 )
 
 
@@ -79,15 +154,18 @@ def unwatched(function):
 class Watch:
     """The profile function of one recording.
 
-    enter(frame) is called when a code object runs for the first time; refuse(reason, frame) when something ran that
+    enter(frame) is called when a code object runs for the first time, and says whether begin(frame) is to be called
+    whenever it runs; refuse(reason, frame) when something ran that
     can't be replayed; name_dynamically() when attributes are read by computed names; peek() when something may have
     looked into floats.
     """
 
-    __slots__ = ("_passed", "_trusted", "enter", "entered", "name_dynamically", "peek", "refuse")
+    __slots__ = ("_passed", "_plain", "_trusted", "begin", "enter", "entered", "name_dynamically", "peek", "refuse")
 
-    def __init__(self, enter, refuse, name_dynamically, peek):
+    def __init__(self, enter, begin, refuse, name_dynamically, peek):
         self.enter = enter
+        self.begin = begin
+        self._plain: set = set()
         self.refuse = refuse
         self.name_dynamically = name_dynamically
         self.peek = peek
@@ -97,9 +175,13 @@ class Watch:
 
     def __call__(self, frame, event, argument) -> None:
         if event == "call":
-            if frame.f_code not in self.entered:
-                self.entered.add(frame.f_code)
-                self.enter(frame)
+            code = frame.f_code
+            if code not in self.entered:
+                self.entered.add(code)
+                if self.enter(frame):
+                    self._plain.add(code)
+            if code in self._plain:
+                self.begin(frame)
         elif event == "c_call":
             self._called(frame, argument)
 
