@@ -70,6 +70,7 @@ class Module:
         self.declarations: set[str] = set()
         self.functions: list[str] = []
         self.globals: dict[str, str] = {}
+        self.helpers: set[str] = set()  # names of internal functions that several kernels share
 
     def constant(self, type_: str, text: str, align: int = 64) -> str:
         """A private constant in memory; equal ones are shared. Returns its name (a ptr)."""

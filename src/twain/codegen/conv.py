@@ -37,8 +37,10 @@ class Shape:
 
     __slots__ = ("c", "g", "h", "input_dilation", "kernel_dilation", "kh", "kw", "n", "o", "padding", "stride", "w")
 
-    def __init__(self, n: int, g: int, c: int, o: int, h: int, w: int, kh: int, kw: int, stride: tuple = (1, 1),
-                 padding: tuple = ((0, 0), (0, 0)), kernel_dilation: tuple = (1, 1), input_dilation: tuple = (1, 1)):  # fmt: skip
+    def __init__(
+        self, n: int, g: int, c: int, o: int, h: int, w: int, kh: int, kw: int, stride: tuple = (1, 1),
+        padding: tuple = ((0, 0), (0, 0)), kernel_dilation: tuple = (1, 1), input_dilation: tuple = (1, 1),
+    ):  # fmt: skip
         self.n, self.g, self.c, self.o, self.h, self.w, self.kh, self.kw = n, g, c, o, h, w, kh, kw
         self.stride, self.padding = stride, padding
         self.kernel_dilation, self.input_dilation = kernel_dilation, input_dilation
@@ -51,7 +53,9 @@ class Shape:
         )
 
 
-def output_size(size: int, taps: int, stride: int, padding: tuple, kernel_dilation: int = 1, input_dilation: int = 1) -> int:
+def output_size(
+    size: int, taps: int, stride: int, padding: tuple, kernel_dilation: int = 1, input_dilation: int = 1
+) -> int:
     """Positions of a window along one dim, 0 if it never fits."""
     dilated = (size - 1) * input_dilation + 1 if size else 0
     room = dilated + padding[0] + padding[1] - (kernel_dilation * (taps - 1) + 1)
@@ -65,7 +69,10 @@ class _Residue:
     __slots__ = ("count", "dilation", "first", "first_tap", "low", "step", "stride", "tap_step", "taps")
 
 
-def _residues(size: int, taps: int, stride: int, dilation: int, input_dilation: int, low: int) -> list[_Residue]:
+def _residues(shape: Shape, dim: int, size: int, taps: int) -> list[_Residue]:
+    """All residues of one dim with `size` outputs and `taps` taps."""
+    stride, dilation, low = shape.stride[dim], shape.kernel_dilation[dim], shape.padding[dim][0]
+    input_dilation = shape.input_dilation[dim]
     out = []
     step, tap_step = input_dilation // gcd(stride, input_dilation), input_dilation // gcd(dilation, input_dilation)
     for first in range(min(step, size)):
@@ -94,20 +101,18 @@ def conv_plan(
     height, width = shape.out()
     if 0 in (shape.n, shape.g, shape.o, height, width):
         return Plan([], [])
-    ys = _residues(height, shape.kh, shape.stride[0], shape.kernel_dilation[0], shape.input_dilation[0], shape.padding[0][0])
-    xs = _residues(width, shape.kw, shape.stride[1], shape.kernel_dilation[1], shape.input_dilation[1], shape.padding[1][0])
-    plain = _as_product(dtype_in, dtype_w, epilogue, target, shape, in_, w, operands, len(outs), ys, xs)
-    if plain is not None:
-        return plain
+    ys, xs = _residues(shape, 0, height, shape.kh), _residues(shape, 1, width, shape.kw)
+    if len(ys) == len(xs) == 1:
+        plain = _as_product(dtype_in, dtype_w, epilogue, target, shape, in_, w, operands, len(outs), ys[0], xs[0])
+        if plain is not None:
+            return plain
     return _Planner(dtype_in, dtype_w, epilogue, target, shape, in_, w, operands, len(outs)).plan(ys, xs)
 
 
-def _as_product(dtype_in, dtype_w, epilogue, target, shape: Shape, in_, w, operands, outputs: int, ys, xs) -> Plan | None:
+def _as_product(dtype_in, dtype_w, epilogue, target, shape: Shape, in_, w, operands, outputs: int, y, x) -> Plan | None:
     """One tap, one step, nothing padded: a product of matrices as they lie."""
-    if len(ys) != 1 or len(xs) != 1:
-        return None
-    y, x = ys[0], xs[0]
-    if (y.taps, x.taps, y.stride, x.stride, y.low, x.low) != (1, 1, 1, 1, 0, 0) or (y.count, x.count) != (shape.h, shape.w):
+    plain = (y.taps, y.stride, y.low, y.count) == (1, 1, 0, shape.h)
+    if not plain or (x.taps, x.stride, x.low, x.count) != (1, 1, 0, shape.w):
         return None
     if any(s[3] != s[4] * shape.w for s in (in_, *operands)):
         return None
@@ -142,7 +147,7 @@ class _Planner:
         width = max(x.count for x in xs)
         taps = max(x.taps for x in xs)
         mode = "taps" if width < self.micro.lanes <= taps else "columns"
-        phases = (xs[0].dilation if mode == "taps" else xs[0].stride)
+        phases = xs[0].dilation if mode == "taps" else xs[0].stride
         image = None
         for y in ys:
             for x in xs:
@@ -263,12 +268,12 @@ class _Planner:
                     stride = outer_stride
                 inner *= size
             batch = [(s.g, sg, row_tiles * k * rows)] + [(size, st, to * rows) for size, st, to in dims]
-            self.steps.append(
-                packing.pack_step(
-                    (("b", 0, first * self.dtype_w.itemsize), role), self.dtype_w, self.compute, rows, self.target,
-                    m, inner, so, stride, 1, inner, k * rows, 0, batch,
-                )  # fmt: skip
-            )
+            source = ("b", 0, first * self.dtype_w.itemsize)
+            step = packing.pack_step(
+                (source, role), self.dtype_w, self.compute, rows, self.target, m, inner, so, stride, 1, inner,
+                k * rows, 0, batch,
+            )  # fmt: skip
+            self.steps.append(step)
         return role
 
     def result(self, y: _Residue, x: _Residue) -> tuple[list, tuple[int, int]]:

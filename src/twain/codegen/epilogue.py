@@ -53,49 +53,66 @@ def stride_classes(strides: list) -> str:
 
 def emit_epilogue(
     b: Builder, epilogue: Epilogue, classes: str, target, tile: str, tile_columns: int, rows: str, columns: str,
-    row_strides: list, column_strides: list, locate, lanes: int,
+    strides: list, locate, lanes: int,
 ) -> None:  # fmt: skip
     """Write rows x columns of `tile` out.
 
-    `locate(column)` gives (pointers, room): for every operand its pointer at row 0 of that column, and how many
-    columns from there have the constant stride `column_strides` (None: all of them).
+    `strides`: per operand (row stride, column stride). `locate(column)` gives (pointers, room): for every operand its
+    pointer at row 0 of that column, and how many columns from there have the constant stride (None: all of them).
     """
     element = storage_type(epilogue.compute)
     dtypes = epilogue.dtypes()
     outputs = len(epilogue.outputs)
     leaf = expr.load(0, epilogue.compute)
 
-    def rows_of(pointers: list, column: str, width: int) -> None:
+    def write(pointers: list, row: str, column: str, width: int) -> None:
+        """One vector (or element) of one row; `pointers` to row 0 of that column."""
         emitter = ExprEmitter(b, width, target)
-        with b.loop(0, rows, hint="row") as row:
-            at = b.add(b.mul(row.i, tile_columns), column)
-            leaves = {leaf: b.load(vector(element, width), b.offset(tile, at, element), 4)}
-            places = []
-            for p, stride, dtype in zip(pointers, row_strides, dtypes, strict=True):
-                places.append(b.offset(p, b.mul(row.i, stride), storage_type(dtype)))
-            for i, dtype in enumerate(epilogue.extras):
-                k = outputs + i
-                step = {"1": 1, "0": 0, "x": column_strides[k]}[classes[k]]
-                leaves[expr.load(i + 1, dtype)] = emitter.load_element(places[k], dtype, stride=step)
-            values = emitter.emit(list(epilogue.outputs), leaves)
-            # everything is read before anything is written: an output may share an operand's buffer
-            for i, value in enumerate(values):
-                step = 1 if classes[i] == "1" else column_strides[i]
-                emitter.store_element(value, places[i], dtypes[i], stride=step)
+        at = b.add(b.mul(row, tile_columns), column)
+        leaves = {leaf: b.load(vector(element, width), b.offset(tile, at, element), 4)}
+        places = []
+        for p, stride, dtype in zip(pointers, strides, dtypes, strict=True):
+            places.append(b.offset(p, b.mul(row, stride[0]), storage_type(dtype)))
+        for i, dtype in enumerate(epilogue.extras):
+            k = outputs + i
+            step = strides[k][1] if classes[k] == "x" else int(classes[k])
+            leaves[expr.load(i + 1, dtype)] = emitter.load_element(places[k], dtype, stride=step)
+        values = emitter.emit(list(epilogue.outputs), leaves)
+        # everything is read before anything is written: an output may share an operand's buffer
+        for i, value in enumerate(values):
+            step = 1 if classes[i] == "1" else strides[i][1]
+            emitter.store_element(value, places[i], dtypes[i], stride=step)
 
-    with b.loop(0, columns, lanes, hint="columns") as block:
-        pointers, room = locate(block.i)
-        left = b.min(b.sub(columns, block.i), lanes)
-        if lanes > 1:
-            whole = b.compare("sge", left if room is None else b.min(left, room), lanes)
-            fast, slow, done = b.new_label("whole"), b.new_label("single"), b.new_label("written")
-            b.branch_if(whole, fast, slow)
-            b.label(fast)
-            rows_of(pointers, block.i, lanes)
-            b.branch(done)
-            b.label(slow)
-        with b.loop(block.i, b.add(block.i, left), hint="column") as single:
-            rows_of(locate(single.i)[0], single.i, 1)
-        if lanes > 1:
-            b.branch(done)
-            b.label(done)
+    def moved(pointers: list, columns: str) -> list:
+        out = []
+        for p, kind, stride, dtype in zip(pointers, classes, strides, dtypes, strict=True):
+            step = columns if kind == "1" else "0" if kind == "0" else b.mul(columns, stride[1])
+            out.append(b.offset(p, step, storage_type(dtype)))
+        return out
+
+    # One run of columns with constant strides after the other; whole vectors first, then the columns left over.
+    head, body, done = b.new_label("run"), b.new_label("run_body"), b.new_label("written")
+    before, start = b.block, b.fresh()
+    b.branch(head)
+    b.label(head)
+    patch = len(b.lines)
+    b.lines.append("")
+    b.branch_if(b.compare("slt", start, columns), body, done)
+    b.label(body)
+    pointers, room = locate(start)
+    length = b.sub(columns, start)
+    if room is not None:
+        length = b.min(length, room)
+    whole = "0"
+    if lanes > 1:
+        whole = b.sub(length, b.value(f"urem i64 {length}, {lanes}"))
+        with b.loop(0, rows, hint="row") as row, b.loop(0, whole, lanes, hint="vector") as v:
+            write(moved(pointers, v.i), row.i, b.add(start, v.i), lanes)
+    with b.loop(whole, length, hint="column") as c:
+        single = moved(pointers, c.i)
+        with b.loop(0, rows, hint="row") as row:
+            write(single, row.i, b.add(start, c.i), 1)
+    following = b.add(start, length)
+    b.lines[patch] = f"  {start} = phi i64 [ 0, %{before} ], [ {following}, %{b.block} ]"
+    b.branch(head)
+    b.label(done)

@@ -46,29 +46,30 @@ class Gather:
         self.target = target
         self.lanes = max(1, target.vector_bytes // compute.itemsize)
         self.text = f"gather {mode} {columns}"
+        self.name = f"gather_{mode}_{columns}_{compute}"
 
-    def geometry(self, b: Builder) -> tuple:
-        return b.parameter(FIRST + OUT_WIDTH), b.parameter(FIRST + OUT_HEIGHT)
-
-    def locate(self, b: Builder, geometry: tuple, column: str) -> tuple:
+    def locate(self, b: Builder, column: str) -> tuple:
         """((x, y, image), columns left in the row) of a column of the result."""
-        width, height = geometry
+        width, height = b.parameter(FIRST + OUT_WIDTH), b.parameter(FIRST + OUT_HEIGHT)
         x, row = b.urem(column, width), b.udiv(column, width)
         return [x, b.urem(row, height), b.udiv(row, height)], b.sub(width, x)
 
-    def call(self, b: Builder, prefix: str, source: str, table: str, k0: str, kc: str, column: str, columns: str, to: str):
+    def call(self, b: Builder, source: str, table: str, k0: str, kc: str, column: str, columns: str, to: str) -> None:
         b.do(
-            f"call void @{prefix}_gather(ptr {source}, ptr {table}, ptr %params, i64 {k0}, i64 {kc}, i64 {column}, "
+            f"call void @{self.name}(ptr {source}, ptr {table}, ptr %params, i64 {k0}, i64 {kc}, i64 {column}, "
             f"i64 {columns}, ptr {to})"
         )
 
-    def emit(self, module: Module, prefix: str) -> None:
-        """Write the function that packs `kc` rows from k0 of one panel from `column` on; the last column is repeated."""
+    def emit(self, module: Module) -> None:
+        """Write the function that packs `kc` rows from k0 of the panel at `column`; the last column is repeated."""
+        if self.name in module.helpers:
+            return
+        module.helpers.add(self.name)
         arguments = (
             ("ptr", "source"), ("ptr", "table"), ("ptr", "params"), ("i64", "k0"), ("i64", "kc"), ("i64", "column"),
             ("i64", "columns"), ("ptr", "to"),
         )  # fmt: skip
-        b = Builder(module, prefix + "_gather", arguments, self.target.attributes)
+        b = Builder(module, self.name, arguments, self.target.attributes)
         offsets = b.alloca("i64", self.columns)
         self._column_offsets(b, offsets)
         if self.mode == "columns":
@@ -151,9 +152,7 @@ class Gather:
     def _along_taps(self, b: Builder, offsets: str) -> None:
         lanes, element = self.lanes, self.element
         type_ = vector(element, lanes)
-        taps, tap_rows, channel, to_tap_row = (
-            b.parameter(FIRST + i) for i in (TAPS, TAP_ROWS, TO_CHANNEL, TO_TAP_ROW)
-        )
+        taps, tap_rows, channel, to_tap_row = (b.parameter(FIRST + i) for i in (TAPS, TAP_ROWS, TO_CHANNEL, TO_TAP_ROW))
         end = b.add("%k0", "%kc")
         after = b.add(b.udiv(b.sub(end, 1), taps), 1)
         with b.loop(b.udiv("%k0", taps), b.select(b.compare("sgt", "%kc", 0), "i64", after, 0), hint="run") as run:

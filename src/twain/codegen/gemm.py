@@ -29,9 +29,9 @@ def gemm_plan(
 ) -> Plan:  # fmt: skip
     """Steps for one shape.
 
-    batch: sizes of the batch dims. a: (batch strides, row stride, k stride); b: (batch strides, k stride, column stride);
-    outs and extras: one (batch strides, row stride, column stride) per operand of the epilogue; strides in elements,
-    0 to broadcast. Sums are held in `microkernel.compute_dtype(epilogue.compute)`. Runs in tens of microseconds.
+    batch: sizes of the batch dims. a: (batch strides, row stride, k stride); b: (batch strides, k stride, column
+    stride); outs and extras: one (batch strides, row stride, column stride) per operand of the epilogue; strides in
+    elements, 0 to broadcast. Sums have the epilogue's dtype `compute`: float32 for half precision, else the operands'.
     """
     operands = (*outs, *extras)
     a_role, b_role = ("a", 0, 0), ("b", 0, 0)
@@ -119,13 +119,13 @@ def _choose(m: int, n: int, k: int, a: tuple, b: tuple, dtype_a: DType, dtype_b:
         return "outer" if b_rows else "packed b"
     converting = dtype_a is not compute or dtype_b is not compute  # costs again with every reading
     if b_rows:
-        if m <= 2 and b_bytes >= 1 << 14 or m <= 8 and b_bytes >= 1 << 20:
+        if (m <= 2 and b_bytes >= 1 << 14) or (m <= 8 and b_bytes >= 1 << 20):
             return "stream"
         if b_bytes <= 1 << 18 or (m <= 64 and b_bytes <= 1 << 20):
             if (n <= 128 or a[2] == 1 or a_bytes <= 1 << 15) and (m <= 12 or not converting):
                 return "outer"
     elif a[2] == 1 and b[1] == 1:
-        if k >= 64 and (m <= 4 or n <= 16) or k >= 192 and m <= 16 or k >= 384 and m <= 48:
+        if (k >= 64 and (m <= 4 or n <= 16)) or (k >= 192 and m <= 16) or (k >= 384 and m <= 48):
             return "dot"
     if n <= 128 or a_bytes <= (1 << 18 if a[2] == 1 else 1 << 15):
         return "packed" if converting and n > 16 else "packed b"
@@ -208,22 +208,25 @@ def _merge_batch(batch: tuple, m: int, n: int, a: tuple, b: tuple, operands: tup
             strides.append(stride)
     if sizes:
         s = strides[-1]
-        if s[1] == 0 and (m == 1 or s[0] == m * a[1]) and all(
-            m == 1 or x == m * o[1] for x, o in zip(s[2:], operands, strict=True)
+        if (
+            s[1] == 0
+            and (m == 1 or s[0] == m * a[1])
+            and all(m == 1 or x == m * o[1] for x, o in zip(s[2:], operands, strict=True))
         ):
             if m == 1:
                 a = (a[0], s[0], a[2])
                 operands = tuple((o[0], x, o[2]) for x, o in zip(s[2:], operands, strict=True))
             m *= sizes.pop()
             strides.pop()
-        elif s[0] == 0 and n > 1 and s[1] == n * b[2] and all(
-            x == n * o[2] for x, o in zip(s[2:], operands, strict=True)
+        elif (
+            s[0] == 0
+            and n > 1
+            and s[1] == n * b[2]
+            and all(x == n * o[2] for x, o in zip(s[2:], operands, strict=True))
         ):
             n *= sizes.pop()
             strides.pop()
     a = (tuple(s[0] for s in strides), a[1], a[2])
     b = (tuple(s[1] for s in strides), b[1], b[2])
-    operands = tuple(
-        (tuple(s[2 + i] for s in strides), o[1], o[2]) for i, o in enumerate(operands)
-    )
+    operands = tuple((tuple(s[2 + i] for s in strides), o[1], o[2]) for i, o in enumerate(operands))
     return tuple(sizes), m, n, a, b, operands

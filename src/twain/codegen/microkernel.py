@@ -1,9 +1,9 @@
 """Register tiles of matrix products: what the inner loops of gemm.py and conv.py run on.
 
 A micro-kernel adds a block of a product to a tile of accumulators in memory (row-major, `rows` x `columns`, the
-compute dtype): `micro(a, a_row, a_k, b, b_stride, kc, tile, first, rows_valid, columns_valid)`. Strides are in elements;
-`first` != 0 starts from zero instead of the tile's content. Rows beyond `rows_valid` repeat the last valid one, so
-nothing outside the operands is read and their results are never looked at. Three ways of walking:
+compute dtype): `micro(a, a_row, a_k, b, b_stride, kc, tile, first, rows_valid, columns_valid)`. Strides are in
+elements; `first` != 0 starts from zero instead of the tile's content. Rows beyond `rows_valid` repeat the last valid
+one, so nothing outside the operands is read and their results are never looked at. Three ways of walking:
 
 - `outer`: the tile lives in registers, one k at a time: a column of A (broadcast) times a row of B (vectors along n).
 - `dot`: for operands whose k stride is 1: vectors along k, summed across lanes at the end.
@@ -75,22 +75,29 @@ class MicroKernel:
         self.columns = columns
         self.text = f"{kind} {rows}x{columns} {dtype_a}*{dtype_b}->{compute}"
 
-    def emit(self, module: Module, prefix: str) -> None:
-        """Add the functions that `call` uses to the module, their names beginning with `prefix`."""
-        if self.kind == "outer":
-            _outer(self, module, prefix + "_tile", narrow=False)
-            _outer(self, module, prefix + "_narrow", narrow=True)
-        elif self.kind == "dot":
-            _dot(self, module, prefix + "_tile")
-        else:
-            _stream(self, module, prefix + "_tile")
+    @property
+    def name(self) -> str:
+        return f"{self.kind}_{self.rows}x{self.columns}_{self.dtype_a}_{self.dtype_b}_{self.compute}"
 
-    def call(self, b: Builder, prefix: str, values: list, loadable: str) -> None:
+    def emit(self, module: Module) -> None:
+        """Add the functions that `call` uses to the module; kernels in one module share them."""
+        if self.name in module.helpers:
+            return
+        module.helpers.add(self.name)
+        if self.kind == "outer":
+            _outer(self, module, self.name, narrow=False)
+            _outer(self, module, self.name + "_narrow", narrow=True)
+        elif self.kind == "dot":
+            _dot(self, module, self.name)
+        else:
+            _stream(self, module, self.name)
+
+    def call(self, b: Builder, values: list, loadable: str) -> None:
         """Call it; `values` in the order of ARGUMENTS, `loadable`: how many columns of B are there to be read."""
-        name = f"@{prefix}_tile"
+        name = f"@{self.name}"
         if self.kind == "outer":
             values = [*values[:-1], b.min(loadable, self.columns)]
-            name = b.value(f"select i1 {b.compare('sge', values[-1], self.lanes)}, ptr {name}, ptr @{prefix}_narrow")
+            name = b.value(f"select i1 {b.compare('sge', values[-1], self.lanes)}, ptr {name}, ptr {name}_narrow")
         b.do(f"call void {name}({', '.join(f'{t} {v}' for (t, _), v in zip(ARGUMENTS, values, strict=True))})")
 
 
@@ -138,7 +145,6 @@ def _outer(micro: MicroKernel, module: Module, name: str, narrow: bool) -> None:
     mask = b.lane_mask("%columns_valid", lanes) if narrow else ""
     limit = b.sub("%columns_valid", lanes)
     places = ["0"] + [b.min(v * lanes, limit) for v in range(1, vectors)]
-    count = rows * vectors
 
     def step(a_offset: str, b_pointer: str, sums: list) -> list:
         row = []
@@ -297,7 +303,7 @@ def _stream(micro: MicroKernel, module: Module, name: str) -> None:
                     sums = [b.load(type_, p, 4) for p in places]
                     for u in range(depth):
                         p = b.offset(sources[u], at, b_element)
-                        if depth > 1 and not masked:  # the same columns of the next rows: too short a run to be foreseen
+                        if depth > 1 and not masked:  # the next rows: too short a run to be foreseen
                             ahead = b.offset(p, distance, b_element)
                             b.call("void", "llvm.prefetch.p0", ("ptr", ahead), ("i32", "0"), ("i32", "3"), ("i32", "1"))
                         v = b.masked_load(b_element, lanes, p, mask) if masked else b.load(vector(b_element, lanes), p)

@@ -10,7 +10,7 @@ from ..base.dtypes import DType
 from .builder import Builder, Module, storage_type, vector
 from .microkernel import widen
 from .plan import KernelSource, Step
-from .product import batch_offsets
+from .product import Parameters, batch_offsets
 
 P, K, KC, K_BLOCKS, PANELS, GROUP, GROUPS, STRIDE_P, STRIDE_K, TO_PANEL, TO_BLOCK, FIRST_BATCH = range(12)
 
@@ -60,7 +60,7 @@ def pack_step(
 
 def _emit(module: Module, name: str, dtype: DType, compute: DType, width: int, mode: str, target) -> None:
     b = Builder(module, name, attributes=target.attributes)
-    p = [b.parameter(i) for i in range(FIRST_BATCH)]
+    p = Parameters(b)
     source, panels = b.buffer(0), b.buffer(1)
     stored, element = storage_type(dtype), storage_type(compute)
     lanes = max(1, target.vector_bytes // compute.itemsize)
@@ -152,7 +152,8 @@ def _store_part(b: Builder, value: str, to: str, element: str, lanes: int, size:
         return
     for at, n in _parts(size, lanes):
         if n == 1:
-            b.store(element, b.value(f"extractelement {vector(element, lanes)} {value}, i32 {at}"), b.offset(to, at, element))
+            one = b.value(f"extractelement {vector(element, lanes)} {value}, i32 {at}")
+            b.store(element, one, b.offset(to, at, element))
         else:
             part = shuffle(b, value, value, range(at, at + n), element, lanes)
             b.store(vector(element, n), part, b.offset(to, at, element))

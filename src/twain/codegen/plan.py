@@ -7,7 +7,7 @@ class KernelSource:
     """A kernel that can be written into a module.
 
     `key` is the stable text that caches go by: equal keys mean equal code. `emit(module, name)` writes the function
-    (and private helpers, their names beginning with `name`) into a builder.Module.
+    (and internal helpers, shared by the kernels of a module) into a builder.Module.
     """
 
     __slots__ = ("_emit", "key", "name")

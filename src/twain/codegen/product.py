@@ -1,4 +1,4 @@
-"""The blocked loops around a micro-kernel: one kernel that computes a product from panels, shared by gemm.py and conv.py.
+"""The blocked loops around a micro-kernel: one kernel that computes a product from panels, for gemm.py and conv.py.
 
 The result is cut into blocks of `row_tiles` x `panels` tiles. Each block runs over K in fixed blocks of KC (so results
 don't depend on threads), keeping its partial sums in its strip's slot of scratch, and writes its tiles through the
@@ -6,7 +6,8 @@ epilogue after the last. A strip is a run of blocks: the unit of parallel work. 
 share out, K is split into SPLITS ranges of SPLIT_BLOCKS blocks, each with a result of its own, to be added up later.
 
 Operand addresses are sums of strides given at run time, so the same code reads packed panels and plain matrices:
-A at row tile t, row r, K block q, k: `t * a_panel + r * a_row + q * a_block + k * a_k`, B likewise with panels of columns.
+A at row tile t, row r, K block q, k: `t * a_panel + r * a_row + q * a_block + k * a_k`, B likewise by panels of
+columns.
 A convolution has no matrix B: a `gather` object packs the panels of a block, one K block at a time, into the slot.
 """
 
@@ -22,12 +23,24 @@ from .plan import KernelSource
  B_PANEL, B_STRIDE, B_BLOCK, B_COLUMNS, SLOT, SPLITS, SPLIT_BLOCKS, SPLIT_OUT, FIRST) = range(24)  # fmt: skip
 
 
+class Parameters:
+    """The int64s of params from `first` on, loaded where they are used: kept in registers from the start of these deep
+    loops they would only be spilled, and take the register allocator most of its time."""
+
+    def __init__(self, b: Builder, first: int = 0):
+        self.b = b
+        self.first = first
+
+    def __getitem__(self, i: int) -> str:
+        return self.b.parameter(self.first + i)
+
+
 def product_source(micro: MicroKernel, epilogue: Epilogue, classes: str, target, gather=None) -> KernelSource:
     """The kernel for one micro-kernel and epilogue; `classes` are stride classes of the epilogue's operands.
 
     Buffers: A, B, outputs, extras, scratch of STRIPS * SLOT accumulators (with `gather`, one more: its table).
-    Params: the constants above; (row stride, column stride) of each operand; number of batch dims, their sizes; then for
-    each batch dim the strides of A, B and the operands. With `gather`: its own constants first, and operands have
+    Params: the constants above; (row stride, column stride) of each operand; number of batch dims, their sizes; then
+    for each batch dim the strides of A, B and the operands. With `gather`: its own constants first, and operands have
     (row stride, x stride, y stride, image stride), see conv.py.
     """
     memo = ("product", micro.text, classes, target.name, gather and gather.text)
@@ -37,9 +50,9 @@ def product_source(micro: MicroKernel, epilogue: Epilogue, classes: str, target,
         key = f"product {micro.text} {target.name} {classes}{text}\n{epilogue.text}"
 
         def emit(module: Module, name: str) -> None:
-            micro.emit(module, name)
+            micro.emit(module)
             if gather:
-                gather.emit(module, name)
+                gather.emit(module)
             _emit(module, name, micro, epilogue, classes, target, gather)
 
         source = epilogue.kernels[memo] = KernelSource("convolution" if gather else "product", key, emit)
@@ -48,23 +61,22 @@ def product_source(micro: MicroKernel, epilogue: Epilogue, classes: str, target,
 
 def _emit(module: Module, name: str, micro: MicroKernel, epilogue: Epilogue, classes: str, target, gather) -> None:
     b = Builder(module, name, attributes=target.attributes)
-    p = [b.parameter(i) for i in range(FIRST)]
+    p = Parameters(b)
     count = epilogue.operands
-    base = [b.buffer(i) for i in range(2 + count)]
-    scratch = b.buffer(2 + count)
     elements = [storage_type(d) for d in (micro.dtype_a, micro.dtype_b, *epilogue.dtypes())]
     dims = 4 if gather else 2  # strides per operand
     first_operand = FIRST + (gather.parameters if gather else 0)
-    strides = [[b.parameter(first_operand + dims * i + d) for d in range(dims)] for i in range(count)]
+    strides = [Parameters(b, first_operand + dims * i) for i in range(count)]
     batch_at = first_operand + dims * count
     tile_size = micro.rows * micro.columns
-    local = b.alloca(micro.element, tile_size)
+    # Tiles above one another are written out together: what the epilogue needs to know per column is found once.
+    together = 1 if micro.kind == "stream" else 16
+    local = b.alloca(micro.element, together * tile_size)
     several = b.compare("sgt", p[SPLIT_BLOCKS], 1)
     per_batch = b.mul(p[M_BLOCKS], p[N_BLOCKS])
-    slot = b.offset(scratch, b.mul("%begin", p[SLOT]), micro.element)
+    slot = b.offset(b.buffer(2 + count), b.mul("%begin", p[SLOT]), micro.element)
     packed = slot
     if gather:
-        geometry = gather.geometry(b)
         slot = b.offset(slot, b.mul(b.mul(p[PANELS], p[KC]), micro.columns), micro.element)
     tiles = b.select(several, "ptr", slot, local)
 
@@ -79,7 +91,7 @@ def _emit(module: Module, name: str, micro: MicroKernel, epilogue: Epilogue, cla
         split, rest = b.urem(block.i, p[SPLITS]), b.udiv(block.i, p[SPLITS])
         batch, inside = b.udiv(rest, per_batch), b.urem(rest, per_batch)
         start = batch_offsets(b, batch, batch_at, 2 + count)
-        pointers = [b.offset(base[i], start[i], elements[i]) for i in range(2 + count)]
+        pointers = [b.offset(b.buffer(i), start[i], elements[i]) for i in range(2 + count)]
         pointers[2] = b.offset(pointers[2], b.mul(split, p[SPLIT_OUT]), elements[2])
         row_tile = b.mul(b.urem(inside, p[M_BLOCKS]), p[ROW_TILES])
         panel = b.mul(b.udiv(inside, p[M_BLOCKS]), p[PANELS])
@@ -96,23 +108,28 @@ def _emit(module: Module, name: str, micro: MicroKernel, epilogue: Epilogue, cla
             if gather:
                 with b.loop(panel, panel_end, hint="gather") as j:
                     to = b.offset(packed, b.mul(b.sub(j.i, panel), p[B_PANEL]), micro.element)
-                    gather.call(b, name, pointers[1], b.buffer(3 + count), k0, kc, b.mul(j.i, micro.columns), p[N], to)
+                    gather.call(b, pointers[1], b.buffer(3 + count), k0, kc, b.mul(j.i, micro.columns), p[N], to)
                 b_block = b.offset(packed, b.sub("0", b.mul(panel, p[B_PANEL])), micro.element)
             else:
                 b_block = b.offset(pointers[1], b.mul(kb.i, p[B_BLOCK]), elements[1])
-            with b.loop(panel, panel_end, hint="panel") as j, b.loop(row_tile, row_end, hint="tile") as i:
-                column, row = b.mul(j.i, micro.columns), b.mul(i.i, micro.rows)
-                rows = b.min(b.sub(p[M], row), micro.rows)
+            with (
+                b.loop(panel, panel_end, hint="panel") as j,
+                b.loop(row_tile, row_end, together, hint="stack") as stack,
+            ):
+                column, row = b.mul(j.i, micro.columns), b.mul(stack.i, micro.rows)
                 columns = b.min(b.sub(p[N], column), micro.columns)
-                number = b.add(b.mul(b.sub(j.i, panel), p[ROW_TILES]), b.sub(i.i, row_tile))
+                stack_end = b.min(b.add(stack.i, together), row_end)
+                bb = b.offset(b_block, b.mul(j.i, p[B_PANEL]), elements[1])
+                number = b.add(b.mul(b.sub(j.i, panel), p[ROW_TILES]), b.sub(stack.i, row_tile))
                 number = b.select(several, "i64", number, 0)
                 tile = b.offset(tiles, b.mul(number, tile_size), micro.element)
-                a = b.offset(a_block, b.mul(i.i, p[A_PANEL]), elements[0])
-                bb = b.offset(b_block, b.mul(j.i, p[B_PANEL]), elements[1])
-                micro.call(
-                    b, name, [a, p[A_ROW], p[A_K], bb, p[B_STRIDE], kc, tile, first, rows, columns],
-                    b.sub(p[B_COLUMNS], column),
-                )  # fmt: skip
+                loadable = b.sub(p[B_COLUMNS], column)
+                with b.loop(stack.i, stack_end, hint="tile") as i:
+                    a = b.offset(a_block, b.mul(i.i, p[A_PANEL]), elements[0])
+                    at = b.offset(tile, b.mul(b.sub(i.i, stack.i), tile_size), micro.element)
+                    rows = b.min(b.sub(p[M], b.mul(i.i, micro.rows)), micro.rows)
+                    micro.call(b, [a, p[A_ROW], p[A_K], bb, p[B_STRIDE], kc, at, first, rows, columns], loadable)
+                rows = b.sub(b.min(p[M], b.mul(stack_end, micro.rows)), row)
                 with b.when(last, "write"):
                     starts = []
                     for o in range(count):
@@ -122,20 +139,19 @@ def _emit(module: Module, name: str, micro: MicroKernel, epilogue: Epilogue, cla
                         """Pointers to row 0 of the tile at its column c, and how many columns run on from there."""
                         at = b.add(column, c)
                         if gather:
-                            place, room = gather.locate(b, geometry, at)
+                            place, room = gather.locate(b, at)
                         else:
                             place, room = [at], None
                         out = []
                         for q, s, e in zip(starts, strides, elements[2:], strict=True):
-                            for index, stride in zip(place, s[1:], strict=True):
-                                q = b.offset(q, b.mul(index, stride), e)
+                            for d, index in enumerate(place):
+                                q = b.offset(q, b.mul(index, s[1 + d]), e)
                             out.append(q)
                         return out, room
 
                     emit_epilogue(
-                        b, epilogue, classes, target, tile, micro.columns, rows, columns, [s[0] for s in strides],
-                        [s[1] for s in strides], locate, micro.lanes,
-                    )  # fmt: skip
+                        b, epilogue, classes, target, tile, micro.columns, rows, columns, strides, locate, micro.lanes
+                    )
     b.finish()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .builder import Builder, Module, literal, storage_type, vector
 from .epilogue import Epilogue, emit_epilogue
 from .plan import KernelSource, Step
-from .product import batch_offsets
+from .product import Parameters, batch_offsets
 
 M, N, SPLITS, SPLIT_STRIDE, ROW_STRIDE, PANELS, ROW_TILES, OUT_WIDTH, OUT_HEIGHT, FIRST_OPERAND = range(10)
 ROWS = 8
@@ -44,7 +44,7 @@ def sum_step(epilogue: Epilogue, classes: str, target, roles: tuple, batch: list
 
 def _emit(module: Module, name: str, epilogue: Epilogue, classes: str, target, columns: int) -> None:
     b = Builder(module, name, attributes=target.attributes)
-    p = [b.parameter(i) for i in range(FIRST_OPERAND)]
+    p = Parameters(b)
     count = epilogue.operands
     element = storage_type(epilogue.compute)
     elements = [element, *(storage_type(d) for d in epilogue.dtypes())]
@@ -52,7 +52,7 @@ def _emit(module: Module, name: str, epilogue: Epilogue, classes: str, target, c
     type_ = vector(element, lanes)
     add = "fadd" if epilogue.compute.kind == "f" else "add"
     base = [b.buffer(i) for i in range(1 + count)]
-    strides = [[b.parameter(FIRST_OPERAND + 4 * i + d) for d in range(4)] for i in range(count)]
+    strides = [Parameters(b, FIRST_OPERAND + 4 * i) for i in range(count)]
     tile = b.alloca(element, ROWS * columns)
     per_batch = b.mul(p[PANELS], p[ROW_TILES])
     with b.loop("%begin", "%end", hint="tile") as unit:
@@ -83,13 +83,10 @@ def _emit(module: Module, name: str, epilogue: Epilogue, classes: str, target, c
             place = [x, b.urem(line, p[OUT_HEIGHT]), b.udiv(line, p[OUT_HEIGHT])]
             out = []
             for q, s, e in zip(starts, strides, elements[1:], strict=True):
-                for index, stride in zip(place, s[1:], strict=True):
-                    q = b.offset(q, b.mul(index, stride), e)
+                for d, index in enumerate(place):
+                    q = b.offset(q, b.mul(index, s[1 + d]), e)
                 out.append(q)
             return out, b.sub(p[OUT_WIDTH], x)
 
-        emit_epilogue(
-            b, epilogue, classes, target, tile, columns, rows, valid, [s[0] for s in strides], [s[1] for s in strides],
-            locate, lanes,
-        )  # fmt: skip
+        emit_epilogue(b, epilogue, classes, target, tile, columns, rows, valid, strides, locate, lanes)
     b.finish()
