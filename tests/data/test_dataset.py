@@ -17,7 +17,7 @@ def test_array_dataset_of_tensors_arrays_and_lists():
     assert all(isinstance(row, twain.Tensor) for row in dataset[0])
 
 
-@pytest.mark.parametrize("indices", [range(1, 3), [1, 2], np.array([1, 2]), (1, 2)])
+@pytest.mark.parametrize("indices", [range(1, 3), [1, 2], np.array([1, 2]), np.array([1, 2], "int32"), (1, 2)])
 def test_batches_are_rows(indices):
     array = np.arange(12, dtype="float32").reshape(4, 3)
     for source in (array, twain.asarray(array), array[:, ::-1][:, ::-1]):

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import accumulate
 from numbers import Integral
 from typing import Any
 
-from .._core import Tensor
+from .. import _core
+from ..base.dtypes import int64
 from ..base.errors import ArgumentError, IndexingError, ShapeError, ValueRangeError
 from ..tensor import asarray, take
 from .sampler import check_seed, permutation
+
+Tensor = _core.Tensor
 
 
 class Dataset:
@@ -56,8 +60,8 @@ class ArrayDataset(Dataset):
     def __init__(self, *arrays: Any):
         if not arrays:
             raise ArgumentError("[ArrayDataset] expected at least one array, got none")
-        kept = [array if hasattr(array, "shape") and hasattr(array, "dtype") else asarray(array) for array in arrays]
-        shapes = [tuple(array.shape) for array in kept]
+        kept = [rows if hasattr(rows, "shape") and hasattr(rows, "dtype") else asarray(rows) for rows in arrays]
+        shapes = [tuple(rows.shape) for rows in kept]
         if any(not shape or shape[0] != shapes[0][0] for shape in shapes):
             raise ShapeError(f"[ArrayDataset] expected arrays of one length along axis 0, got shapes {shapes}")
         self.arrays = tuple(kept)
@@ -67,28 +71,24 @@ class ArrayDataset(Dataset):
 
     def __getitem__(self, index: int) -> tuple[Tensor, ...]:
         position = _position("ArrayDataset", index, len(self))
-        return tuple(_row(array, position) for array in self.arrays)
+        return tuple(_as_tensor(rows[position]) for rows in self.arrays)
 
     def batch(self, indices: Sequence[int]) -> tuple[Tensor, ...]:
         """The rows `indices` of each array, stacked."""
-        return tuple(_rows(array, indices) for array in self.arrays)
+        if isinstance(indices, range) and indices.step == 1:
+            return tuple(_as_tensor(rows[indices.start : indices.stop]) for rows in self.arrays)
+        if getattr(indices, "dtype", None) != "int64":
+            indices = array("q", indices)
+        numbers = _core.from_buffer(_core.meta(int64.code, (len(indices),)), indices)
+        return tuple(
+            take(rows, numbers, axis=0) if isinstance(rows, Tensor) else asarray(rows[indices]) for rows in self.arrays
+        )
 
 
 TensorDataset = ArrayDataset
 
 
-def _row(array: Any, position: int) -> Tensor:
-    row = array[position]
-    return row if isinstance(row, Tensor) else asarray(row)
-
-
-def _rows(array: Any, indices: Sequence[int]) -> Tensor:
-    if isinstance(indices, range) and indices.step == 1:
-        rows = array[indices.start : indices.stop]
-    elif isinstance(array, Tensor):
-        return take(array, asarray(indices if hasattr(indices, "dtype") else list(indices)), axis=0)
-    else:
-        rows = array[indices if hasattr(indices, "dtype") else list(indices)]
+def _as_tensor(rows: Any) -> Tensor:
     return rows if isinstance(rows, Tensor) else asarray(rows)
 
 
@@ -159,7 +159,7 @@ def random_split(dataset: Any, sizes: Sequence[int] | Sequence[float], *, seed: 
     """
     check_seed("random_split", seed)
     count = len(dataset)
-    counts = list(sizes)
+    counts: list[Any] = list(sizes)
     if counts and not all(isinstance(size, Integral) for size in counts):
         if any(not 0 <= size <= 1 for size in counts) or abs(sum(counts) - 1) > 1e-6:
             raise ValueRangeError(f"[random_split] expected fractions that add up to 1, got {sizes!r}")

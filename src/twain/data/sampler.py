@@ -22,7 +22,7 @@ def permutation(count: int, seed: int, epoch: int = 0) -> Sequence[int]:
     import numpy as np
 
     words = np.random.Philox(key=seed, counter=[0, 0, 0, epoch]).random_raw(count)
-    return np.argsort(words, kind="stable")
+    return np.argsort(words, kind="stable")  # type: ignore[return-value]
 
 
 class Sampler:

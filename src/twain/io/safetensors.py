@@ -17,13 +17,14 @@ import os
 import struct
 import zlib
 from collections.abc import Iterable, Mapping
+from io import BufferedReader
 from reprlib import Repr
-from typing import Any, BinaryIO
+from typing import Any
 
 from ..base import dtypes
 from ..base.errors import ArgumentError, DTypeError, FileFormatError
 from .atomic import atomic_write
-from .storage import Tensor, from_bytes, to_bytes
+from .storage import Tensor, empty, to_bytes
 
 HEADER_LIMIT = 100_000_000  # bytes; the format's own limit
 RANK_LIMIT = 32
@@ -211,7 +212,7 @@ class SafetensorsFile:
     def __init__(self, path: str | os.PathLike[str], function: str = "SafetensorsFile"):
         self.path = os.fspath(path)
         self._function = function
-        self._file: BinaryIO = open(path, "rb")  # noqa: SIM115 - closed by close()
+        self._file: BufferedReader = open(path, "rb")  # noqa: SIM115 - closed by close()
         try:
             self._tensors, self.metadata = self._read_header()
         except _Refused as reason:
@@ -271,20 +272,17 @@ class SafetensorsFile:
         except KeyError:
             raise KeyError(f"[{self._function}] {self.path!r} has no tensor {short(name)}") from None
 
-    def content(self, name: str) -> bytes:
-        """The bytes of tensor `name`: row-major, little-endian."""
-        info = self.info(name)
-        size = info.end - info.begin
-        try:
-            self._file.seek(self._data_begin + info.begin)
-            content = self._file.read(size)
-        except MemoryError:
-            raise MemoryError(
-                f"[{self._function}] {self.path!r}: no memory for the {size} bytes of tensor {short(name)}"
-            ) from None
-        if len(content) != size:
+    def _fill(self, name: str, info: TensorInfo, memory: memoryview) -> None:
+        self._file.seek(self._data_begin + info.begin)
+        if self._file.readinto(memory) != len(memory):
             raise self._error(f"tensor {short(name)}: the file became shorter while it was read")
-        return content
+
+    def content(self, name: str) -> bytes:
+        """The bytes of tensor `name`, of whatever dtype: row-major, little-endian."""
+        info = self.info(name)
+        content = bytearray(info.end - info.begin)
+        self._fill(name, info, memoryview(content))
+        return bytes(content)
 
     def read(self, name: str, crc32: int | None = None) -> Tensor:
         """Tensor `name`, a copy in memory; its bytes must have the checksum `crc32`, where one is given.
@@ -293,18 +291,20 @@ class SafetensorsFile:
             KeyError: there is no such tensor.
             DTypeError: its dtype is one that twain doesn't have (the 4, 6 and 8 bit floats).
             FileFormatError: its bytes are corrupt, or the file changed meanwhile.
+            MemoryError: no memory for it.
         """
         info = self.info(name)
         dtype = DTYPES[info.dtype][1]
         if dtype is None:
             raise DTypeError(f"[{self._function}] {self.path!r}: tensor {short(name)} has dtype {info.dtype}, "
                              "which twain doesn't have")  # fmt: skip
-        content = self.content(name)
-        if crc32 is not None and zlib.crc32(content) != crc32:
+        tensor, memory = empty(dtype, info.shape)
+        self._fill(name, info, memory)
+        if crc32 is not None and zlib.crc32(memory) != crc32:
             raise self._error(f"tensor {short(name)}: its checksum is wrong: corrupt")
-        if dtype is dtypes.bool_ and content.translate(None, b"\0\1"):
+        if dtype is dtypes.bool_ and bytes(memory).translate(None, b"\0\1"):
             raise self._error(f"tensor {short(name)}: a BOOL is 0 or 1, got other bytes: corrupt")
-        return from_bytes(dtype, info.shape, content)
+        return tensor
 
 
 def load_file(path: str | os.PathLike[str], names: Iterable[str] | None = None) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import sys
 
 from .. import _core
@@ -25,6 +26,9 @@ def to_bytes(tensor: Tensor) -> memoryview:
     return memoryview(tensor).cast("B")
 
 
-def from_bytes(dtype: DType, shape: tuple[int, ...], content: bytes | memoryview) -> Tensor:
-    """A tensor that owns a copy of `content`, which must hold exactly its elements."""
-    return _core.from_buffer(_core.meta(dtype.code, shape), content)
+def empty(dtype: DType, shape: tuple[int, ...]) -> tuple[Tensor, memoryview]:
+    """A new tensor and its memory to be filled, row-major; the view must not be kept after that."""
+    tensor = _core.empty(_core.meta(dtype.code, shape))
+    if tensor.nbytes == 0:
+        return tensor, memoryview(bytearray())
+    return tensor, memoryview((ctypes.c_char * tensor.nbytes).from_address(tensor.data_ptr())).cast("B")
