@@ -20,15 +20,12 @@ from math import gcd
 
 from ..base.dtypes import DType
 from . import gather, packing
-from .epilogue import Epilogue, stride_classes
-from .expr import load
+from .epilogue import Epilogue, only_store, stride_classes
 from .gather import Gather, pad_source, table_source
-from .gemm import K_BLOCK, MAX_STRIPS, TASK, gemm_plan, micro_kernel
+from .gemm import K_BLOCK, MAX_STRIPS, PARTS, TASK, gemm_plan, micro_kernel, split_k
 from .plan import Plan, Step
 from .product import product_source
 from .split import sum_step
-
-PARTS = 8  # blocks wanted before K is split
 
 
 class Shape:
@@ -208,11 +205,7 @@ class _Planner:
         per_block, row_tiles_block = -(-panels // n_blocks), -(-row_tiles // m_blocks)
         n_blocks = -(-panels // per_block)
         blocks = s.g * m_blocks * n_blocks
-        splits = 1
-        if blocks < PARTS and k_blocks > 2 and m * n * k > TASK:
-            splits = min(k_blocks // 2, -(-PARTS // blocks))
-        split_blocks = -(-k_blocks // splits)
-        splits = -(-k_blocks // split_blocks)
+        splits, split_blocks = split_k(blocks, k_blocks, k, s.g * m * n * k)
         blocks *= splits
         strips = min(blocks, MAX_STRIPS)
         slot = per_block * columns * (kc + (row_tiles_block * rows if split_blocks > 1 else 0))
@@ -230,7 +223,7 @@ class _Planner:
                 epilogue, classes, target, (("scratch", part, 0), *roles), [(s.g, splits * m * n, batch_strides)],
                 m, n, splits, m * n, n, out_width, out_height, [(v[0], *v[2:]) for v in views],
             )  # fmt: skip
-            epilogue, classes, roles = _store(compute), "1", [("scratch", part, 0)]
+            epilogue, classes, roles = only_store(compute), "1", [("scratch", part, 0)]
             views, out_width, out_height = [(n, 0, 1, 0, 0)], n, 1
             batch_strides = [splits * m * n]
         params = [
@@ -311,7 +304,6 @@ def _extent(residues: list) -> tuple[int, int]:
 
 
 _GATHERS: dict = {}
-_STORES: dict = {}
 
 
 def _gather(mode: str, compute: DType, columns: int, target) -> Gather:
@@ -319,10 +311,3 @@ def _gather(mode: str, compute: DType, columns: int, target) -> Gather:
     if memo not in _GATHERS:
         _GATHERS[memo] = Gather(mode, compute, columns, target)
     return _GATHERS[memo]
-
-
-def _store(compute: DType) -> Epilogue:
-    """The epilogue that only stores the sums."""
-    if compute not in _STORES:
-        _STORES[compute] = Epilogue([load(0, compute)], compute)
-    return _STORES[compute]

@@ -46,6 +46,16 @@ class Epilogue:
         return [e.dtype for e in self.outputs] + list(self.extras)
 
 
+_STORES: dict = {}
+
+
+def only_store(compute: DType) -> Epilogue:
+    """The epilogue that stores the sums as they are."""
+    if compute not in _STORES:
+        _STORES[compute] = Epilogue([expr.load(0, compute)], compute)
+    return _STORES[compute]
+
+
 def stride_classes(strides: list) -> str:
     """One character per operand: its stride along the columns is 1, 0 or anything else ("x")."""
     return "".join("1" if s == 1 else "0" if s == 0 else "x" for s in strides)

@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from ..base.dtypes import DType
 from . import microkernel, packing
-from .epilogue import Epilogue, stride_classes
+from .epilogue import Epilogue, only_store, stride_classes
 from .plan import Plan, Step
 from .product import product_source
+from .split import sum_step
 
 K_BLOCK = 256  # a B panel of 16 float32 columns is then 16 KiB: half of L1
 ROWS_BLOCK = 96  # rows of A in L2, beside the block's sums
 COLUMNS_BLOCK = 256
 TASK = 1 << 18  # multiply-adds worth handing to another thread: about 5 us
 MAX_STRIPS = 64
+PARTS = 8  # pieces of work wanted of anything large
 
 _MICRO: dict = {}
 
@@ -58,54 +60,86 @@ def gemm_plan(
     stored_a, stored_b = (compute if packed_a else dtype_a), (compute if packed_b else dtype_b)
     micro = micro_kernel("outer" if packed_b else kind, stored_a, stored_b, compute, target, m == 1)
     rows, columns = micro.rows, micro.columns
-    row_tiles, panels = -(-m // rows), -(-n // columns)
+    all_tiles, all_panels = -(-m // rows), -(-n // columns)
+    work = count * m * n * k
+    m_blocks, n_blocks, row_tiles, panels = _blocks(all_tiles, all_panels, rows, columns, count, work)
+    blocks = count * m_blocks * n_blocks
     k_blocks = max(1, -(-k // K_BLOCK)) if packed_b else 1
+    splits, split_blocks = split_k(blocks, k_blocks, k, work)
+    if not packed_b:
+        k_blocks, split_blocks = splits, 1
     kc = -(-k // k_blocks) if k else 1
 
     steps, scratch = [], []
-    width = len(outs) + len(extras)
     batch_a, batch_b = a[0], b[0]
     if packed_a:
-        steps.append(_pack(a_role, len(scratch), dtype_a, compute, rows, batch, m, k, kc, k_blocks, a, target))
-        batch_a = _dense(batch, a[0], k_blocks * row_tiles * kc * rows)
-        scratch.append(_elements(batch, a[0]) * k_blocks * row_tiles * kc * rows * compute.itemsize)
-        a_params = (kc * rows, 1, rows, row_tiles * kc * rows)
+        steps.append(_pack(a_role, 0, dtype_a, compute, rows, batch, m, k, kc, k_blocks, a, target))
+        size = k_blocks * all_tiles * kc * rows
+        batch_a = _dense(batch, a[0], size)
+        scratch.append(_elements(batch, a[0]) * size * compute.itemsize)
+        a_params = (kc * rows, 1, rows, all_tiles * kc * rows)
         a_role = ("scratch", 0, 0)
     else:
         a_params = (rows * a[1], a[1], a[2], kc * a[2])
     if packed_b:
-        view = (b[0], b[2], b[1])
+        view, size = (b[0], b[2], b[1]), k_blocks * all_panels * kc * columns
         steps.append(_pack(b_role, len(scratch), dtype_b, compute, columns, batch, n, k, kc, k_blocks, view, target))
-        batch_b = _dense(batch, b[0], k_blocks * panels * kc * columns)
+        batch_b = _dense(batch, b[0], size)
         b_role = ("scratch", len(scratch), 0)
-        scratch.append(_elements(batch, b[0]) * k_blocks * panels * kc * columns * compute.itemsize)
-        b_params = (kc * columns, columns, panels * kc * columns, panels * columns)
+        scratch.append(_elements(batch, b[0]) * size * compute.itemsize)
+        b_params = (kc * columns, columns, all_panels * kc * columns, all_panels * columns)
     else:
-        stride = b[2] if kind == "dot" else b[1]
-        b_params = (columns * b[2], stride, kc * b[1], n)
+        b_params = (columns * b[2], b[2] if kind == "dot" else b[1], kc * b[1], n)
 
-    m_blocks, n_blocks, row_tiles, panels = _blocks(row_tiles, panels, rows, columns, count, m * n * k)
-    blocks = count * m_blocks * n_blocks
-    strips = min(blocks, MAX_STRIPS) if k_blocks > 1 else blocks
-    slot = row_tiles * panels * rows * columns if k_blocks > 1 else 0
+    blocks *= splits
+    slot = row_tiles * panels * rows * columns if split_blocks > 1 else 0
+    strips = min(blocks, MAX_STRIPS) if slot else blocks
+    slots = ("scratch", len(scratch), 0)
     scratch.append(strips * slot * compute.itemsize)
+    roles = [("out", i, 0) for i in range(len(outs))] + [("extra", i, 0) for i in range(len(extras))]
+    batch_strides = [[o[0][d] for o in operands] for d in range(len(batch))]
+    plane_strides = [(r, c) for (_, r, _), c in zip(operands, column_strides, strict=True)]
+    finish = None
+    if splits > 1:
+        parts = ("scratch", len(scratch), 0)
+        scratch.append(count * splits * m * n * compute.itemsize)
+        dense = _dense(batch, (1,) * len(batch), splits * m * n)
+        finish = sum_step(
+            epilogue, classes, target, (parts, *roles), list(zip(batch, dense, batch_strides, strict=True)), m, n, splits,
+            m * n, n, n, 1, [(r, c, 0, 0) for r, c in plane_strides],
+        )  # fmt: skip
+        epilogue, classes, roles = only_store(compute), "1", [parts]
+        batch_strides, plane_strides = [[s] for s in dense], [(n, 1)]
     params = [
         m, n, k, kc, k_blocks, row_tiles, panels, m_blocks, n_blocks, strips, blocks, *a_params, *b_params, slot,
-        1, k_blocks, 0,
+        splits, split_blocks, m * n if splits > 1 else 0,
     ]  # fmt: skip
-    for (_, r, _), c in zip(operands, column_strides, strict=True):
-        params += (r, c)
+    for pair in plane_strides:
+        params += pair
     params.append(len(batch))
     params += batch
     for d in range(len(batch)):
-        params += (batch_a[d], batch_b[d])
-        params += [o[0][d] for o in operands]
-    roles = [("out", i, 0) for i in range(len(outs))] + [("extra", i, 0) for i in range(width - len(outs))]
-    buffers = (a_role, b_role, *roles, ("scratch", len(scratch) - 1, 0))
+        params += (batch_a[d], batch_b[d], *batch_strides[d])
     source = product_source(micro, epilogue, classes, target)
-    grain = max(1, strips * TASK // max(1, count * m * n * k))
-    steps.append(Step(source, buffers, tuple(params), strips, grain))
+    grain = max(1, strips * TASK // max(1, work))
+    steps.append(Step(source, (a_role, b_role, *roles, slots), tuple(params), strips, grain))
+    if finish is not None:
+        steps.append(finish)
     return Plan(steps, scratch)
+
+
+def split_k(blocks: int, k_blocks: int, k: int, work: int) -> tuple[int, int]:
+    """(ranges that K is split into, K blocks in each), so that a long sum with few results can be shared out.
+
+    It goes by sizes alone: results don't depend on the number of threads.
+    """
+    splits = min(-(-PARTS // blocks), k // (2 * K_BLOCK)) if blocks < PARTS and work >= 4 * TASK else 1
+    if splits < 2:
+        return 1, k_blocks
+    if k_blocks == 1:
+        return splits, 1
+    each = -(-k_blocks // splits)
+    return -(-k_blocks // each), each
 
 
 def _choose(m: int, n: int, k: int, a: tuple, b: tuple, dtype_a: DType, dtype_b: DType, compute: DType) -> str:
@@ -151,7 +185,7 @@ def _blocks(row_tiles: int, panels: int, rows: int, columns: int, batch: int, wo
     m_blocks = -(-row_tiles * rows // ROWS_BLOCK)
     n_blocks = -(-panels * columns // COLUMNS_BLOCK)
     # enough blocks to share among threads, as long as each is worth it
-    wanted = min(8, work // TASK)
+    wanted = min(PARTS, work // TASK)
     while batch * m_blocks * n_blocks < wanted and (n_blocks < panels or m_blocks < row_tiles):
         if n_blocks < panels:
             n_blocks = min(panels, 2 * n_blocks)
