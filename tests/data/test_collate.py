@@ -59,6 +59,17 @@ def test_padding():
     assert pad_sequences(tokens, multiple_of=4).shape == (3, 4)
     assert pad_sequences(tokens, length=5).shape == (3, 5)
     assert pad_sequences([[0.5], [1.0, 2.0]]).dtype == twain.float32
+    assert pad_sequences([[], [1, 2.5]]).tolist() == [[0.0, 0.0], [1.0, 2.5]]
+    assert pad_sequences([[1], np.array([3, 4])]).tolist() == [[1, 0], [3, 4]]
+    assert pad_sequences([[True], []]).tolist() == [[True], [False]]
+    for sequences, value in (
+        ([[1, 2], [3]], 0.5),
+        ([[1, 2], [3]], float("nan")),
+        ([np.ones(2, "uint8")], -1),
+        ([np.ones(2, bool)], 2),
+    ):
+        with pytest.raises(ValueError, match=r"expected a value that \w+ holds"):
+            pad_sequences(sequences, value)
     frames = [np.ones((2, 3), "float32"), np.ones((1, 2), "float32")]
     assert pad_sequences(frames).tolist() == [[[1, 1, 1], [1, 1, 1]], [[1, 1, 0], [0, 0, 0]]]
     half = pad_sequences([twain.ones((2,)).astype(twain.bfloat16), twain.ones((1,)).astype(twain.bfloat16)])

@@ -6,13 +6,16 @@ along a new first axis; texts become a list.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .._core import Tensor
+from .. import _core
 from ..base import dtypes
 from ..base.errors import ArgumentError, ShapeError, ValueRangeError
 from ..tensor import asarray, stack
+
+Tensor = _core.Tensor
 
 Leaves = Callable[[list[Any], str], Any]
 
@@ -148,34 +151,61 @@ def _numpy(leaf: Any) -> Any:
 
     if isinstance(leaf, Tensor):
         return leaf.detach().numpy()
-    array = np.asarray(leaf)
-    if isinstance(leaf, (list, tuple)) and array.dtype == np.float64:
-        array = array.astype(np.float32)
-    return array
+    data = np.asarray(leaf)
+    if isinstance(leaf, (list, tuple)) and data.dtype == np.float64:
+        data = data.astype(np.float32)
+    return data
+
+
+def _pad_ints(leaves: list[Any], value: float, length: int | None, multiple_of: int) -> tuple[Tensor, list[int]] | None:
+    """`_pad` for lists of ints, the usual text, without an array for each; None for anything else."""
+    first = next((leaf[0] for leaf in leaves if type(leaf) is list and leaf), None)
+    if type(first) is not int or type(value) is not int or not all(type(leaf) is list for leaf in leaves):
+        return None
+    lengths = [len(leaf) if length is None else min(len(leaf), length) for leaf in leaves]
+    width = length if length is not None else -(-max(lengths) // multiple_of) * multiple_of
+    padded = array("q")
+    try:
+        for leaf, kept in zip(leaves, lengths, strict=True):
+            padded.extend(leaf[:kept])
+            padded.extend([value] * (width - kept))
+    except (TypeError, OverflowError):  # floats, nested lists or ints beyond int64 among them
+        return None
+    return _core.from_buffer(_core.meta(dtypes.int64.code, (len(leaves), width)), padded), lengths
 
 
 def _pad(
     leaves: list[Any], value: float, length: int | None, multiple_of: int, context: str
 ) -> tuple[Tensor, list[int]]:
     """The padded tensor and the lengths before padding (after cutting)."""
+    tokens = _pad_ints(leaves, value, length, multiple_of)
+    if tokens is not None:
+        return tokens
     import numpy as np
 
     # NumPy has no bfloat16: such tensors travel as float32, which holds every one of them.
     narrow = all(isinstance(leaf, Tensor) and leaf.dtype is dtypes.bfloat16 for leaf in leaves)
     if narrow:
         leaves = [leaf.astype(dtypes.float32) for leaf in leaves]
-    arrays = [_numpy(leaf) for leaf in leaves]
-    ranks = {array.ndim for array in arrays}
+    rows = [_numpy(leaf) for leaf in leaves]
+    ranks = {row.ndim for row in rows}
     if len(ranks) != 1 or 0 in ranks:
-        raise ShapeError(
-            f"{context} expected sequences with one number of axes, got shapes {[a.shape for a in arrays]}"
-        )
-    arrays = [array[:length] for array in arrays]
-    sizes = [max(axis) for axis in zip(*(array.shape for array in arrays), strict=True)]
+        raise ShapeError(f"{context} expected sequences with one number of axes, got shapes {[r.shape for r in rows]}")
+    rows = [row[:length] for row in rows]
+    sizes = [max(axis) for axis in zip(*(row.shape for row in rows), strict=True)]
     sizes[0] = length if length is not None else -(-sizes[0] // multiple_of) * multiple_of
-    kinds = [array.dtype for array in arrays if array.size] or [arrays[0].dtype]
-    padded = np.full((len(arrays), *sizes), value, dtype=np.result_type(*kinds))
-    for row, array in zip(padded, arrays, strict=True):
-        row[tuple(map(slice, array.shape))] = array
+    # An empty list says nothing of its dtype.
+    dtype = np.result_type(*([row.dtype for row in rows if row.size] or [rows[0].dtype]))
+    if dtype.kind in "biu" and not (float(value).is_integer() and _fits(int(value), dtype)):
+        raise ValueRangeError(f"{context} expected a value that {dtype} holds to pad {dtype} with, got {value!r}")
+    padded = np.full((len(rows), *sizes), value, dtype=dtype)
+    for place, row in zip(padded, rows, strict=True):
+        place[tuple(map(slice, row.shape))] = row
     tensor = asarray(padded)
-    return (tensor.astype(dtypes.bfloat16) if narrow else tensor), [array.shape[0] for array in arrays]
+    return (tensor.astype(dtypes.bfloat16) if narrow else tensor), [row.shape[0] for row in rows]
+
+
+def _fits(value: int, dtype: Any) -> bool:
+    bits = dtype.itemsize * 8 if dtype.kind != "b" else 1
+    low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1)) if dtype.kind == "i" else (0, 2**bits)
+    return low <= value < high
