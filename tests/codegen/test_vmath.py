@@ -7,6 +7,7 @@ from codegen_kernels import Kernels
 
 from twain.base import dtypes as dt
 from twain.codegen import expr as k
+from twain.codegen.targets import host
 
 # Largest errors allowed, in ulp; what is not named: 2.
 BOUND = {
@@ -76,6 +77,8 @@ def test_error_in_ulp(target, name, dtype):
     args, wanted = expected(name, dtype)
     if wanted is None:
         pytest.skip("mpmath is not installed")
+    if target is not host():  # a sample is enough for the lower levels
+        args, wanted = [a[::4] for a in args], wanted[::4]
     got = compiled(target, dt.by_name(dtype)).run(name, *args)
     errors = ulp_errors(got, wanted, KINDS[dtype])
     worst = int(np.argmax(errors))

@@ -199,33 +199,36 @@ class Builder:
         return self.value(f"icmp slt <{lanes} x i32> {steps}, {wide}")
 
     def masked_load(self, element: str, lanes: int, pointer: str, mask: str, align: int = 1) -> str:
-        """Lanes outside the mask are zero and not touched."""
+        """Lanes outside the mask are zero and not touched.
+
+        Masked accesses are written in the older form, alignment as an operand: newer LLVMs read it, older only it.
+        """
         v = vector(element, lanes)
         name = f"llvm.masked.load.{_mangle(v)}.p0"
-        self.module.declarations.add(f"declare {v} @{name}(ptr, <{lanes} x i1>, {v})")
-        return self.value(f"call {v} @{name}(ptr align {align} {pointer}, <{lanes} x i1> {mask}, {v} zeroinitializer)")
+        self.module.declarations.add(f"declare {v} @{name}(ptr, i32, <{lanes} x i1>, {v})")
+        return self.value(f"call {v} @{name}(ptr {pointer}, i32 {align}, <{lanes} x i1> {mask}, {v} zeroinitializer)")
 
     def masked_store(self, element: str, lanes: int, value: str, pointer: str, mask: str, align: int = 1) -> None:
         v = vector(element, lanes)
         name = f"llvm.masked.store.{_mangle(v)}.p0"
-        self.module.declarations.add(f"declare void @{name}({v}, ptr, <{lanes} x i1>)")
-        self.do(f"call void @{name}({v} {value}, ptr align {align} {pointer}, <{lanes} x i1> {mask})")
+        self.module.declarations.add(f"declare void @{name}({v}, ptr, i32, <{lanes} x i1>)")
+        self.do(f"call void @{name}({v} {value}, ptr {pointer}, i32 {align}, <{lanes} x i1> {mask})")
 
     def gather(self, element: str, lanes: int, addresses: str, mask: str | None = None, align: int = 1) -> str:
         """One element from each of <lanes x ptr> addresses; lanes outside the mask are zero and not touched."""
         v, ptrs, bits = vector(element, lanes), vector("ptr", lanes), vector("i1", lanes)
         name = f"llvm.masked.gather.{_mangle(v)}.v{lanes}p0"
-        self.module.declarations.add(f"declare {v} @{name}({ptrs}, {bits}, {v})")
+        self.module.declarations.add(f"declare {v} @{name}({ptrs}, i32, {bits}, {v})")
         mask = mask or "splat (i1 true)"
-        return self.value(f"call {v} @{name}({ptrs} align {align} {addresses}, {bits} {mask}, {v} zeroinitializer)")
+        return self.value(f"call {v} @{name}({ptrs} {addresses}, i32 {align}, {bits} {mask}, {v} zeroinitializer)")
 
     def scatter(self, element: str, lanes: int, value: str, addresses: str, mask: str | None = None, align: int = 1) -> None:
         """Lane k of value to address k, in order."""
         v, ptrs, bits = vector(element, lanes), vector("ptr", lanes), vector("i1", lanes)
         name = f"llvm.masked.scatter.{_mangle(v)}.v{lanes}p0"
-        self.module.declarations.add(f"declare void @{name}({v}, {ptrs}, {bits})")
+        self.module.declarations.add(f"declare void @{name}({v}, {ptrs}, i32, {bits})")
         mask = mask or "splat (i1 true)"
-        self.do(f"call void @{name}({v} {value}, {ptrs} align {align} {addresses}, {bits} {mask})")
+        self.do(f"call void @{name}({v} {value}, {ptrs} {addresses}, i32 {align}, {bits} {mask})")
 
     def alloca(self, type_: str, count: int = 1, align: int = 64) -> str:
         """Stack memory, reserved once at function entry."""

@@ -253,7 +253,13 @@ class Math:
         return x if x.t == "float" else self.convert("fptrunc", x, "float")
 
     def polynomial(self, x: V, coefficients: Sequence[float]) -> V:
-        """c[0] + c[1] x + c[2] x^2 + ... by Horner's rule."""
+        """c[0] + c[1] x + c[2] x^2 + ... by Horner's rule; long ones as even and odd part, which run side by side."""
+        if len(coefficients) < 9:
+            return self._horner(x, coefficients)
+        square = x * x
+        return self.fma(self._horner(square, coefficients[1::2]), x, self._horner(square, coefficients[::2]))
+
+    def _horner(self, x: V, coefficients: Sequence[float]) -> V:
         result = self.const(coefficients[-1], x.t)
         for c in coefficients[-2::-1]:
             result = self.fma(result, x, c)

@@ -254,7 +254,7 @@ def pow_double(m: Math, x: V, y: V) -> V:
     return m.scale_by_power(p, bits)
 
 
-def pow(m: Math, x: V, y: V) -> V:  # noqa: A001
+def pow(m: Math, x: V, y: V) -> V:
     """x^y with the special cases of C99 (annex F) and NumPy: x^0 = 1^y = 1, negative x only for integral y."""
     a = x.abs()
     magnitude = pow_float(m, x, y) if x.t == "float" else pow_double(m, x, y)

@@ -98,8 +98,9 @@ def _payne_hanek(m: Math) -> str:
     """The module's function `void (ptr q, ptr x_and_r, ptr low, i64 count)`: one reduction per element."""
     module = m.builder.module
     name = "reduce_large_angle"
-    if any(f"@{name}(" in f for f in module.functions):
+    if name in module.helpers:
         return name
+    module.helpers.add(name)
     arguments = (("ptr", "q"), ("ptr", "x"), ("ptr", "low"), ("i64", "count"))
     b = Builder(module, name, arguments, m.target.attributes + " noinline cold")
     table = module.constant(
