@@ -32,7 +32,7 @@ from ..elementwise import (
     subtract,
     where,
 )
-from ..families import composite
+from ..families import composite, fit_gradient
 from ..reduce import mean
 from ..reduce import sum as sum_
 from ..samples import Samples
@@ -249,25 +249,45 @@ _LOWEST = -100.0  # PyTorch's lower bound of a logarithm in binary_cross_entropy
 
 
 def _bounded_log(x):
-    """max(log(x), -100), finite and with a finite derivative at 0."""
-    some = greater(x, 0)
-    return where(some, maximum(log(where(some, x, 1.0)), _LOWEST), where(equal(x, 0), _LOWEST, float("nan")))
+    return maximum(log(x), _LOWEST)
 
 
 def _reduction_attribute(name: str):
     return lambda reduction="mean": _check_reduction(name, reduction)
 
 
+def _bernoulli(x, y):
+    """-(y * log(x) + (1 - y) * log(1 - x)) per element, logarithms at least -100."""
+    return -(y * _bounded_log(x) + (1.0 - y) * _bounded_log(1.0 - x))
+
+
 def _binary_cross_entropy(reduction, x, y, weight):
     """-(target * log(input) + (1 - target) * log(1 - input)); input holds probabilities, weight broadcasts."""
     x, y = _pair("binary_cross_entropy", x, y)
-    loss = -(y * _bounded_log(x) + (1.0 - y) * _bounded_log(1.0 - x))
+    loss = _bernoulli(x, y)
     return _reduced(loss if weight is None else loss * weight, reduction)
+
+
+def _binary_cross_entropy_vjp(reduction, gradients, inputs, outputs, needs):
+    """Finite where input is 0 or 1, as PyTorch's."""
+    x, y, weight = inputs
+    g = gradients[0]
+    if reduction == "mean":
+        g = g * (1.0 / x.size if x.size else 0.0)
+    share = g if weight is None else g * weight
+    slope = (x - y) / maximum((1.0 - x) * x, 1e-12)
+    results = [share * slope if needs[0] else None, None, None]
+    if needs[1]:
+        results[1] = share * (_bounded_log(1.0 - x) - _bounded_log(x))
+    if weight is not None and needs[2]:
+        results[2] = fit_gradient(g * _bernoulli(x, y), weight.spec)
+    return results
 
 
 binary_cross_entropy = composite(
     "binary_cross_entropy", 3, _binary_cross_entropy, attributes=_reduction_attribute("binary_cross_entropy"),
-    names=("input", "target", "weight"), reference=_REFERENCES + "binary_cross_entropy",
+    names=("input", "target", "weight"), vjp=_binary_cross_entropy_vjp,
+    reference=_REFERENCES + "binary_cross_entropy",
     samples=Samples(((0.05, 0.95), (0, 1), (0, 2)), shapes=(((3, 4), (3, 4), (4,)),)),
 )  # fmt: skip
 
