@@ -1,0 +1,159 @@
+"""Measures twain beside its peers: every framework in a process of its own, rounds interleaved, so that a noisy machine
+disturbs all alike. Prints the table, keeps the raw times in bench/results.json, writes docs/benchmarks.md and the table
+between the marks in README.md (with --write).
+
+    ./dev bench --peers torch,jax [--rows add4,mlp] [--rounds 7] [--seconds 0.3] [--write]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
+sys.path.insert(0, HERE)
+
+from rows import ROWS  # noqa: E402
+from startup import startup_rows  # noqa: E402
+
+
+class Worker:
+    """A framework's process."""
+
+    def __init__(self, name: str, python: str):
+        self.name = name
+        script = os.path.join(HERE, "workers", f"{name}_worker.py")
+        self.process = subprocess.Popen([python, script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, row: str, seconds: float) -> dict:
+        self.process.stdin.write(json.dumps({"row": row, "seconds": seconds}) + "\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        return json.loads(line) if line else {"error": f"{self.name} ended"}
+
+    def close(self) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+
+def quantile(times: list, q: float) -> float:
+    ordered = sorted(times)
+    return ordered[min(len(ordered) - 1, int(q * len(ordered)))]
+
+
+def shown(seconds: float) -> str:
+    for unit, scale in (("ns", 1e9), ("us", 1e6), ("ms", 1e3)):
+        if seconds * scale < 1000 or unit == "ms":
+            value = seconds * scale
+            return f"{value:.3g} {unit}" if value < 100 else f"{value:.0f} {unit}"
+    return f"{seconds:.2f} s"
+
+
+def run_row(row: dict, workers: list, rounds: int, seconds: float) -> dict:
+    """{framework: all times} of one row."""
+    times: dict[str, list] = {}
+    for _ in range(rounds):
+        for worker in workers:
+            answer = worker.ask(row["name"], seconds)
+            if "times" in answer:
+                times.setdefault(worker.name, []).extend(answer["times"])
+            elif "error" in answer:
+                print(f"  {row['name']}: {worker.name}: {answer['error']}", file=sys.stderr)
+    return times
+
+
+def verdict(row: dict, medians: dict) -> tuple[str, bool | None]:
+    """('torch 12.3x (10x)', whether all targets hold)."""
+    parts, good = [], None
+    for peer, factor in row["targets"]:
+        if peer in medians and "twain" in medians:
+            ratio = medians[peer] / medians["twain"]
+            good = (good is not False) and ratio >= factor
+            parts.append(f"{ratio:.3g}x {peer} (at least {factor}x)")
+    return ", ".join(parts), good
+
+
+def table(results: dict, names: list) -> list[str]:
+    lines = [
+        "| work | " + " | ".join(names) + " | ratio and target |",
+        "|---|" + "---|" * (len(names) + 1),
+    ]
+    for row in ROWS:
+        times = results.get(row["name"])
+        if not times:
+            continue
+        medians = {n: quantile(t, 0.5) for n, t in times.items()}
+        cells = [f"{shown(medians[n])} ({shown(quantile(times[n], 0.1))})" if n in medians else "" for n in names]
+        text, good = verdict(row, medians)
+        mark = "" if good is None else " **met**" if good else " missed"
+        lines.append(f"| {row['text']} | " + " | ".join(cells) + f" | {text}{mark} |")
+    return lines
+
+
+def replace_marked(path: str, lines: list) -> None:
+    """Put `lines` between the marks of a Markdown file."""
+    if not os.path.exists(path):
+        return
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    block = "<!-- bench -->\n" + "\n".join(lines) + "\n<!-- /bench -->"
+    new = re.sub(r"<!-- bench -->.*?<!-- /bench -->", lambda _: block, text, flags=re.S)
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(new)
+
+
+def machine() -> str:
+    model = platform.processor()
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            model = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), model)
+    return f"{os.cpu_count()} cores of {model or 'unknown'}, Python {platform.python_version()}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peer", action="append", default=[], help="name=interpreter")
+    parser.add_argument("--rows", default="", help="only rows whose name begins with one of these, comma-separated")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.2, help="per row, framework and round")
+    parser.add_argument("--no-startup", action="store_true", help="leave out import, first compile and size")
+    parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md and README's table")
+    options = parser.parse_args()
+    pythons = {"twain": sys.executable, "numpy": sys.executable}
+    pythons.update(dict(p.split("=", 1) for p in options.peer))
+    wanted = tuple(filter(None, options.rows.split(",")))
+    rows = [r for r in ROWS if not wanted or r["name"].startswith(wanted)]
+    workers = [Worker(name, python) for name, python in pythons.items()]
+    results = {}
+    for row in rows:
+        results[row["name"]] = run_row(row, workers, options.rounds, options.seconds)
+        print("\n".join(table({row["name"]: results[row["name"]]}, list(pythons))[2:]), flush=True)
+    for worker in workers:
+        worker.close()
+    lines = [
+        f"Medians (10th percentiles in brackets), {time.strftime('%Y-%m-%d')}, {machine()}; made by `./dev bench --peers "
+        f"{','.join(n for n in pythons if n not in ('twain', 'numpy')) or '...'} --write`.",
+        "",
+        *table(results, list(pythons)),
+    ]
+    if not options.no_startup:
+        lines += ["", *startup_rows(pythons)]
+        print("\n".join(lines[-len(startup_rows.last) :]))
+    with open(os.path.join(HERE, "results.json"), "w", encoding="utf-8") as file:
+        summary = {r: {n: [quantile(t, 0.1), quantile(t, 0.5), quantile(t, 0.9)] for n, t in v.items()} for r, v in results.items()}
+        json.dump({"machine": machine(), "date": time.strftime("%Y-%m-%d"), "rows": summary}, file, indent=1)
+    if options.write:
+        replace_marked(os.path.join(ROOT, "README.md"), lines)
+        with open(os.path.join(ROOT, "docs", "benchmarks.md"), "w", encoding="utf-8") as file:
+            file.write("# Measured\n\n" + "\n".join(lines) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,113 @@
+"""PyTorch's rows, eager unless said otherwise."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+import torch
+from protocol import serve
+from rows import GEMM, SIZES
+from torch import nn
+
+ROWS: dict = {}
+
+
+def row(function):
+    ROWS[function.__name__] = function
+    return function
+
+
+def four(requires_grad: bool = False):
+    return torch.tensor([0.1, 0.2, 0.3, 0.4], requires_grad=requires_grad)
+
+
+@row
+def add4():
+    a, b = four(), four()
+    return lambda: a + b
+
+
+@row
+def add4_grad():
+    a, b = four(True), four(True)
+    return lambda: a + b
+
+
+@row
+def chain():
+    x, b = four(True), four(True)
+
+    def step():
+        y = x
+        for _ in range(10):
+            y = torch.tanh(y * b + b)
+        y.sum().backward()
+
+    return step
+
+
+def trained(model, x, y):
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
+    loss_of = nn.CrossEntropyLoss()
+
+    def step():
+        optimizer.zero_grad()
+        loss = loss_of(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def mlp():
+    torch.manual_seed(0)
+    return trained(nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10)), torch.rand(32, 784), torch.randint(0, 10, (32,)))
+
+
+ROWS["mlp_eager"] = ROWS["mlp_compiled"] = ROWS["mlp_compiled_last"] = mlp
+
+
+@row
+def cnn_compiled():
+    torch.manual_seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(64 * 7 * 7, 10),
+    )  # fmt: skip
+    return trained(model, torch.rand(64, 1, 28, 28), torch.randint(0, 10, (64,)))
+
+
+def gemm(n):
+    def make():
+        a, b = torch.rand(n, n), torch.rand(n, n)
+        return lambda: a @ b
+
+    return make
+
+
+def elementwise(op, n):
+    def make():
+        x, y, rows = torch.rand(n), torch.rand(n), torch.rand(n // 100, 100)
+        return {
+            "add": lambda: x + y,
+            "exp": lambda: torch.exp(x),
+            "sum": lambda: x.sum(),
+            "softmax": lambda: torch.softmax(rows, -1),
+            "mean0": lambda: rows.mean(0),
+        }[op]
+
+    return make
+
+
+for size in GEMM:
+    ROWS[f"gemm{size}"] = gemm(size)
+for name in ("add", "exp", "sum", "softmax", "mean0"):
+    for size in SIZES:
+        ROWS[f"{name}_{size}"] = elementwise(name, size)
+
+if __name__ == "__main__":
+    serve(ROWS)

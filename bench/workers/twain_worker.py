@@ -1,0 +1,142 @@
+"""twain's rows."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from protocol import serve
+from rows import GEMM, SIZES
+
+import twain
+from twain import nn, optim
+
+ROWS: dict = {}
+
+
+def row(function):
+    ROWS[function.__name__] = function
+    return function
+
+
+def four(requires_grad: bool = False):
+    x = twain.asarray([0.1, 0.2, 0.3, 0.4])
+    return x.requires_grad_() if requires_grad else x
+
+
+@row
+def add4():
+    a, b = four(), four()
+    return lambda: a + b
+
+
+@row
+def add4_grad():
+    a, b = four(True), four(True)
+    return lambda: a + b
+
+
+@row
+def chain():
+    x, b = four(True), four(True)
+
+    def step():
+        y = x
+        for _ in range(10):
+            y = twain.tanh(y * b + b)
+        y.sum().backward()
+
+    return step
+
+
+def mlp(compiled: bool, last: bool = False):
+    twain.random.seed(0)
+    model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
+    optimizer = optim.Adam(model.parameters(), lr=1e-3)
+    loss_of = nn.CrossEntropyLoss()
+    x, y = twain.random.uniform((32, 784)), twain.random.randint(0, 10, (32,))
+
+    def step(x, y):
+        if not last:
+            optimizer.zero_grad()
+        loss = loss_of(model(x), y)
+        loss.backward()
+        optimizer.step()
+        if last:
+            optimizer.zero_grad()
+        return loss
+
+    run = twain.compile(step) if compiled else step
+    return lambda: run(x, y)
+
+
+@row
+def mlp_eager():
+    return mlp(False)
+
+
+@row
+def mlp_compiled():
+    return mlp(True)
+
+
+@row
+def mlp_compiled_last():
+    return mlp(True, last=True)
+
+
+@row
+def cnn_compiled():
+    twain.random.seed(0)
+    model = nn.Sequential(
+        nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(32, 64, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),
+        nn.Flatten(), nn.Linear(64 * 7 * 7, 10),
+    )  # fmt: skip
+    optimizer = optim.Adam(model.parameters(), lr=1e-3)
+    loss_of = nn.CrossEntropyLoss()
+    x, y = twain.random.uniform((64, 1, 28, 28)), twain.random.randint(0, 10, (64,))
+
+    @twain.compile
+    def step(x, y):
+        optimizer.zero_grad()
+        loss = loss_of(model(x), y)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return lambda: step(x, y)
+
+
+def gemm(n):
+    def make():
+        a, b = twain.random.uniform((n, n)), twain.random.uniform((n, n))
+        return lambda: a @ b
+
+    return make
+
+
+def elementwise(op, n):
+    def make():
+        x, y = twain.random.uniform((n,)), twain.random.uniform((n,))
+        rows = twain.random.uniform((n // 100, 100))
+        return {
+            "add": lambda: x + y,
+            "exp": lambda: twain.exp(x),
+            "sum": lambda: x.sum(),
+            "softmax": lambda: twain.softmax(rows, -1),
+            "mean0": lambda: rows.mean(0),
+        }[op]
+
+    return make
+
+
+for size in GEMM:
+    ROWS[f"gemm{size}"] = gemm(size)
+for name in ("add", "exp", "sum", "softmax", "mean0"):
+    for size in SIZES:
+        ROWS[f"{name}_{size}"] = elementwise(name, size)
+
+if __name__ == "__main__":
+    serve(ROWS)
