@@ -33,8 +33,9 @@ def address(source, target, level):
     return _loaded[key][0]
 
 
-def run(plan, target, a, b, outs, extras=(), level=None, cut=None):
-    """Execute a plan. `cut`: a random.Random that cuts each step's extent into pieces run in any order."""
+def bind(plan, target, a, b, outs, extras=(), level=None, cut=None):
+    """A plan with memory: a function of no arguments that executes it. `cut`: a random.Random that cuts each step's
+    extent into pieces run in any order."""
     scratch = []
     for size in plan.scratch:
         block = np.full(size + 64, 0xFF, np.uint8)  # NaN: nothing may rely on what scratch holds
@@ -43,13 +44,24 @@ def run(plan, target, a, b, outs, extras=(), level=None, cut=None):
     arrays |= {("out", i): x for i, x in enumerate(outs)}
     arrays |= {("extra", i): x for i, x in enumerate(extras)}
     arrays |= {("scratch", i): x for i, x in enumerate(scratch)}
+    calls = []
     for step in plan.steps:
         pointers = [arrays[kind, number].ctypes.data + at for kind, number, at in step.buffers]
         buffers = (ctypes.c_void_p * len(pointers))(*pointers)
         params = (ctypes.c_int64 * len(step.params))(*step.params)
-        kernel = address(step.source, target, level)
-        for begin, end in pieces(step.total, step.grain, cut):
-            kernel(ctypes.addressof(buffers), ctypes.addressof(params), begin, end)
+        calls.append((address(step.source, target, level), buffers, params, step.total, step.grain))
+
+    def execute(_keep=arrays):
+        for kernel, buffers, params, total, grain in calls:
+            for begin, end in pieces(total, grain, cut):
+                kernel(ctypes.addressof(buffers), ctypes.addressof(params), begin, end)
+
+    return execute
+
+
+def run(plan, target, a, b, outs, extras=(), **options):
+    """Execute a plan once; options as for `bind`."""
+    bind(plan, target, a, b, outs, extras, **options)()
 
 
 def pieces(total, grain, cut):

@@ -169,3 +169,19 @@ def test_floor_division(target, dtype):
     got, wanted = compiled(target, dt.by_name(dtype)).run("floordiv", x, y), np.floor_divide(x, y)
     inside = np.isfinite(x)
     assert np.array_equal(got[inside], wanted[inside], equal_nan=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_limits_are_exact(target, dtype):
+    """Where a function levels off it is the limit itself, not a number next to it."""
+    run = compiled(target, dt.by_name(dtype)).run
+    far = np.array([np.inf, 1e30, 50, -50, -1e30, -np.inf], dtype)
+    for name in ("tanh", "erf"):
+        assert run(name, far).tolist() == [1, 1, 1, -1, -1, -1]
+    assert run("erfc", far).tolist() == [0, 0, 0, 2, 2, 2]
+    assert run("expm1", far[3:]).tolist() == [-1, -1, -1]
+    assert run("atan", far)[[0, -1]].tolist() == [KINDS[dtype](np.pi / 2), -KINDS[dtype](np.pi / 2)]
+    whole = np.arange(-30, 31).astype(dtype)
+    assert np.array_equal(run("exp2", whole), 2.0**whole)
+    assert np.array_equal(run("log2", 2.0**whole), whole)
+    assert np.array_equal(run("pow", whole, np.full_like(whole, 3)), whole**3)

@@ -31,8 +31,8 @@ def erf(m: Math, x: V) -> V:
     a = x.abs()
     z = a * a
     if x.t == "float":
-        a = m.clamp_high(a, 3.95)
         far = 1.0 - m.polynomial(a - 2.5, c.ERF_TAIL["float"])
+        far = m.select(a > 3.93, 1.0, far)
     else:
         a = m.clamp_high(a, 6.0)
         value, bits = _scaled_erfc(m, m.clamp_low(a, 0.75))
