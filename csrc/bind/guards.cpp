@@ -87,8 +87,8 @@ constexpr const char* kDoc = R"(A program of guards, evaluated natively before a
 
 GuardTree(nodes, argument_names=(), keyword_names=(), distinct=True)
 
-A call fits only if it has len(argument_names) positional arguments and exactly the keywords keyword_names, in any order.
-`nodes` are tuples (fetch, parent, key, check, expected[, wanted[, text]]), in order. `parent` is the index of an
+A call fits only if it has len(argument_names) positional arguments and exactly the keywords keyword_names, in any
+order. `nodes` are tuples (fetch, parent, key, check, expected[, wanted[, text]]), in order. `parent` is the index of an
 earlier node (ignored for the first four kinds).
 
 fetch       key                          value
@@ -122,6 +122,10 @@ user would write the value, if that cannot be derived from the parent's (a globa
 Raises ValueError for a description that makes no sense.)";
 
 }  // namespace
+
+GuardTree* guard_tree_of(PyObject* object) {
+  return nb::isinstance<GuardTree>(object) && nb::inst_ready(object) ? nb::inst_ptr<GuardTree>(object) : nullptr;
+}
 
 void bind_guards(nb::module_& module) {
   twain::tensor_probe = {&twain::tensor_type, facts_of, meta_address, modes};
