@@ -87,8 +87,7 @@ std::unique_ptr<Rule> rule_from(PyObject* answer, const Program* program, const 
   rule->results = numbers<int32_t>(PyTuple_GET_ITEM(answer, 3), -1 - outputs, INT32_MAX, "result");
   if (rule->results.size() != program->input_count) throw Error(ErrorKind::value, "[vjp] expected one result per input");
   PyObject* op = PyTuple_GET_ITEM(answer, 0);
-  for (int32_t result : rule->results)
-    if (result >= 0) rule->op_outputs = std::max(rule->op_outputs, static_cast<uint32_t>(result) + 1);
+  rule_finish(rule.get());
   if (op != Py_None) {
     if (!is_op(op)) throw Error(ErrorKind::type, "[vjp] expected an Op or None");
     rule->attrs = intern_attrs(PyTuple_GET_ITEM(answer, 1));

@@ -46,10 +46,10 @@ PyObject* tensor_backward(PyObject* self, PyObject* args, PyObject* kwargs) {
       !PyArg_ParseTupleAndKeywords(args, kwargs, "|Opp", const_cast<char**>(names), &gradient, &retain, &create))
     return nullptr;
   return guarded([&]() -> PyObject* {
-    std::vector<Value> gradients;
-    if (gradient != Py_None) gradients.push_back(value_of(expect_tensor(gradient, "backward", "gradient")));
-    std::vector<Value> roots{value_of(self)};
-    backward(roots, std::move(gradients), {retain != 0, create != 0, false});
+    const Value root[1] = {value_of(self)};
+    Value seed[1];
+    if (gradient != Py_None) seed[0] = value_of(expect_tensor(gradient, "backward", "gradient"));
+    backward(root, seed, {retain != 0, create != 0, false});
     Py_RETURN_NONE;
   });
 }
@@ -98,8 +98,8 @@ PyObject* gradients_function(PyObject*, PyObject* args, PyObject* kwargs) {
     const std::vector<Value> wanted = values_from(inputs, "gradients", "inputs", false);
     for (const Value& value : wanted)
       if (value.node == nullptr) throw Error(ErrorKind::runtime, "[gradients] expected inputs that require a gradient");
-    std::vector<Value> results = gradients(roots, values_from(grad_outputs, "gradients", "grad_outputs", true), wanted,
-                                           {retain != 0, create != 0, unused != 0});
+    std::vector<Value> seeds = values_from(grad_outputs, "gradients", "grad_outputs", true);
+    std::vector<Value> results = gradients(roots, seeds, wanted, {retain != 0, create != 0, unused != 0});
     Ref list = checked(PyList_New(static_cast<Py_ssize_t>(results.size())));
     for (size_t i = 0; i < results.size(); ++i)
       PyList_SET_ITEM(list.get(), static_cast<Py_ssize_t>(i),

@@ -7,12 +7,6 @@
 namespace twain {
 namespace {
 
-std::string describe(const Meta* meta) {
-  std::string text = std::string(info(meta->dtype).name) + "(";
-  for (int i = 0; i < meta->ndim; ++i) text += (i > 0 ? ", " : "") + std::to_string(meta->shape[i]);
-  return text + ")";
-}
-
 void check_in_place(const Call& call, const Program* program) {
   if (program->output_count != 1)
     throw Error(ErrorKind::type, std::string("[") + call.op->name + "] an in-place operator needs one result");
@@ -23,22 +17,17 @@ void check_in_place(const Call& call, const Program* program) {
                                      "; write x = x op y for a new tensor");
 }
 
-// Which of the donated inputs may be overwritten: those with `holders` references and no others, unless the rule
-// will save them.
-uint64_t donation(const Call& call, const Rule* rule, const Value* const* inputs, int32_t holders) {
+// What may be overwritten: what the caller donates, unless the rule will save it.
+Donation donation(const Call& call, const Rule* rule, const Value* const* inputs, int32_t holders) {
   uint64_t donated = call.donated;
-  if (donated == 0) return 0;
+  if (rule == nullptr || donated == 0) return {donated, holders};
   const uint32_t count = call.count;
-  for (uint32_t i = 0; i < count && i < 64; ++i)
-    if (inputs[i] == nullptr || inputs[i]->storage->references != holders || inputs[i]->storage->borrowed)
-      donated &= ~(uint64_t{1} << i);
-  if (rule == nullptr) return donated;
   for (uint32_t saved : rule->saved) {
     if (saved >= count || inputs[saved] == nullptr) continue;
     for (uint32_t i = 0; i < count && i < 64; ++i)
       if (inputs[i] != nullptr && inputs[i]->storage == inputs[saved]->storage) donated &= ~(uint64_t{1} << i);
   }
-  return donated;
+  return {donated, holders};
 }
 
 Mask gradient_mask(const Value* const* inputs, uint32_t count) {
@@ -115,7 +104,7 @@ void dispatch_pinned(const Call& call, Values& pinned, Values& outputs) {
     }
   }
   // The caller's and the pinned reference. A recorder may still look at what went in.
-  const uint64_t donated = current.recorder != nullptr ? 0 : donation(call, rule, inputs.data(), 2);
+  const Donation donated = current.recorder != nullptr ? Donation() : donation(call, rule, inputs.data(), 2);
   outputs.resize(program->output_count);
   program_run(program, inputs.data(), donated, outputs.data());
   if (current.recorder != nullptr)
@@ -140,9 +129,8 @@ bool dispatch_known(const Call& call, Values& outputs) {
       if (rule == nullptr) return false;
     }
   }
-  const uint64_t donated = donation(call, rule, call.inputs, 1);
   outputs.resize(program->output_count);
-  program_run(program, call.inputs, donated, outputs.data());
+  program_run(program, call.inputs, donation(call, rule, call.inputs, 1), outputs.data());
   if (rule != nullptr && rule->differentiable) tape_record(program, rule, call.inputs, outputs.data());
   return true;
 }

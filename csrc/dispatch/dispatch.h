@@ -31,10 +31,14 @@ namespace detail {
 inline Value run_simple(Program* program, const Value* a, const Value* b) {
   Meta* meta = program->simple_output;
   Storage* storage = allocate(static_cast<size_t>(meta->extent), meta->size_class, meta->device);
-  char* const slots[3] = {a->data, b != nullptr ? b->data : storage->data, storage->data};
-  void* buffers[4];
-  for (int i = 0; i < 4; ++i) buffers[i] = slots[program->order[i]];
-  program->kernel(buffers, program->simple_params, 0, program->total);
+  void* const slots[3] = {a->data, b != nullptr ? b->data : storage->data, storage->data};
+  if (program->in_order) [[likely]] {
+    program->kernel(slots, program->simple_params, 0, program->total);
+  } else {
+    void* buffers[4];
+    for (int i = 0; i < 4; ++i) buffers[i] = slots[program->order[i]];
+    program->kernel(buffers, program->simple_params, 0, program->total);
+  }
   meta_retain(meta);
   return {storage, meta, storage->data};
 }

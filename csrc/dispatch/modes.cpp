@@ -4,7 +4,7 @@
 
 namespace twain {
 
-thread_local Modes thread_modes;
+constinit thread_local Modes thread_modes;
 int32_t special_threads = 0;
 const Modes default_modes{};
 

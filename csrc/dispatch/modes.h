@@ -11,7 +11,7 @@ struct Modes {
   void* recorder = nullptr;  // the binding's object, owned
   uint32_t epoch = 0;        // number of the current recording; marks of other recordings don't count
 };
-extern thread_local Modes thread_modes;
+extern constinit thread_local Modes thread_modes;
 
 // How many threads have any switch away from its default. While 0, nobody needs to look at thread-local memory.
 extern int32_t special_threads;

@@ -52,6 +52,7 @@ void rebuild(uint32_t slots, Keep keep) {
   table.entries = entries;
   table.mask = slots - 1;
   table.count = kept;
+  ++table.generation;
   owners().swap(owner_slots);
   for (auto& [entry, owner] : dropped) --owner.op->programs;
   table.evicted += dropped.size();
@@ -78,7 +79,7 @@ void evict() {
 
 }  // namespace
 
-Table table = {new TableEntry[kFirstSlots](), kFirstSlots - 1, 0, 8192, 0, 0};
+Table table = {new TableEntry[kFirstSlots](), kFirstSlots - 1, 0, 8192, 1, 0, 0};
 
 Program* table_find_any(uint32_t op, uint32_t attrs, const Value* const* inputs, uint32_t count) {
   uint32_t ids[3] = {};

@@ -20,6 +20,7 @@ struct Table {
   uint32_t mask;   // slots - 1
   uint32_t count;
   uint32_t bound;  // most programs kept
+  uint32_t generation;  // counts up whenever programs may have been forgotten
   uint64_t misses;
   uint64_t evicted;
 };

@@ -1,6 +1,7 @@
 #include "plan/program.h"
 
-#include <cstring>
+#include <memory>
+#include <utility>
 
 #include "dispatch/error.h"
 #include "dispatch/runtime.h"
@@ -47,31 +48,41 @@ bool is_simple(const Program* program) {
   return true;
 }
 
-// Storage of one output: an input's that it views, one that was donated, or a fresh one.
-void place_output(const Program* program, const OutputSpec& spec, const Value* const* inputs, uint64_t& donated, Value& output) {
+// May output `spec` be written over input i?
+bool can_take_over(const Program* program, const Value* const* inputs, const Donation& donation, uint32_t i) {
+  if (i >= 64 || (donation.inputs >> i & 1) == 0) return false;
+  const Value& source = *inputs[i];
+  if (source.storage->references != donation.holders || source.storage->borrowed || !source.meta->contiguous) return false;
+  for (uint32_t j = 0; j < program->input_count; ++j)
+    if (j != i && inputs[j] != nullptr && inputs[j]->storage == source.storage) return false;
+  return true;
+}
+
+// Gives an output its storage: an input's that it views, one that was donated, or a fresh one.
+void place_output(const Program* program, const OutputSpec& spec, const Value* const* inputs, Donation& donation,
+                  Value& output) {
+  Storage* storage = nullptr;
+  char* data = nullptr;
   if (spec.alias >= 0) {
-    const Value& source = *inputs[spec.alias];
-    storage_retain(source.storage);
-    meta_retain(spec.meta);
-    output = Value(source.storage, spec.meta, source.data + spec.byte_delta);
-    return;
-  }
-  if (donated != 0)
+    storage = inputs[spec.alias]->storage;
+    data = inputs[spec.alias]->data + spec.byte_delta;
+    storage_retain(storage);
+  } else if (donation.inputs != 0) {
     for (uint32_t i : spec.reuse) {
-      if (i >= 64 || (donated >> i & 1) == 0) continue;
-      const Value& source = *inputs[i];
-      bool shared = !source.meta->contiguous;
-      for (uint32_t j = 0; j < program->input_count; ++j) shared = shared || (j != i && inputs[j] != nullptr && inputs[j]->storage == source.storage);
-      if (shared) continue;
-      donated &= ~(uint64_t{1} << i);
-      storage_retain(source.storage);
-      meta_retain(spec.meta);
-      output = Value(source.storage, spec.meta, source.data);
-      return;
+      if (!can_take_over(program, inputs, donation, i)) continue;
+      donation.inputs &= ~(uint64_t{1} << i);
+      storage = inputs[i]->storage;
+      data = inputs[i]->data;
+      storage_retain(storage);
+      break;
     }
-  Storage* storage = allocate(static_cast<size_t>(spec.meta->extent), spec.meta->size_class, spec.meta->device);
+  }
+  if (storage == nullptr) {
+    storage = allocate(static_cast<size_t>(spec.meta->extent), spec.meta->size_class, spec.meta->device);
+    data = storage->data - spec.meta->lowest;
+  }
   meta_retain(spec.meta);
-  output = Value(storage, spec.meta, storage->data - spec.meta->lowest);
+  output = Value(storage, spec.meta, data);
 }
 
 // Takes the interpreter lock again however the scope is left.
@@ -93,26 +104,81 @@ class Unlocked {
   void* state_ = nullptr;
 };
 
+constexpr uint32_t kFewBuffers = 16;
+
+inline void run_kernel(const Step& step, void* const* pointers, const int64_t* params) {
+  if (step.total == 0) return;
+  if (step.total <= step.grain)
+    step.kernel(pointers, params, 0, step.total);
+  else
+    parallel_for(step.kernel, pointers, params, step.total, step.grain);
+}
+
 void run_steps(Program* program, char* const* slots) {
+  void* few[kFewBuffers];
+  std::unique_ptr<void*[]> many;
   Unlocked unlocked(program->releases_lock);
-  SmallArray<void*, 16> pointers;
   for (const Step& step : program->steps) {
-    if (pointers.size() < step.buffer_count) pointers.resize(step.buffer_count < 16 ? 16 : step.buffer_count);
+    void** pointers = few;
+    if (step.buffer_count > kFewBuffers) {
+      many = std::make_unique<void*[]>(step.buffer_count);
+      pointers = many.get();
+    }
     const BufferRef* refs = program->buffers.data() + step.first_buffer;
     for (uint32_t i = 0; i < step.buffer_count; ++i) pointers[i] = slots[refs[i].slot] + refs[i].offset;
     const int64_t* params = program->params.data() + step.first_param;
-    if (step.host != nullptr) {
-      unlocked.enter();
-      runtime.run_host_step(step.host, pointers.data(), step.buffer_count, params, step.param_count);
-      unlocked.leave();
-    } else if (step.total == 0) {
-      continue;
-    } else if (step.total <= step.grain) {
-      step.kernel(pointers.data(), params, 0, step.total);
+    if (step.host == nullptr) {
+      run_kernel(step, pointers, params);
     } else {
-      parallel_for(step.kernel, pointers.data(), params, step.total, step.grain);
+      unlocked.enter();
+      runtime.run_host_step(step.host, pointers, step.buffer_count, params, step.param_count);
+      unlocked.leave();
     }
   }
+}
+
+struct Arena {
+  Storage* storage = nullptr;
+  ~Arena() {
+    if (storage != nullptr) storage_release(storage);
+  }
+};
+
+void fill_slots(const Program* program, const Value* const* inputs, const Value* outputs, Arena& arena, char** slots) {
+  for (uint32_t i = 0; i < program->input_count; ++i) slots[i] = inputs[i] != nullptr ? inputs[i]->data : nullptr;
+  slots += program->input_count;
+  for (uint32_t i = 0; i < program->output_count; ++i) slots[i] = outputs[i].data;
+  slots[program->output_count] = nullptr;
+  if (program->arena_bytes == 0) return;
+  arena.storage = allocate(program->arena_bytes, program->arena_class, 0);
+  slots[program->output_count] = arena.storage->data;
+}
+
+// While the lock is released or Python runs, handles may be given other values: hold what the kernels use.
+struct Pins {
+  Pins(Program* pinned, const Value* const* inputs) : program(pinned), storages(pinned->input_count) {
+    program_retain(program);
+    for (uint32_t i = 0; i < program->input_count; ++i) {
+      if (inputs[i] == nullptr) continue;
+      storages[i] = inputs[i]->storage;
+      storage_retain(storages[i]);
+    }
+  }
+  ~Pins() {
+    for (Storage* storage : storages)
+      if (storage != nullptr) storage_release(storage);
+    program_release(program);
+  }
+  Program* program;
+  SmallArray<Storage*, 16> storages;
+};
+
+void run_pinned(Program* program, const Value* const* inputs, const Value* outputs) {
+  Arena arena;
+  SmallArray<char*, 16> slots(program->input_count + program->output_count + 1);
+  fill_slots(program, inputs, outputs, arena, slots.data());
+  Pins pins(program, inputs);
+  run_steps(program, slots.data());
 }
 
 }  // namespace
@@ -142,56 +208,34 @@ void program_finish(Program* program) {
   }
   // A host step may fail half way: its inputs must still be whole then.
   if (program->has_host_steps) program->donates = false;
+  program->arena_class = size_class_of(program->arena_bytes);
   program->simple = is_simple(program);
   if (program->simple) {
     program->kernel = program->steps[0].kernel;
     program->simple_params = program->params.data();
     program->total = program->steps[0].total;
     program->simple_output = program->outputs[0].meta;
-    for (size_t i = 0; i < program->buffers.size(); ++i) program->order[i] = static_cast<uint8_t>(program->buffers[i].slot);
+    program->in_order = program->buffers.size() == program->inputs.size() + 1;
+    for (size_t i = 0; i < program->buffers.size(); ++i) {
+      program->order[i] = static_cast<uint8_t>(program->buffers[i].slot);
+      program->in_order = program->in_order && program->buffers[i].slot == i;
+    }
   }
 }
 
-void program_run(Program* program, const Value* const* inputs, uint64_t donated, Value* outputs) {
-  const uint32_t input_count = program->input_count, output_count = program->output_count;
-  if (!program->donates) donated = 0;
-  for (uint32_t i = 0; i < output_count; ++i) place_output(program, program->outputs[i], inputs, donated, outputs[i]);
+void program_run(Program* program, const Value* const* inputs, Donation donation, Value* outputs) {
+  if (!program->donates) donation.inputs = 0;
+  for (uint32_t i = 0; i < program->output_count; ++i)
+    place_output(program, program->outputs[i], inputs, donation, outputs[i]);
   if (program->steps.empty()) return;
-
-  SmallArray<char*, 16> slots(input_count + output_count + 1);
-  for (uint32_t i = 0; i < input_count; ++i) slots[i] = inputs[i] != nullptr ? inputs[i]->data : nullptr;
-  for (uint32_t i = 0; i < output_count; ++i) slots[input_count + i] = outputs[i].data;
-
-  // While the lock is released or Python runs, handles may be given other values: hold what the kernels use.
-  const bool pinned = program->releases_lock || program->has_host_steps;
-  Storage* arena = nullptr;
-  if (program->arena_bytes != 0) {
-    arena = allocate(program->arena_bytes, size_class_of(program->arena_bytes), 0);
-    slots[input_count + output_count] = arena->data;
+  if (program->releases_lock || program->has_host_steps || program->input_count + program->output_count >= kFewBuffers) {
+    run_pinned(program, inputs, outputs);
+    return;
   }
-  struct Pins {  // released whichever way the scope is left
-    Program* program = nullptr;
-    Storage* arena = nullptr;
-    SmallArray<Storage*, 16> storages;
-    ~Pins() {
-      for (Storage* storage : storages)
-        if (storage != nullptr) storage_release(storage);
-      if (arena != nullptr) storage_release(arena);
-      if (program != nullptr) program_release(program);
-    }
-  } pins;
-  pins.arena = arena;
-  if (pinned) {
-    program_retain(program);
-    pins.program = program;
-    pins.storages.resize(input_count);
-    for (uint32_t i = 0; i < input_count; ++i)
-      if (inputs[i] != nullptr) {
-        storage_retain(inputs[i]->storage);
-        pins.storages[i] = inputs[i]->storage;
-      }
-  }
-  run_steps(program, slots.data());
+  Arena arena;
+  char* slots[kFewBuffers + 1];
+  fill_slots(program, inputs, outputs, arena, slots);
+  run_steps(program, slots);
 }
 
 }  // namespace twain

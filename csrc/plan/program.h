@@ -44,6 +44,7 @@ struct Program {
   const int64_t* simple_params = nullptr;
   int64_t total = 0;
   Meta* simple_output = nullptr;
+  bool in_order = false;         // its buffers are the inputs and then the output
   uint8_t order[4] = {};         // slot of each buffer
 
   RuleSet rules;
@@ -53,6 +54,7 @@ struct Program {
   std::vector<BufferRef> buffers;
   std::vector<int64_t> params;
   size_t arena_bytes = 0;
+  uint16_t arena_class = 0;
   std::string name;
   void* keep = nullptr;   // what must live as long as the code, owned by the layer above
   void* object = nullptr; // the binding's wrapper, not owned
@@ -66,9 +68,16 @@ struct Program {
 // Checks every index, then works out the flags. Throws Error (value).
 void program_finish(Program* program);
 
-// Runs it. `inputs[i]` may be null where the program's input is absent. Bit i of `donated` allows input i's storage
-// to be taken over. Writes output_count values to `outputs` (without tape links or marks).
-void program_run(Program* program, const Value* const* inputs, uint64_t donated, Value* outputs);
+// Inputs that the caller won't read again, and how many references to the storage of each the caller itself holds:
+// an output takes the storage over if there are no others.
+struct Donation {
+  uint64_t inputs = 0;
+  int32_t holders = 1;
+};
+
+// Runs it. `inputs[i]` may be null where the program's input is absent. Writes output_count values to `outputs`
+// (without tape links or marks).
+void program_run(Program* program, const Value* const* inputs, Donation donation, Value* outputs);
 
 inline void program_retain(Program* program) { ++program->references; }
 inline void program_release(Program* program) {

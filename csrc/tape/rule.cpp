@@ -1,13 +1,22 @@
 #include "tape/rule.h"
 
-#include "plan/program.h"
+#include <algorithm>
+#include <unordered_set>
+
 
 namespace twain {
 
 Rule::~Rule() {
-  if (cached != nullptr) program_release(cached);
   if (op != nullptr) op_release(op);
   attrs_release(attrs);
+}
+
+void rule_finish(Rule* rule) {
+  std::unordered_set<int32_t> seen;
+  for (int32_t source : rule->results) {
+    if (source >= 0) rule->op_outputs = std::max(rule->op_outputs, static_cast<uint32_t>(source) + 1);
+    if (source != -1 && !seen.insert(source).second) rule->shares_results = true;
+  }
 }
 
 Rule* RuleSet::add(std::unique_ptr<Rule> rule) {

@@ -39,14 +39,20 @@ struct Rule {
   std::vector<uint32_t> saved;   // indices into inputs + outputs
   std::vector<int32_t> results;  // per input: -1 none, k >= 0 output k of op, -2-j the gradient of output j
   uint32_t op_outputs = 0;       // how many outputs of op are used: 1 + the largest k
-  Program* cached = nullptr;     // of op for the metas met last, owned
+  bool shares_results = false;   // some result goes to several inputs
   Mask mask;
+  // Of op, for the gradients met last. Not owned, as programs and rules may form cycles: good while the table is of
+  // this generation.
+  mutable Program* cached = nullptr;
+  mutable uint32_t cached_generation = 0;
 
   Rule() = default;
   Rule(const Rule&) = delete;
   Rule& operator=(const Rule&) = delete;
   ~Rule();
 };
+
+void rule_finish(Rule* rule);  // works out what follows from the results
 
 // The rules of one program, one per mask.
 class RuleSet {

@@ -158,6 +158,12 @@ void meta_destroy(Meta* meta) {
 
 size_t meta_count() { return interned().count; }
 
+std::string describe(const Meta* meta) {
+  std::string text = std::string(info(meta->dtype).name) + "(";
+  for (int i = 0; i < meta->ndim; ++i) text += (i > 0 ? ", " : "") + std::to_string(meta->shape[i]);
+  return text + ")";
+}
+
 bool same_shape(const Meta* a, const Meta* b) {
   return a->ndim == b->ndim && std::memcmp(a->shape, b->shape, sizeof(int64_t) * a->ndim) == 0;
 }

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "tensor/dtype.h"
 
@@ -43,6 +44,7 @@ inline void meta_release(Meta* meta) {
 }
 
 inline int64_t itemsize(const Meta* meta) { return info(meta->dtype).itemsize; }
+std::string describe(const Meta* meta);  // as float32(2, 3), for messages
 bool same_shape(const Meta* a, const Meta* b);
 
 }  // namespace twain

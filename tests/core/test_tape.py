@@ -96,7 +96,7 @@ def test_scalar_roots_need_no_gradient():
         (y * y).backward()
     with pytest.raises(RuntimeError, match="requires_grad=True"):
         tensor([1]).backward()
-    with pytest.raises(ValueError, match="shape"):
+    with pytest.raises(ValueError, match="float32"):
         (x * x).backward(ones())
 
 
