@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .. import _core
 from ..base.dtypes import as_dtype
-from ..base.errors import ArgumentError, ShapeError
+from ..base.errors import ArgumentError, GradientError, ShapeError
 from ..base.shapes import as_index, normalize_axes, normalize_axis
 from ..ops import elementwise as e
 from ..ops import linalg, reduce, shape
@@ -170,6 +170,22 @@ def array_interface(x: Tensor, dtype=None, copy=None):
     return data.copy() if copy else data
 
 
+def copy_method(x: Tensor) -> Tensor:
+    """`copy.copy(x)`: another handle on the same value; a later write to one doesn't reach the other."""
+    result = x.detach()
+    return result.requires_grad_() if x.requires_grad else result
+
+
+def deepcopy_method(x: Tensor, memo: dict) -> Tensor:
+    """`copy.deepcopy(x)`: as copy_method, the gradient copied too. Results of ops are refused: their history isn't data."""
+    if not x.is_leaf:
+        raise GradientError("[deepcopy] expected a leaf tensor, got the result of an op; use x.detach()")
+    result = memo[id(x)] = copy_method(x)
+    if x.grad is not None:
+        result.grad = copy_method(x.grad)
+    return result
+
+
 def numpy_method(x: Tensor, *, copy: bool = False):
     """A NumPy array: read-only over the same memory, or a writable copy. Refuses tensors that require grad."""
     if x.requires_grad:
@@ -189,7 +205,7 @@ METHODS = {
     "reshape": _reshape, "view": _reshape, "permute_dims": _permute, "permute": _permute, "transpose": transpose,
     "squeeze": squeeze, "expand_dims": expand_dims, "unsqueeze": expand_dims, "flatten": flatten, "astype": astype, "to": to,
     "clip": clip, "clamp": clip, "contiguous": contiguous, "nonzero": nonzero, "flip": flip, "roll": roll,
-    "__array__": array_interface, "numpy": numpy_method,
+    "__copy__": copy_method, "__deepcopy__": deepcopy_method, "__array__": array_interface, "numpy": numpy_method,
     "float": lambda x: astype(x, "float32"), "double": lambda x: astype(x, "float64"), "long": lambda x: astype(x, "int64"),
     "int": lambda x: astype(x, "int32"), "bool": lambda x: astype(x, "bool"), "bfloat16": lambda x: astype(x, "bfloat16"),
     "cpu": lambda x: x,
