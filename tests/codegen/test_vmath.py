@@ -25,7 +25,7 @@ BOUND = {
         "sqrt": 0.5001,
         "hypot": 0.5001,
         "erf": 1.3,
-        "erfc": 3.9,
+        "erfc": 3.3,
     },
     "float64": {
         "exp": 1.1,
@@ -42,7 +42,7 @@ BOUND = {
         "sqrt": 0.5001,
         "hypot": 0.6,
         "erf": 1.3,
-        "erfc": 3.0,
+        "erfc": 2.8,
     },
 }
 KINDS = {"float32": np.float32, "float64": np.float64}

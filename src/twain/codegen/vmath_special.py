@@ -17,13 +17,18 @@ def _scaled_erfc(m: Math, a: V) -> tuple[V, V]:
     """
     t = (a - 4.0) / (a + 4.0)
     p = m.polynomial(t, c.ERFCX[a.t])
-    denominator = m.fma(a, 2.0, 1.0)
-    ratio = p / denominator
+    # p / (1+2a) as high + low, with the divisor's rounding error
+    twice = a + a
+    denominator = twice + 1.0
+    lost = 1.0 - (denominator - twice)
+    inverse = 1.0 / denominator
+    high = p * inverse
+    low = m.fma(-high, lost, m.exact_fma(-high, denominator, p)) * inverse
     square, error = m.two_product(a, a)
     bits, r = reduce_exp(m, -square)
     r = r - error
     e = m.fma(m.polynomial(r, c.EXP[a.t]), r * r, r)  # exp(r) - 1
-    return m.fma(ratio, e, ratio), bits
+    return high + m.fma(high, e, low), bits
 
 
 def erf(m: Math, x: V) -> V:
