@@ -41,6 +41,8 @@ def __getattr__(name: str):
         value = getattr(_importlib.import_module("twain.nn.functional"), name)
     elif name == "compile":
         value = _importlib.import_module("twain.runtime.compile").compile
+    elif name == "info":
+        value = _importlib.import_module("twain.runtime.info").info
     elif name == "Model":
         value = _importlib.import_module("twain.train").Model
     else:
@@ -50,4 +52,4 @@ def __getattr__(name: str):
 
 
 def __dir__():
-    return sorted({*globals(), *_ROOMS, *_FUNCTIONAL, "compile", "Model"})
+    return sorted({*globals(), *_ROOMS, *_FUNCTIONAL, "compile", "info", "Model"})
