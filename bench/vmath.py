@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.append(str(ROOT / "tests" / "codegen"))
 
 from codegen_accuracy import BINARY, UNARY, arguments, reference, ulp_errors
-from codegen_kernels import SIGNATURE, Kernels, write_kernel
+from codegen_kernels import SIGNATURE, Kernels, load, write_kernel
 
 from twain.base import dtypes as dt
 from twain.codegen import expr, jit
@@ -76,17 +76,17 @@ done:
 }}
 """
     )
-    binding = jit.llvm()
-    engine = binding.create_lljit_compiler()
     start = time.perf_counter()
     data = jit.compile_object(text, target)
     compile_time = time.perf_counter() - start
-    tracker = binding.JITLibraryBuilder().add_object_img(data).export_symbol("repeat").link(engine, "bench")
-    function = SIGNATURE(tracker["repeat"])
+    code, symbol = load(data)
+    function = SIGNATURE(symbol("repeat"))
     arrays = [*arrays, np.empty_like(arrays[0])]
     pointers = (ctypes.c_void_p * len(arrays))(*[a.ctypes.data for a in arrays])
     address = ctypes.addressof(pointers)
-    return best(lambda count: function(address, None, 0, count), 200), compile_time * 1e3
+    speed = best(lambda count: function(address, None, 0, count), 200)
+    del code
+    return speed, compile_time * 1e3
 
 
 def time_call(function, arrays, out):

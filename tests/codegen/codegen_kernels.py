@@ -55,6 +55,22 @@ def write_kernel(module, name, roots, target, lanes):
     b.finish()
 
 
+def load(image):
+    """(what keeps the code alive, name -> address): by the core's loader, by LLVM's where the core is not built."""
+    try:
+        from twain import _core
+    except ImportError:
+        binding = jit.llvm()
+        engine = binding.create_lljit_compiler()
+        builder = binding.JITLibraryBuilder().add_object_img(image)
+        for name in sorted(defined_functions(image)):
+            builder = builder.export_symbol(name)
+        tracker = builder.link(engine, "kernels")
+        return (engine, tracker), tracker.__getitem__
+    code = _core.load_object(image)
+    return code, code.symbol
+
+
 class Kernels:
     """Kernels in one loaded module; `run(name, *inputs)` returns the output arrays."""
 
@@ -69,12 +85,7 @@ class Kernels:
             )
         self.text = module.text()
         self.object = jit.compile_object(self.text, self.target, level)
-        binding = jit.llvm()
-        self.engine = binding.create_lljit_compiler()
-        link = binding.JITLibraryBuilder().add_object_img(self.object)
-        for name in kernels:
-            link = link.export_symbol(name)
-        self.tracker = link.link(self.engine, "kernels")
+        self.code, self.symbol = load(self.object)
 
     def run(self, name, *inputs):
         roots = self.kernels[name]
@@ -88,23 +99,28 @@ class Kernels:
     def call(self, name, inputs, outputs, size):
         arrays = [*inputs, *outputs]
         pointers = (ctypes.c_void_p * len(arrays))(*[a.ctypes.data for a in arrays])
-        SIGNATURE(self.tracker[name])(ctypes.addressof(pointers), None, 0, size)
+        SIGNATURE(self.symbol(name))(ctypes.addressof(pointers), None, 0, size)
 
 
-def undefined_symbols(data):
-    """Names that an ELF object wants from elsewhere."""
-    binding = jit.llvm()
-    binding.ObjectFileRef.from_data(data)  # malformed objects raise
-    sections = struct.unpack_from("<Q", data, 40)[0]
-    size, count = struct.unpack_from("<HH", data, 58)
-    headers = [struct.unpack_from("<IIQQQQIIQQ", data, sections + k * size) for k in range(count)]
-    names = set()
+def symbols(image):
+    """(name, binding and type, section) of an ELF object's symbols."""
+    at = struct.unpack_from("<Q", image, 40)[0]
+    size, count = struct.unpack_from("<HH", image, 58)
+    headers = [struct.unpack_from("<IIQQQQIIQQ", image, at + k * size) for k in range(count)]
     for h in headers:
         if h[1] == 2:  # symbol table
             strings = headers[h[6]]
-            for at in range(h[4] + 24, h[4] + h[5], 24):
-                name, _, _, where = struct.unpack_from("<IBBH", data, at)
-                if where == 0:
-                    start = strings[4] + name
-                    names.add(data[start : data.index(b"\0", start)].decode())
-    return names
+            for entry in range(h[4] + 24, h[4] + h[5], 24):
+                name, info, _, section = struct.unpack_from("<IBBH", image, entry)
+                start = strings[4] + name
+                yield image[start : image.index(b"\0", start)].decode(), info, section
+
+
+def undefined_symbols(image):
+    """Names that an ELF object wants from elsewhere."""
+    return {name for name, _, section in symbols(image) if section == 0}
+
+
+def defined_functions(image):
+    """Names of the functions that it offers."""
+    return {name for name, info, section in symbols(image) if section and info == 0x12}

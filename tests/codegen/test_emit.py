@@ -5,7 +5,7 @@ import itertools
 
 import numpy as np
 import pytest
-from codegen_kernels import NUMPY, SIGNATURE, Kernels, write_kernel
+from codegen_kernels import NUMPY, SIGNATURE, Kernels, load, write_kernel
 
 from twain.base import dtypes as dt
 from twain.base.errors import VerificationError
@@ -307,11 +307,8 @@ def test_strided_and_masked_access(target, dtype, lanes):
             wide, dense = np.full(3 * lanes, 1, kind), np.full(lanes, 1, kind)
             parameters = (ctypes.c_int64 * 2)(5, lanes - 1)
             pointers = (ctypes.c_void_p * 3)(start.ctypes.data, wide.ctypes.data, dense.ctypes.data)
-            binding = jit.llvm()
-            engine = binding.create_lljit_compiler()
-            image = jit.compile_object(module.text(), target, 0)
-            tracker = binding.JITLibraryBuilder().add_object_img(image).export_symbol("kernel").link(engine, "access")
-            SIGNATURE(tracker["kernel"])(ctypes.addressof(pointers), ctypes.addressof(parameters), 0, 0)
+            loaded = load(jit.compile_object(module.text(), target, 0))
+            SIGNATURE(loaded[1]("kernel"))(ctypes.addressof(pointers), ctypes.addressof(parameters), 0, 0)
             step = 5 if stride == "parameter" else stride
             live = lanes - 1 if masked else lanes
             lanes_at = 32 + step * np.arange(lanes)
