@@ -245,12 +245,13 @@ PyObject* install(PyObject*, PyObject* args, PyObject* kwargs) {
 }
 
 PyObject* set_symbol_type(PyObject*, PyObject* type) {
-  if (!PyType_Check(type)) {
-    PyErr_SetString(PyExc_TypeError, "[set_symbol_type] expected a class");
+  if (type != Py_None && !PyType_Check(type)) {
+    PyErr_SetString(PyExc_TypeError, "[set_symbol_type] expected a class or None");
     return nullptr;
   }
-  Py_XSETREF(symbol_type, reinterpret_cast<PyTypeObject*>(Py_NewRef(type)));
-  Py_RETURN_NONE;
+  PyTypeObject* fresh = type == Py_None ? nullptr : reinterpret_cast<PyTypeObject*>(Py_NewRef(type));
+  PyTypeObject* previous = std::exchange(symbol_type, fresh);
+  return previous == nullptr ? Py_NewRef(Py_None) : reinterpret_cast<PyObject*>(previous);
 }
 
 PyObject* set_fill(PyObject*, PyObject* function) {
@@ -288,7 +289,7 @@ PyMethodDef functions[] = {
      "convert(op, position, object) -> Tensor, Python scalar or NotImplemented; trace(op, attrs, args); repr(tensor);\n"
      "anomaly(op, line, in_backward); fill(meta, number) -> Tensor, only while recording; package: directory whose frames\n"
      "are not the user's. None takes one away. Returns the previous ones."},
-    {"set_symbol_type", set_symbol_type, METH_O, "Calls with an instance of this class go to the trace callback."},
+    {"set_symbol_type", set_symbol_type, METH_O, "Calls with an instance of this class go to the trace callback; returns the previous one."},
     {"set_fill", set_fill, METH_O, "set_fill(f): f(meta, number) -> Tensor makes constants for backward while a recorder is active."},
     {"set_recorder", set_recorder_function, METH_O,
      "Tell `recorder` of every op of this thread: on_op(op, attrs, inputs, outputs), on_read(tensor, kind). None stops. "

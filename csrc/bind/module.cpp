@@ -3,6 +3,7 @@
 
 #include "bind/module_parts.h"
 #include "bind/parts.h"
+#include "guards/compiled_function.h"
 
 NB_MODULE(_core, module) {
   nanobind::set_leak_warnings(false);  // code objects live as long as the caches that hold them
@@ -10,7 +11,8 @@ NB_MODULE(_core, module) {
   twain::install_runtime();
   PyObject* raw = module.ptr();
   if (!twain::add_meta_type(raw) || !twain::add_program_type(raw) || !twain::add_op_type(raw) ||
-      !twain::add_tensor_type(raw) || !twain::add_tape(raw) || !twain::add_callbacks(raw) || !twain::add_memory(raw))
+      !twain::add_tensor_type(raw) || !twain::add_tape(raw) || !twain::add_callbacks(raw) || !twain::add_memory(raw) ||
+      !twain::add_compiled_function(raw))
     throw nanobind::python_error();
   bind_threads(module);
   bind_object_loader(module);

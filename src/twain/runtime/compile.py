@@ -19,7 +19,7 @@ from .floats import TracedFloat
 from .guards import Guards
 from .plan import Plan
 from .prepare import prepare, prepare_vjp
-from .record import Recorder, is_recording, traced_operand, try_lock, unlock
+from .record import Recorder, traced_operand, try_lock, unlock
 from .replay import OtherBranch, Replay, wanted_places
 from .watch import unwatched
 
@@ -34,10 +34,11 @@ class CompileWarning(UserWarning):
     """A compiled function stays eager, or a plan turned out wrong in an audit."""
 
 
-class CompiledFunction:
+class CompiledFunction(_core.CompiledFunction):
     """What `twain.compile` returns. Calling it runs the function, natively where a recording can be replayed.
 
-    `explain()` tells what was recorded, kept, dropped and why; `clear()` forgets all plans.
+    `explain()` tells what was recorded, kept, dropped and why; `clear()` forgets all plans. The core's base class counts
+    `calls` and `hits`, tries `plans`, and asks `_call_slowly` where none of them answers.
     """
 
     def __init__(self, function):
@@ -45,16 +46,16 @@ class CompiledFunction:
         self.root = function
         self.name = getattr(function, "__qualname__", None) or type(function).__qualname__
         self.eager_reason: str | None = None
-        self.calls = 0
-        self.hits = 0
         self.recordings = 0
         self.failures = 0
+        self.next_audit = 2
         self._next_attempt = 1
-        self._next_audit = 2
         self._idle = 0
-        self._plans: dict[int, list] = {}  # modes -> plans, most recently used first
+        self._hits_before = 0
+        self._plans: dict[int, list] = {}  # modes -> all plans, the newest or most recently used by Python first
         self._log: list[str] = []
-        self._warned: set = set()
+        self._warned = False
+        self._last_why = "none"
         code = getattr(function, "__code__", None)
         if code is not None and code.co_flags & 0x2A0:  # generator, coroutine, async generator
             self._stay_eager("it is a generator or coroutine function, which runs in pieces", code)
@@ -62,35 +63,57 @@ class CompiledFunction:
             self._stay_eager("it is a class", None)
         functools.update_wrapper(self, function, updated=())
 
-    def __call__(self, /, *args, **kwargs):
-        if self.eager_reason is not None or config.eager or is_recording() or sys.gettrace() is not None:
-            return self.function(*args, **kwargs)
-        self.calls += 1
-        plans = self._plans.get(_core.modes())
+    def _call_slowly(self, args: tuple, kwargs: dict):
+        """A call that none of the core's plans has answered, or whose turn it is to be recorded again."""
+        modes = _core.modes()
+        plans = self._plans.get(modes, ())
+        audit = self.calls >= self.next_audit
         fitting = []
-        if plans:
-            done: dict = {}
-            for plan in list(plans):
-                values = plan.guards.check(args, kwargs)
-                if values is None:
+        done: dict = {}
+        for plan in list(plans):
+            values = plan.guards.check(args, kwargs)
+            if values is None:
+                continue
+            fitting.append(plan)
+            if audit:
+                continue
+            replay = self._built(plan, plans, modes)
+            if plan.native is not None:
+                result = plan.native.run(args, kwargs)
+                if result is NotImplemented:
                     continue
-                fitting.append(plan)
-                if self.calls >= self._next_audit:
-                    break
+            else:
                 try:
-                    result = self._replay(plan, plans).run(values, done)
+                    result = replay.run(values, done)
                 except OtherBranch:
                     continue
-                self.hits += 1
-                self._idle = 0
-                plan.hits += 1
-                if plans[0] is not plan and plan in plans:
-                    plans.remove(plan)
-                    plans.insert(0, plan)
-                return result
+            self.hits += 1
+            self._idle = 0
+            if plans[0] is not plan and plan in plans:
+                plans.remove(plan)
+                plans.insert(0, plan)
+            return result
         if self.calls < self._next_attempt:
             return self.function(*args, **kwargs)
         return self._record(args, kwargs, fitting)
+
+    def _built(self, plan: Plan, plans: list, modes: int) -> Replay:
+        """The plan made ready to run, when it is used for the first time."""
+        if plan.replay is None:
+            plan.build([p for p in plans if p.built])
+            plan.replay = Replay(plan, plan.guards)
+            plan.native = plan.replay.native(plan, plan.guards, modes)
+            self._say(f"built the plan: {len(plan.parts)} part(s), {plan.guards.count} guards")
+            plan.recorder.release()
+            self._refresh()
+        return plan.replay
+
+    def _refresh(self) -> None:
+        """Tell the core which plans it may use."""
+        known = {id(p.native): p for plans in self._plans.values() for p in plans if p.native is not None}
+        kept = [p for p in self.plans if id(p) in known]
+        fresh = [p.native for p in known.values() if all(p.native is not k for k in kept)]
+        self.plans = fresh + kept
 
     def __get__(self, instance, owner=None):
         return self if instance is None else types.MethodType(self, instance)
@@ -106,26 +129,19 @@ class CompiledFunction:
     def __reduce__(self):
         return CompiledFunction, (self.function,)
 
-    def _replay(self, plan: Plan, plans: list) -> Replay:
-        if plan.native is None:
-            if not plan.built:
-                plan.build([p for p in plans if p.built])
-                self._say(f"built the plan: {len(plan.parts)} part(s), {plan.guards.count} guards")
-            plan.native = Replay(plan, plan.guards)
-            plan.recorder.release()
-        return plan.native
-
     # Recording
 
     def _record(self, args: tuple, kwargs: dict, fitting: list):
         """Run for real and keep what was recorded, if it can be. `fitting`: plans whose guards hold."""
         if sys.getprofile() is not None or not try_lock():
             return self.function(*args, **kwargs)
-        audit = bool(fitting) and self.calls >= self._next_audit
+        if self.hits != self._hits_before:
+            self._hits_before = self.hits
+            self._idle = 0
         if not fitting and self._plans and config.explain:
             self._say("no plan fits: " + self.why(*args, **kwargs))
-        while self._next_audit <= self.calls:
-            self._next_audit *= 2
+        while self.next_audit <= self.calls:
+            self.next_audit *= 2
         try:
             recorder = Recorder(self.function, self.root)
             modes = _core.modes()
@@ -134,12 +150,12 @@ class CompiledFunction:
             if recorder.reason is not None:
                 self._dropped(recorder, fitting)
             else:
-                self._keep(recorder, modes, fitting, audit)
+                self._keep(recorder, modes, fitting)
         finally:
             unlock()
         return result
 
-    def _keep(self, recorder: Recorder, modes: int, fitting: list, audit: bool) -> None:
+    def _keep(self, recorder: Recorder, modes: int, fitting: list) -> None:
         plan = Plan(self.name, recorder)
         plans = self._plans.setdefault(modes, [])
         for old in fitting:
@@ -163,7 +179,8 @@ class CompiledFunction:
             return
         recorder.trim(plan)
         plans.insert(0, plan)
-        del plans[MAX_PLANS:]
+        if len(plans) > MAX_PLANS:
+            self._evict(plans)
         self._idle += 1
         self._say(
             f"recorded at call {self.calls}: {len(plan.tape.calls)} ops, {plan.guards.count} guards"
@@ -174,9 +191,17 @@ class CompiledFunction:
                 f"{self._idle} recordings in a row were never used again; the last new guard: {self._last_why}", None
             )
 
+    def _evict(self, plans: list) -> None:
+        """Forget the plan that was used longest ago: one never replayed, else the last in the core's order."""
+        order = {id(p): i for i, p in enumerate(self.plans)}
+        victim = max(plans[1:], key=lambda p: len(order) if p.native is None else order.get(id(p.native), len(order)))
+        plans.remove(victim)
+        self._refresh()
+
     def _mismatch(self, old: Plan, plan: Plan, plans: list) -> None:
         text = old.difference(plan)
         plans.remove(old)
+        self._refresh()
         self._warn(f"{self.name}: a recording was wrong and has been dropped: {text}")
         self._fail(f"an audit found another computation ({text})", None)
 
@@ -185,6 +210,7 @@ class CompiledFunction:
         for plan in fitting:
             if plan in modes:
                 modes.remove(plan)
+        self._refresh()
         if fitting:
             self._warn(f"{self.name}: a recording was wrong and has been dropped: {recorder.reason}")
         self._fail(recorder.reason, recorder.reason_line)
@@ -202,7 +228,9 @@ class CompiledFunction:
         if isinstance(where, types.CodeType):
             where = (where.co_filename, where.co_firstlineno)
         self.eager_reason = _at(reason, where)
+        self.stays_eager = True
         self._plans.clear()
+        self.plans = []
         self._say(f"stays eager: {self.eager_reason}")
         self._warn(f"{self.name} stays eager: {self.eager_reason}")
 
@@ -216,11 +244,9 @@ class CompiledFunction:
 
     def _warn(self, text: str) -> None:
         """Once per function."""
-        if "warned" not in self._warned:
-            self._warned.add("warned")
+        if not self._warned:
+            self._warned = True
             warnings.warn(text, CompileWarning, stacklevel=4)
-
-    _last_why = "none"
 
     def why(self, *args, **kwargs) -> str:
         """Which guard of the latest plan a call with these arguments would fail."""
@@ -239,7 +265,9 @@ class CompiledFunction:
     def clear(self) -> None:
         """Forget all plans and reasons."""
         self._plans.clear()
+        self.plans = []
         self.eager_reason = None
+        self.stays_eager = False
         self.failures = 0
         self._idle = 0
         self._next_attempt = self.calls + 1
@@ -276,6 +304,7 @@ def _fill(meta, number: float):
     return full(number, meta.shape, meta.dtype)
 
 
+_core.set_config(config)
 _core.install(prepare=unwatched(prepare), vjp=unwatched(prepare_vjp), convert=_convert, fill=_fill)
 
 

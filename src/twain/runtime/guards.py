@@ -145,9 +145,10 @@ class _Builder:
             p for p in state.mutable if p.from_call() and p.kind in (LIST, DICT, INSTANCE, CELL, FUNCTION)
         ]
         self.distinct = {id(p) for p in self.call_rooted} if len(self.call_rooted) > 1 else set()
-        grads = recorder.uses_grads
+        self.grads = recorder.uses_grads
         for place in state.places:
-            if place.step == "grad" and not grads:
+            # That there is no gradient is part of the check of its tensor.
+            if place.step == "grad" and (not self.grads or place.value is None):
                 continue
             if self._matters(place):
                 self.node(place)
@@ -262,7 +263,9 @@ class _Builder:
             return "type", float
         if kind is TENSOR:
             lifted = self.lifted.get(id(place))
-            return "tensor", (lifted.meta, lifted.requires_grad, None)
+            grad = place.children.get(("grad", None))
+            none = False if self.grads and grad is not None and grad.value is None else None
+            return "tensor", (lifted.meta, lifted.requires_grad, none, lifted.is_leaf)
         if kind is VALUE:
             if type(value) in _EQUAL_TYPES:
                 return "equal", value

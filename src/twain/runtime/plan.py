@@ -86,19 +86,19 @@ class Plan:
     """What a recording replays to.
 
     rebound: (place of a handle, source of its new value, attached); moved: (place, what lies there afterwards);
-    new_tensors: (source, attached, a leaf that requires grad); result: how to make the returned object.
+    new_tensors: (source, attached, a leaf that requires grad, (name of its gradient function, Meta) if that is used up); result: how to make the returned object.
     """
 
     __slots__ = (
-        "attached", "built", "guards", "hits", "moved", "name", "native", "new_tensors", "operands", "outcomes", "parts",
-        "predicates", "rebound", "recorder", "result", "signature", "tape",
+        "attached", "built", "guards", "moved", "name", "native", "new_tensors", "operands", "outcomes", "parts",
+        "predicates", "rebound", "recorder", "replay", "result", "signature", "tape",
     )  # fmt: skip
 
     def __init__(self, name: str, recorder: Recorder):
         self.name = name
         self.recorder = recorder
         self.tape = tape = Tape(recorder)
-        self.hits = 0
+        self.replay = None
         self.built = False
         self.guards = None
         self.native = None
@@ -107,10 +107,10 @@ class Plan:
         self.predicates = tuple((p.position, tape.source(p.trace)) for p in recorder.predicates)
         self.rebound = tuple((place, tape.source(trace), attached) for place, trace, attached in recorder.rebound)
         self.moved = tuple(recorder.moved)
-        self.new_tensors = tuple((tape.source(n.trace), n.attached, n.leaf) for n in recorder.new_tensors)
+        self.new_tensors = tuple((tape.source(n.trace), n.attached, n.leaf, n.consumed) for n in recorder.new_tensors)
         self.result = recorder.result
-        self.attached = any(a for _, _, a in self.rebound) or any(a for _, a, _ in self.new_tensors)
-        wanted = [s for _, s, _ in self.rebound] + [s for s, _, _ in self.new_tensors] + [s for _, s in self.predicates]
+        self.attached = any(a for _, _, a in self.rebound) or any(a for _, a, _, _ in self.new_tensors)
+        wanted = [s for _, s, _ in self.rebound] + [s for s, *_ in self.new_tensors] + [s for _, s in self.predicates]
         live = _live(tape, wanted, {})
         self.operands = {x for i in live for x in tape.keys[i][2] if x is not None and x[0] == "path"}
         self.operands.update(s for s in wanted if s[0] == "path")
@@ -139,7 +139,7 @@ class Plan:
 
     def build(self, others: list) -> None:
         """Make the ops. `others`: built plans of the same function, whose first parts may be shared."""
-        wanted = [s for _, s, _ in self.rebound] + [s for s, _, _ in self.new_tensors]
+        wanted = [s for _, s, _ in self.rebound] + [s for s, *_ in self.new_tensors]
         known: dict = {}  # what earlier parts give: source -> (spec, does a gradient flow through it)
         for number, predicate in enumerate(self.predicates):
             part = self._shared_part(others, number)

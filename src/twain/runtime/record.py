@@ -106,13 +106,16 @@ class Predicate:
 class NewTensor:
     """A tensor object that the function made and that outlives it."""
 
-    __slots__ = ("attached", "leaf", "tensor", "trace")
+    __slots__ = ("attached", "consumed", "leaf", "tensor", "trace")
 
     def __init__(self, tensor, trace: int):
         self.tensor = tensor
         self.trace = trace
         self.leaf = tensor.is_leaf and tensor.requires_grad
-        self.attached = tensor.requires_grad and not tensor.is_leaf
+        linked = tensor.requires_grad and not tensor.is_leaf
+        # A backward pass inside the function may have used up the graph behind it.
+        self.consumed = (tensor.grad_fn, tensor.meta) if linked and _core.is_consumed(tensor) else None
+        self.attached = linked and self.consumed is None
 
 
 class Recorder:
@@ -193,9 +196,8 @@ class Recorder:
         self.origin[self.last_trace] = place
         self.trace_of[id(place)] = self.last_trace
         self.lifted.append(Lifted(place, self.last_trace))
-        grad = tensor.grad
-        if grad is not None or tensor.requires_grad:
-            self.state.reach(place, "grad", None, grad, place.by_user)
+        if place.step != "grad" and tensor.dtype.kind in "fc":
+            self.state.reach(place, "grad", None, tensor.grad, place.by_user)
 
     def on_op(self, op, attrs, inputs, outputs) -> None:
         """An op has run."""

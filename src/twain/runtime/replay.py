@@ -54,7 +54,7 @@ def _places_in(template: tuple, found: dict) -> None:
 class Replay:
     """A built plan, ready to run on the values its guards hand over."""
 
-    __slots__ = ("_attached", "_gathers", "_moves", "_news", "_outcomes", "_rebinds", "_result", "parts")
+    __slots__ = ("_gathers", "_moves", "_news", "_outcomes", "_position", "_rebinds", "_result", "parts")
 
     def __init__(self, plan: Plan, guards: Guards):
         recorder = plan.recorder
@@ -76,7 +76,45 @@ class Replay:
                 owner, where = None, position[id(place.parent.object)]
             self._moves.append((owner, where, place.step, place.key, _target(target, position)))
         self._result = _maker(plan.result, position, floats, fixed)
-        self._attached = plan.attached
+        self._position = position
+
+    def native(self, plan: Plan, guards: Guards, modes: int):
+        """The same as an object of the core's, or None if the core can't do it all."""
+        if len(self.parts) != 1 or guards.extra:
+            return None
+        part = self.parts[0]
+        outputs = {source: i for i, source in enumerate(part.outputs)}
+        operands = []
+        for gather in self._gathers[0]:
+            if type(gather) is int:
+                operands.append((gather, None, ()))
+            elif len(gather.where) == 1 and gather.is_plain:
+                operands.append((gather.where[0], None, ()))
+            else:
+                operands.append((-1, gather.inner, gather.where))
+        news = []
+        for source, attached, leaf, consumed in self._news:
+            news.append((outputs[source], attached, leaf, consumed))
+        rebinds = [(where, outputs[source], attached) for where, source, attached in self._rebinds]
+        moves = []
+        for owner, where, step, key, target in self._moves:
+            if step == "global":
+                owner, slot = owner.__globals__, "dict"
+            elif step == "module":
+                owner, slot = owner.__dict__, "dict"
+            else:
+                slot = _SLOTS.get(step)
+                if slot is None:
+                    return None
+            value, new = (-1, -1) if target is None else (target[1], -1) if target[0] == "place" else (-1, target[1])
+            moves.append((slot, owner, -1 if where is None else where, key, value, new))
+        condition, arguments = None, ()
+        if guards.conditions is not None:
+            arguments, condition, _ = guards.conditions
+        pattern = _pattern(plan.result, self._position) or (_with_memo(self._result),)
+        return _core.ReplayPlan(
+            guards.tree, modes, part.op, part.attached, operands, news, rebinds, moves, pattern, condition, arguments
+        )
 
     def run(self, values: list, done: dict) -> object:
         """The function's result. `done` keeps the results of parts that other plans of the same call share."""
@@ -89,16 +127,12 @@ class Replay:
             if number < len(self._outcomes) and bool(outputs[0]) is not self._outcomes[number]:
                 raise OtherBranch
         news = []
-        taken: set = set()
-        for source, attached, leaf in self._news:
-            tensor = results[source]
-            if not attached:
-                tensor = tensor.detach()
-                if leaf:
-                    tensor.requires_grad_()
-            elif source in taken:
-                tensor = _core.share(tensor) if hasattr(_core, "share") else tensor
-            taken.add(source)
+        for source, attached, leaf, consumed in self._news:
+            tensor = _core.share(results[source]) if attached else results[source].detach()
+            if leaf:
+                tensor.requires_grad_()
+            elif consumed:
+                _core.consume(tensor, consumed[0])
             news.append(tensor)
         writes = [(values[i], results[s] if a else results[s].detach()) for i, s, a in self._rebinds]
         result = self._result(values, news, {})
@@ -143,24 +177,62 @@ def _call(part: Part, gather: list, values: list, results: dict) -> tuple:
 
 def _operand(source: tuple, by_source: dict, floats: dict, fixed: dict):
     if source[0] == "float":
-        return _float_function(source[1], floats, fixed)
+        return _FloatFunction(source[1], floats, fixed)
     if source[0] == "result":
         return source
     return by_source[source]
 
 
-def _float_function(text: str, floats: dict, fixed: dict):
-    """The expression of float arguments as a function of the guards' values."""
-    names = list(floats)
-    inner = eval(f"lambda {', '.join(names)}: {text}", {"__builtins__": {"abs": abs}, **fixed})  # our own text
-    where = [floats[n] for n in names]
-    return lambda values: inner(*[values[i] for i in where])
+class _FloatFunction:
+    """An expression of float arguments as a function of the guards' values."""
+
+    __slots__ = ("inner", "is_plain", "where")
+
+    def __init__(self, text: str, floats: dict, fixed: dict):
+        self.where = tuple(floats.values())
+        self.inner = eval(
+            f"lambda {', '.join(floats)}: {text}", {"__builtins__": {"abs": abs}, **fixed}
+        )  # our own text
+        self.is_plain = text in floats
+        if self.is_plain:
+            self.where = (floats[text],)
+            self.inner = _same
+
+    def __call__(self, values: list) -> float:
+        return self.inner(*[values[i] for i in self.where])
+
+
+def _same(value: float) -> float:
+    return value
 
 
 def _target(target: tuple | None, position: dict):
     if target is not None and target[0] == "place":
         return ("place", position[id(target[1].object)])
     return target
+
+
+_SLOTS = {"attribute": "instance", "item": "dict", "index": "list", "grad": "grad", "content": "cell"}
+
+
+def _with_memo(maker):
+    return lambda values, news: maker(values, news, {})
+
+
+def _pattern(template: tuple, position: dict) -> tuple | None:
+    """The template in the core's form; None if it has something that only Python makes."""
+    kind = template[0]
+    if kind in ("new", "value"):
+        return template
+    if kind == "place":
+        return ("place", position[id(template[1].object)])
+    if kind == "sequence" and template[2] in (list, tuple) and template[1] is not None:
+        parts = [_pattern(t, position) for t in template[3]]
+        return None if None in parts else (template[2], tuple(parts))
+    if kind == "dict" and template[2] is dict and all(k[0] == "value" for k, _ in template[3]):
+        parts = [_pattern(t, position) for _, t in template[3]]
+        return None if None in parts else (dict, tuple(k[1] for k, _ in template[3]), tuple(parts))
+    return None
 
 
 def _maker(template: tuple, position: dict, floats: dict, fixed: dict):
@@ -176,7 +248,7 @@ def _maker(template: tuple, position: dict, floats: dict, fixed: dict):
         index = position[id(template[1].object)]
         return lambda values, news, memo: values[index]
     if kind == "float":
-        function = _float_function(template[1], floats, fixed)
+        function = _FloatFunction(template[1], floats, fixed)
         return lambda values, news, memo: function(values)
     if kind == "again":
         number = template[1]
