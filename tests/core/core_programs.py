@@ -121,7 +121,9 @@ def elementwise(kernel: str, inputs: int, reuse: bool = True):
                 raise ValueError(f"[{kernel}] expected equal shapes, got {m.shape} and {out.shape}")
         donors = tuple(i for i, m in enumerate(metas) if m == out) if reuse else ()
         buffers = tuple((i, 0) for i in range(inputs + 1))
-        return _core.Program(kernel, metas, [(out, -1, 0, donors)], 0, [(KERNELS[kernel], buffers, (), out.size, GRAIN)])
+        return _core.Program(
+            kernel, metas, [(out, -1, 0, donors)], 0, [(KERNELS[kernel], buffers, (), out.size, GRAIN)]
+        )
 
     return prepare
 
@@ -171,17 +173,31 @@ def make(name, arity, prepare, **fields):
     return OPS[name]
 
 
-ADD = make("add", 2, elementwise("add", 2), vjp=lambda attrs, metas, outs, mask: (None, None, (), tuple(-2 if mask >> i & 1 else -1 for i in range(2))))
+ADD = make(
+    "add",
+    2,
+    elementwise("add", 2),
+    vjp=lambda attrs, metas, outs, mask: (None, None, (), tuple(-2 if mask >> i & 1 else -1 for i in range(2))),
+)
 MUL = make("mul", 2, elementwise("mul", 2), vjp=mul_vjp, argument_names=("x1", "x2"))
 NEG = make("neg", 1, elementwise("neg", 1), vjp=lambda attrs, metas, outs, mask: (NEG, None, (), (0,)))
-SQUARE = make("square", 1, elementwise("square", 1), vjp=lambda attrs, metas, outs, mask: (SQUARE_BACKWARD, None, (0,), (0,)))
+SQUARE = make(
+    "square", 1, elementwise("square", 1), vjp=lambda attrs, metas, outs, mask: (SQUARE_BACKWARD, None, (0,), (0,))
+)
 MUL_BACKWARD = make("mul_backward", 3, products([(0, 1), (0, 2)]), vjp=mul_backward_vjp)
 # inputs h0, h1, b, a, g
 MUL_BACKWARD_2 = make("mul_backward_2", 5, products([(0, 2, 1, 3), (0, 4), (1, 4)]))
 # inputs g, x: g*x + g*x
 SQUARE_BACKWARD = make(
-    "square_backward", 2, products([(0, 1, 0, 1)]),
-    vjp=lambda attrs, metas, outs, mask: (SQUARE_BACKWARD_2, None, (0, 1), tuple(i if mask >> i & 1 else -1 for i in range(2))),
+    "square_backward",
+    2,
+    products([(0, 1, 0, 1)]),
+    vjp=lambda attrs, metas, outs, mask: (
+        SQUARE_BACKWARD_2,
+        None,
+        (0, 1),
+        tuple(i if mask >> i & 1 else -1 for i in range(2)),
+    ),
 )  # inputs h, g, x: dg = 2hx, dx = 2hg
 SQUARE_BACKWARD_2 = make("square_backward_2", 3, products([(0, 2, 0, 2), (0, 1, 0, 1)]), multiple_results=True)
 SCALE = make("scale", 2, elementwise("scale", 2), vjp=lambda attrs, metas, outs, mask: (SCALE, None, (1,), (0, -1)))

@@ -79,7 +79,11 @@ def test_what_the_rule_saves_is_not_overwritten():
 
 def test_dtype_and_shape_must_stay():
     x = tensor([1])
-    op = _core.Op("widen", 2, type("R", (), {"prepare": lambda s, a, m: _core.Program("w", m, [(_core.meta(12, (1,)), -1, 0, ())], 0, [])})())
+    op = _core.Op(
+        "widen",
+        2,
+        type("R", (), {"prepare": lambda s, a, m: _core.Program("w", m, [(_core.meta(12, (1,)), -1, 0, ())], 0, [])})(),
+    )
     op.record.prepared = 0
     previous = _core.set_operator("subtract", op)
     try:

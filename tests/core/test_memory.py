@@ -77,7 +77,9 @@ def test_out_of_memory_is_a_clean_error():
     cap = _core.memory_stats()["held"] + (8 << 20)
     _core.set_memory_cap(cap)
     try:
-        with pytest.raises(MemoryError, match=r"cannot allocate 64\.0 MB on cpu:0: tensors hold .* the cap is .*smaller batches"):
+        with pytest.raises(
+            MemoryError, match=r"cannot allocate 64\.0 MB on cpu:0: tensors hold .* the cap is .*smaller batches"
+        ):
             bytes_of(64 << 20)
         x = bytes_of(5 << 20)
         with pytest.raises(MemoryError):
@@ -139,7 +141,8 @@ def test_a_hundred_thousand_shapes_leave_memory_flat():
     now = _core.cache_stats()
     assert now["programs"] <= now["bound"]
     assert now["metas"] <= stats["bound"] + 2000
-    assert resident_bytes() - resident < 24 << 20
+    if "TWAIN_SANITIZED" not in os.environ:  # a sanitizer keeps freed memory aside
+        assert resident_bytes() - resident < 24 << 20
     assert (seed + seed).tolist() == [2]
 
 

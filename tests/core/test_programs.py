@@ -63,7 +63,10 @@ def test_no_inputs():
     callback = value(kernel)
     address = ctypes.cast(callback, ctypes.c_void_p).value
     out = _core.meta(FLOAT32, (4,))
-    op = op_of(lambda metas: _core.Program("arange", (), [(out, -1, 0, ())], 0, [(address, ((0, 0),), (7,), 4, 4)], callback), arity=0)
+    op = op_of(
+        lambda metas: _core.Program("arange", (), [(out, -1, 0, ())], 0, [(address, ((0, 0),), (7,), 4, 4)], callback),
+        arity=0,
+    )
     assert op().tolist() == [7, 8, 9, 10]
 
 

@@ -217,7 +217,7 @@ def test_functional_gradients():
     assert gx.tolist() == [6, 16]
     assert gh.tolist() == [1, 2]
     assert (x.grad, w.grad) == (None, None)
-    with pytest.raises(RuntimeError, match="input 1.*allow_unused"):
+    with pytest.raises(RuntimeError, match=r"input 1.*allow_unused"):
         _core.gradients([y], [x, unused], [ones()], retain_graph=True)
     assert _core.gradients([y], [unused, x], [ones()], retain_graph=True, allow_unused=True)[0] is None
     (both,) = _core.gradients([y, h], [w], [ones(), ones()])
@@ -230,7 +230,12 @@ def test_gradients_stop_where_nothing_is_wanted():
     runs = []
 
     def vjp(attrs, metas, outs, mask):
-        return _core.Op("spy", 1, Record("spy", lambda a, m: runs.append(1) or elementwise("copy", 1)(a, m))), None, (), (0,)
+        return (
+            _core.Op("spy", 1, Record("spy", lambda a, m: runs.append(1) or elementwise("copy", 1)(a, m))),
+            None,
+            (),
+            (0,),
+        )
 
     spy = _core.Op("spied", 1, Record("spied", elementwise("copy", 1), vjp=vjp))
     x = leaf(1, 2)
@@ -450,7 +455,9 @@ def test_anomaly_names_op_and_line():
             NAN(x)
         backward_nan = _core.Op("bad", 1, Record("bad", elementwise("copy", 1), vjp=lambda *a: (NAN, None, (), (0,))))
         y = backward_nan(x)
-        with pytest.raises(FloatingPointError, match=r"\[nan\] NaN .*backward pass; the op was called at .*test_tape.py:\d+"):
+        with pytest.raises(
+            FloatingPointError, match=r"\[nan\] NaN .*backward pass; the op was called at .*test_tape.py:\d+"
+        ):
             y.backward(ones())
         seen = []
         _core.install(anomaly=lambda op, line, in_backward: seen.append((op.name, in_backward)))

@@ -49,10 +49,18 @@ def test_meta_ids_are_reused_only_after_death():
     assert _core.cache_stats()["metas"] <= before + 1
 
 
-@pytest.mark.parametrize(
-    "arguments", [(99, (1,)), (-1, ()), (FLOAT32, (-1,)), (FLOAT32, (1,) * 65), (FLOAT32, (2,), (1, 1)), (FLOAT32, (2**40, 2**40)),
-                  (FLOAT32, (1,), None, 16)]
-)  # fmt: skip
+REFUSED = [
+    (99, (1,)),
+    (-1, ()),
+    (FLOAT32, (-1,)),
+    (FLOAT32, (1,) * 65),
+    (FLOAT32, (2,), (1, 1)),
+    (FLOAT32, (2**40, 2**40)),
+    (FLOAT32, (1,), None, 16),
+]
+
+
+@pytest.mark.parametrize("arguments", REFUSED)
 def test_meta_refuses(arguments):
     with pytest.raises(ValueError):
         _core.meta(*arguments)
@@ -156,7 +164,10 @@ def test_from_buffer_copies():
     x = _core.from_buffer(_core.meta(FLOAT32, (2,)), data)
     data[0] = 9
     assert x.tolist() == [1, 2]
-    assert _core.from_buffer(_core.meta(FLOAT32, (2, 2)), np.arange(4, dtype="f").reshape(2, 2).T).tolist() == [[0, 2], [1, 3]]
+    assert _core.from_buffer(_core.meta(FLOAT32, (2, 2)), np.arange(4, dtype="f").reshape(2, 2).T).tolist() == [
+        [0, 2],
+        [1, 3],
+    ]
     with pytest.raises(ValueError, match="expected 12 bytes, got 8"):
         _core.from_buffer(_core.meta(FLOAT32, (3,)), data)
     with pytest.raises(TypeError):
