@@ -216,6 +216,52 @@ def test_complex(target, dtype):
     assert run("arithmetic", big, big)[3] == 1
 
 
+@pytest.mark.parametrize("dtype", [dt.complex64, dt.complex128], ids=str)
+def test_complex_functions(dtype):
+    """Against NumPy in higher precision, in all quadrants and on both sides of the branch cuts."""
+    names = "exp expm1 log log1p log2 log10 sqrt sin cos tan sinh cosh tanh asin acos atan asinh acosh atanh".split()
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=2000) * 3 + 3j * rng.normal(size=2000)
+    edges = [
+        2,
+        complex(2, -0.0),
+        -2,
+        complex(-2, -0.0),
+        2j,
+        -2j,
+        0.5,
+        -0.5,
+        0.5j,
+        complex(-0.0, 2),
+        1e-3 + 1e-3j,
+        40 + 1j,
+    ]
+    x = np.concatenate([x, x * 1e-3, edges]).astype(NUMPY[dtype.name])
+    y = np.random.default_rng(1).permutation(x)
+    leaf = k.load(0, dtype)
+    kernels = Kernels({n: [k.unary(n, leaf)] for n in names} | {"power": [k.pow(leaf, k.load(1, dtype))]})
+    tolerance = 3e-6 if dtype is dt.complex64 else 3e-14
+    renamed = {
+        "asin": "arcsin",
+        "acos": "arccos",
+        "atan": "arctan",
+        "asinh": "arcsinh",
+        "acosh": "arccosh",
+        "atanh": "arctanh",
+    }
+    for name in names:
+        wanted = getattr(np, renamed.get(name, name))(x.astype(np.clongdouble))
+        wanted = wanted.astype(NUMPY[dtype.name])  # what overflows shall overflow
+        got = kernels.run(name, x)
+        finite = np.isfinite(wanted)
+        error = np.abs(got - wanted)[finite] / np.maximum(np.abs(wanted[finite]), 1e-30)
+        worst = error.argmax()
+        assert error[worst] < tolerance, (name, x[finite][worst], got[finite][worst], wanted[finite][worst])
+    inside = (np.abs(x) > 0) & (np.abs(y) < 5)
+    wanted = x[inside].astype(np.complex128) ** y[inside].astype(np.complex128)
+    assert np.allclose(kernels.run("power", x[inside], y[inside]), wanted, rtol=40 * tolerance, atol=1e-30)
+
+
 def test_bool(target):
     x, y = k.load(0, dt.bool_), k.load(1, dt.bool_)
     a, b = np.arange(37) % 2 == 0, np.arange(37) % 3 == 0
