@@ -17,7 +17,7 @@ ROOMS = {
     "ir": 1,
     "ops": 2,
     "passes": 3,
-    "transforms": 3,
+    "transforms": 4,
     "codegen": 4,
     "runtime": 5,
     "tensor": 6,

@@ -13,7 +13,7 @@ from ..base.shapes import contiguous_strides, size_of
 from ..ir import node as ir
 from ..ir.node import Graph, Node
 from ..ops.families import compute_dtype
-from ..passes.fuse import Fusion, Group
+from ..passes.fuse import LARGE_COLUMNS, Fusion, Group
 from . import expr as E
 from .access import collapse, compose, identity_map, operand_map, strides_along
 from .kernel import (
@@ -70,9 +70,10 @@ class Layout:
 class Step:
     """One kernel launch. `kernel` has `text()` and is emitted by the runtime; buffers are (Buffer, element offset, dtype)."""
 
-    __slots__ = ("buffers", "grain", "kernel", "params", "total")
+    __slots__ = ("buffers", "grain", "kernel", "pairs", "params", "total")
 
-    def __init__(self, kernel, buffers: list, params: list, total: int, grain: int):
+    def __init__(self, kernel, buffers: list, params: list, total: int, grain: int, pairs: list = ()):
+        self.pairs = pairs  # (output buffer, input buffer) that may be one: each element is read before it is written
         self.kernel = kernel
         self.buffers = buffers
         self.params = params
@@ -189,6 +190,7 @@ class Lowering:
         for group in self.fusion.groups:
             self.lower_group(group)
         self.finish_outputs()
+        self.plan_reuse()
         arena = self.plan_memory()
         return Lowered(self.steps, self.results, arena)
 
@@ -345,6 +347,27 @@ class Lowering:
                 buffer.first = at if buffer.first is None else buffer.first
                 buffer.last = at
 
+    def plan_reuse(self) -> None:
+        """Which inputs' storage an output may take over, if the caller gives them up: those not read afterwards."""
+        last: dict[Buffer, int] = {}
+        for at, step in enumerate(self.steps):
+            for buffer, _, _ in step.buffers:
+                if buffer is not None and buffer.kind == "input":
+                    last[buffer] = at
+        viewed = {r[3] for r in self.results}
+        taken: set[Buffer] = set()
+        written: dict[int, int] = {}  # output -> how many steps touch it
+        for step in self.steps:
+            for index in {b.index for b, _, _ in step.buffers if b is not None and b.kind == "output"}:
+                written[index] = written.get(index, 0) + 1
+        for at, step in enumerate(self.steps):
+            for out, source in step.pairs:
+                *head, reuse = self.results[out.index]
+                if reuse or source in taken or last[source] != at or source.index in viewed or written[out.index] != 1:
+                    continue
+                taken.add(source)
+                self.results[out.index] = (*head, (source.index,))
+
     def plan_memory(self) -> int:
         """Offsets in the arena: temporaries whose lives don't overlap share memory (first fit, in order of birth)."""
         placed: list[Buffer] = []
@@ -420,7 +443,7 @@ class Body:
         if n.op.family == "creation" or (n.op.family == "index" and n in self.members):
             module, function = INLINE[n.op.lowering]
             return getattr(module, function)(self, n, map_)
-        if n in self.members:
+        if n in self.members or n in self.lowering.fusion.inlined:
             rules = n.op.rules
             specs = [i.spec for i in n.inputs]
             compute = compute_dtype(rules.operand_dtype(specs))
@@ -577,10 +600,26 @@ class Body:
             grain = max(1, PARALLEL // work // max(1, length * min(width, outer[-1])))
         self.add(kernel, operands, sizes, strides, total, grain)
 
+    def in_place_pairs(self, excluded: set = frozenset()) -> list:
+        """(output, input) buffers that this body walks in step, element by element."""
+        pairs = []
+        for layout, _, level in self.outputs:
+            if layout.buffer.kind != "output" or level != "full" or layout.offset:
+                continue
+            for buffer, dtype, strides, offset in self.operands:
+                if buffer is None or buffer.kind != "input" or buffer in excluded:
+                    continue
+                same = dtype is layout.dtype and strides == tuple(layout.strides) and offset == 0
+                alone = sum(1 for o in self.operands if o[0] is buffer) == 1
+                if same and alone:
+                    pairs.append((layout.buffer, buffer))
+        return pairs
+
     def add(self, kernel, operands, sizes, strides, total, grain) -> None:
         params = [*sizes, *(s for mine in strides for s in mine), *(o[3] for o in operands if o[0] is None)]
         buffers = [(o[0], o[3], o[1]) for o in operands]
-        self.lowering.add_step(Step(kernel, buffers, params, total, grain))
+        pairs = self.in_place_pairs() if kernel.kind == "map" else []
+        self.lowering.add_step(Step(kernel, buffers, params, total, grain, pairs))
 
     # -- long folds over few results: blocks of a fixed size first, then the blocks' results
     def splittable(self, kind, rows, length, outer, inner) -> bool:
@@ -590,7 +629,7 @@ class Body:
             return False
         if kind == "rows":
             return rows < 8 and length >= 2 * BLOCK_ELEMENTS
-        return rows <= 256 and length * rows >= 8 * BLOCK_ELEMENTS
+        return rows <= 256 and length * rows >= LARGE_COLUMNS
 
     def split(self, kind, operands, outer, outer_strides, inner, inner_strides) -> None:
         combine, e = self.reductions[0]

@@ -54,8 +54,9 @@ def epilogue_body(lowering: Lowering, group: Group) -> EpilogueBody:
     return body
 
 
-def add_plan(lowering: Lowering, plan, roles: dict) -> None:
+def add_plan(lowering: Lowering, plan, roles: dict, body: EpilogueBody) -> None:
     """Append a kernel plan's steps; `roles` maps its buffer roles to (Buffer, element offset, dtype)."""
+    pairs = body.in_place_pairs({roles["a", 0][0], roles["b", 0][0]})
     for i, nbytes in enumerate(plan.scratch):
         roles["scratch", i] = (lowering.temporary(nbytes), 0, dt.uint8)
     for step in plan.steps:
@@ -63,7 +64,7 @@ def add_plan(lowering: Lowering, plan, roles: dict) -> None:
         for role, number, shift in step.buffers:
             buffer, offset, dtype = roles[role, number]
             buffers.append((buffer, offset + shift // dtype.itemsize, dtype))
-        lowering.add_step(Step(step.source, buffers, list(step.params), step.total, step.grain))
+        lowering.add_step(Step(step.source, buffers, list(step.params), step.total, step.grain, pairs))
 
 
 def operand_roles(body: EpilogueBody) -> tuple:
@@ -99,7 +100,7 @@ def lower_matmul(lowering: Lowering, group: Group) -> None:
         tuple((tuple(s[:rank]), s[rank], s[rank + 1]) for s in outs),
         tuple((tuple(s[:rank]), s[rank], s[rank + 1]) for s in extras),
     )  # fmt: skip
-    add_plan(lowering, plan, roles)
+    add_plan(lowering, plan, roles, body)
 
 
 def batch_strides(layout: Layout, batch: tuple) -> tuple:
@@ -130,4 +131,4 @@ def lower_convolution(lowering: Lowering, group: Group) -> None:
         (ws[0] * features, *ws), tuple((s[0], s[1] * features, *s[1:]) for s in outs),
         tuple((s[0], s[1] * features, *s[1:]) for s in extras),
     )  # fmt: skip
-    add_plan(lowering, plan, roles)
+    add_plan(lowering, plan, roles, body)

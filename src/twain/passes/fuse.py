@@ -18,6 +18,7 @@ from ..ir.node import Graph, Node
 
 SERIAL_ROW = 16384  # a row this short may be folded by one thread
 FEW_ROWS = 8
+LARGE_COLUMNS = 1 << 18  # column folds this large are split into blocks, which nothing else may join
 LARGEST = 96  # nodes per group: beyond it registers spill
 
 
@@ -49,11 +50,13 @@ class Group:
 class Fusion:
     """The groups of a graph, in an order in which they can run."""
 
-    __slots__ = ("group_of", "groups", "row_level", "users")
+    __slots__ = ("group_of", "groups", "inlined", "row_level", "scalars", "users")
 
     def __init__(self, graph: Graph):
         self.groups: list[Group] = []
         self.group_of: dict[Node, Group] = {}
+        self.scalars: Group | None = None
+        self.inlined: set[Node] = set()  # scalar casts: computed again by whoever reads them
         self.row_level: set[Node] = set()  # members of rows groups that are constant along a row
         self.users: dict[Node, list] = {}
         nodes = graph.nodes()
@@ -67,7 +70,9 @@ class Fusion:
             family = n.op.family
             if family in ("leaf", "movement", "creation"):
                 continue
-            if family == "elementwise":
+            if n.op.name == "cast" and n.shape == () and None not in self.users[n]:
+                self.inlined.add(n)
+            elif family == "elementwise":
                 self.place_elementwise(n)
             elif family == "reduction":
                 self.place_reduction(n)
@@ -81,7 +86,7 @@ class Fusion:
     # -- dependences
     def source(self, n: Node) -> Node:
         """The value a chain of movements starts from."""
-        while n.op.family == "movement" or n.op is ir.project:
+        while n.op.family == "movement" or n.op is ir.project or n in self.inlined:
             n = n.inputs[0]
         return n
 
@@ -99,16 +104,20 @@ class Fusion:
 
     def inside(self, n: Node, i: Node, base: Node, group: Group) -> bool:
         """Whether member `n` of `group` can read operand `i` (movements over member `base`) within the kernel."""
-        if group.kind == "rows" and base in self.row_level:
+        if group.kind in ("rows", "columns") and base in self.row_level:
             return is_row_value(group, n, i, base)
         if group.kind in ("assembly", "single") or n.op.family == "index" or i is not base or base.shape != group.shape:
             return False
         return n.shape == group.shape or n.op.family == "reduction"
 
     def legal(self, group: Group, n: Node) -> bool:
-        if len(group.nodes) >= LARGEST:
+        if len(group.nodes) >= LARGEST or (group.kind == "contraction" and self.positional(n)):
             return False
         return all(h is not group and group not in h.deps for h in self.needs(n, group))
+
+    def positional(self, n: Node) -> bool:
+        """Whether `n` computes with indices, which only loop kernels have."""
+        return n.op.family == "index" or any(self.source(i).op.family == "creation" for i in n.inputs if i is not None)
 
     def start(self, kind: str, shape: tuple, n: Node, axes: tuple = ()) -> Group:
         group = Group(kind, shape, axes)
@@ -135,10 +144,13 @@ class Fusion:
                 k.deps |= group.deps
 
     def merge(self, into: Group, other: Group) -> bool:
-        """Make one map group of two, if neither waits for the other through a third."""
-        if into.kind != "map" and into.kind != "rows" or other.kind != "map" or into.shape != other.shape:
+        """Take a map group into another group, if neither waits for the other through a third."""
+        shape = into.kept if into.kind == "columns" else into.shape
+        if into.kind not in ("map", "rows", "contraction", "columns") or other.kind != "map" or shape != other.shape:
             return False
         if len(into.nodes) + len(other.nodes) > LARGEST:
+            return False
+        if into.kind == "contraction" and any(self.positional(n) for n in other.nodes):
             return False
         outside = (into.direct | other.direct) - {into, other}
         if any(into in h.deps or other in h.deps for h in outside):
@@ -147,9 +159,11 @@ class Fusion:
             return False
         if into in other.direct and not self.only_direct(other, into):
             return False
-        into.nodes = sorted({*into.nodes, *other.nodes}, key=lambda n: n.serial)
+        into.nodes = [*into.nodes, *other.nodes]  # a contraction stays first
         for n in other.nodes:
             self.group_of[n] = into
+            if into.kind == "columns":
+                self.row_level.add(n)
         into.direct = outside
         into.deps = (into.deps | other.deps) - {into, other}
         self.groups.remove(other)
@@ -168,7 +182,9 @@ class Fusion:
         """Whether `reader` uses `written` element by element only."""
         for n in reader.nodes:
             for i in n.inputs:
-                if i is not None and self.group_of.get(self.source(i)) is written and (i is not self.source(i) or i.shape != n.shape):
+                if i is None or self.group_of.get(self.source(i)) is not written:
+                    continue
+                if n.op.family != "elementwise" or i is not self.source(i) or i.shape != n.shape:
                     return False
         return True
 
@@ -182,18 +198,23 @@ class Fusion:
             g = self.group_of.get(base)
             if g is not None and g not in candidates and self.fits(g, n, i, base):
                 candidates.append(g)
-        candidates.sort(key=lambda g: {"contraction": 0, "rows": 1, "map": 2}[g.kind])
+        candidates.sort(key=lambda g: {"contraction": 0, "rows": 1, "columns": 1, "map": 2}[g.kind])
         chosen = next((g for g in candidates if self.legal(g, n)), None)
+        if chosen is None and n.shape == () and not self.needs(n):
+            chosen = self.scalars  # all scalars that follow from parameters: one kernel
+            if chosen is None or not self.legal(chosen, n):
+                self.scalars = self.start("map", (), n)
+                return
         if chosen is None:
             self.start("map", n.shape, n)
             return
         self.join(chosen, n)
-        if chosen.kind == "rows" and n.shape != chosen.shape:
+        if chosen.kind == "columns" or (chosen.kind == "rows" and n.shape != chosen.shape):
             self.row_level.add(n)
         elif chosen.kind == "rows" and chosen.shape == chosen.kept_as_ones:
             self.row_level.add(n)
         for g in candidates:
-            if g is not chosen and g in self.groups and chosen.kind in ("map", "rows"):
+            if g is not chosen and g in self.groups and chosen.kind != "assembly":
                 self.merge(chosen, g)
 
     def fits(self, g: Group, n: Node, i: Node, base: Node) -> bool:
@@ -201,6 +222,9 @@ class Fusion:
             return g.shape == n.shape and i is base
         if g.kind == "contraction":
             return g.shape == n.shape and i is base
+        if g.kind == "columns":
+            small = size_of(g.shape) < LARGE_COLUMNS
+            return small and base in self.row_level and n.shape in (g.kept, g.kept_as_ones) and is_row_value(g, n, i, base)
         if g.kind == "rows":
             if base in self.row_level:
                 return n.shape in (g.shape, g.kept, g.kept_as_ones) and is_row_value(g, n, i, base)
@@ -224,6 +248,7 @@ class Fusion:
                 self.join(g, n)
             else:
                 self.start("columns", x.shape, n, axes)
+            self.row_level.add(n)
             return
         single = n.op.name.startswith("arg")
         if g is not None and not single and (rows >= FEW_ROWS or length <= SERIAL_ROW):

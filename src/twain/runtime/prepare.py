@@ -14,6 +14,7 @@ from ..codegen.targets import host
 from ..ir.node import Graph, Node, Spec, make_parameter
 from ..ir.op import apply, infer
 from ..ops.elementwise import add
+from ..passes.layout import arrange
 from ..passes.simplify import simplify
 from ..transforms.vjp import trace_vjp, vjp_record
 from .kernels import kernels_for
@@ -51,7 +52,7 @@ def prepare(op, attrs: object, metas: tuple):
         known = _FLAT.get(key)
         if known is not None:
             return flat_program(record.name, known, metas, device)
-    graph = simplify(one_node_graph(record, attrs, specs_of(metas)))
+    graph = arrange(simplify(one_node_graph(record, attrs, specs_of(metas))))
     strides = [None if m is None else m.strides for m in metas]
     lowered = lower(graph, strides, host())
     if key is not None:
