@@ -1,5 +1,5 @@
 """Measures twain beside its peers: every framework in a process of its own, rounds interleaved, so that a noisy machine
-disturbs all alike. Prints the table, keeps the raw times in bench/results.json, writes docs/benchmarks.md and the table
+disturbs all alike. Prints the table, keeps the raw times in build/bench.json, writes docs/benchmarks.md and the table
 between the marks in README.md (with --write).
 
     ./dev bench --peers torch,jax [--rows add4,mlp] [--rounds 7] [--seconds 0.3] [--write]
@@ -146,7 +146,8 @@ def main() -> None:
     if not options.no_startup:
         lines += ["", *startup_rows(pythons)]
         print("\n".join(lines[-len(startup_rows.last) :]))
-    with open(os.path.join(HERE, "results.json"), "w", encoding="utf-8") as file:
+    os.makedirs(os.path.join(ROOT, "build"), exist_ok=True)
+    with open(os.path.join(ROOT, "build", "bench.json"), "w", encoding="utf-8") as file:
         summary = {r: {n: [quantile(t, 0.1), quantile(t, 0.5), quantile(t, 0.9)] for n, t in v.items()} for r, v in results.items()}
         json.dump({"machine": machine(), "date": time.strftime("%Y-%m-%d"), "rows": summary}, file, indent=1)
     if options.write:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from ..base.dtypes import DType
 from ..base.errors import VerificationError
+from ..base.lazy import LazyModule
 from . import expr
 from .builder import Builder, storage_type, vector
-from .emit import ExprEmitter
+
+emit = LazyModule("twain.codegen.emit")  # the plans of known kernels write none
 
 
 class Epilogue:
@@ -77,7 +79,7 @@ def emit_epilogue(
 
     def write(pointers: list, row: str, column: str, width: int) -> None:
         """One vector (or element) of one row; `pointers` to row 0 of that column."""
-        emitter = ExprEmitter(b, width, target)
+        emitter = emit.ExprEmitter(b, width, target)
         at = b.add(b.mul(row, tile_columns), column)
         leaves = {leaf: b.load(vector(element, width), b.offset(tile, at, element), 4)}
         places = []

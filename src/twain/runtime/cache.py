@@ -14,7 +14,7 @@ from ..base.config import config
 from ..base.lazy import LazyModule
 
 hashlib = LazyModule("hashlib")
-metadata = LazyModule("importlib.metadata")
+util = LazyModule("importlib.util")
 tempfile = LazyModule("tempfile")
 
 MAGIC = b"twainobj1\n"
@@ -37,13 +37,23 @@ def compiler_salt() -> bytes:
                 if name.endswith(".py"):
                     info = os.stat(os.path.join(folder, name))
                     digest.update(f"{name} {info.st_size} {info.st_mtime_ns}\n".encode())
-        try:
-            digest.update(metadata.version("llvmlite").encode())
-        except Exception:  # the package's metadata may be stripped; the kernels are still right
-            digest.update(b"unknown")
+        digest.update(_llvm_stamp().encode())
         digest.update(os.environ.get("TWAIN_OPT", "2").encode())
         _salt = digest.digest()
     return _salt
+
+
+def _llvm_stamp() -> str:
+    """What tells one installed llvmlite from another, without importing it."""
+    spec = util.find_spec("llvmlite")
+    if spec is None or spec.origin is None:
+        return "none"
+    version = os.path.join(os.path.dirname(spec.origin), "_version.py")
+    try:
+        with open(version, encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return f"{os.stat(spec.origin).st_mtime_ns}"
 
 
 def key(text: str, target) -> str:
