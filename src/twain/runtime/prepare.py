@@ -68,7 +68,7 @@ _FLAT_LIMIT = 10_000
 def flat_key(op, attrs: object, metas: tuple) -> tuple | None:
     """What identifies a call apart from its size, if all operands are dense and of one shape, or scalars."""
     shape = None
-    key = [op.id, attrs]
+    key = [op.record, attrs]  # not its id, which another op gets when this one is gone
     for m in metas:
         if m is None or not m.contiguous:
             return None
