@@ -8,6 +8,28 @@
 
 namespace twain {
 
+bool scalar_value(PyOp* op, PyObject* object, Value* value) {
+  if (PyFloat_CheckExact(object)) {
+    *value = weak_float(PyFloat_AS_DOUBLE(object));
+  } else if (PyLong_CheckExact(object)) {
+    const long long number = PyLong_AsLongLong(object);
+    if (number == -1 && PyErr_Occurred()) {
+      if (PyErr_ExceptionMatches(PyExc_OverflowError))
+        PyErr_Format(PyExc_OverflowError, "[%U] expected an int that fits in 64 bits, got %R", op->name, object);
+      throw CallbackFailed();
+    }
+    *value = weak_int(number);
+  } else if (PyBool_Check(object)) {
+    *value = weak_bool(object == Py_True);
+  } else if (PyComplex_CheckExact(object)) {
+    const Py_complex number = PyComplex_AsCComplex(object);
+    *value = weak_complex({number.real, number.imag});
+  } else {
+    return false;
+  }
+  return true;
+}
+
 Arguments::Outcome Arguments::set(PyOp* op, uint32_t position, PyObject* object, bool operand) {
   for (int attempt = 0; attempt < 2; ++attempt) {
     if (is_tensor(object)) {
@@ -15,25 +37,8 @@ Arguments::Outcome Arguments::set(PyOp* op, uint32_t position, PyObject* object,
       inputs_[position] = &value_of(object);
       return Outcome::ok;
     }
-    Value& scalar = scalars_[position];
-    if (PyFloat_CheckExact(object)) {
-      scalar = weak_float(PyFloat_AS_DOUBLE(object));
-    } else if (PyLong_CheckExact(object)) {
-      const long long number = PyLong_AsLongLong(object);
-      if (number == -1 && PyErr_Occurred()) {
-        if (PyErr_ExceptionMatches(PyExc_OverflowError))
-          PyErr_Format(PyExc_OverflowError, "[%U] expected an int that fits in 64 bits, got %R", op->name, object);
-        throw CallbackFailed();
-      }
-      scalar = weak_int(number);
-    } else if (PyBool_Check(object)) {
-      scalar = weak_bool(object == Py_True);
-    } else if (PyComplex_CheckExact(object)) {
-      const Py_complex number = PyComplex_AsCComplex(object);
-      scalar = weak_complex({number.real, number.imag});
-    }
-    if (scalar) {
-      inputs_[position] = &scalar;
+    if (scalar_value(op, object, &scalars_[position])) {
+      inputs_[position] = &scalars_[position];
       return Outcome::ok;
     }
     if (object == Py_None && !operand) return Outcome::ok;
@@ -67,6 +72,24 @@ PyObject* call_trace(PyOp* op, Attrs* attrs, PyObject* args_tuple) {
   return PyObject_CallFunctionObjArgs(callbacks.trace, op, attrs_object(attrs), args_tuple, nullptr);
 }
 
+PyObject* run_op(PyOp* op, Attrs* attrs, Arguments& arguments) {
+  const Value* const* inputs = arguments.inputs();
+  const uint32_t count = arguments.count();
+  if ((count == 1 || (count == 2 && inputs[1] != nullptr)) && inputs[0] != nullptr && !op->multiple_results) {
+    Value output;
+    if (dispatch_fast(&op->op, attrs, inputs[0], count == 2 ? inputs[1] : nullptr, output)) return wrap(std::move(output));
+  }
+  Call call;
+  call.op = &op->op;
+  call.attrs = attrs;
+  call.inputs = inputs;
+  call.handles = arguments.handles();
+  call.count = count;
+  Values outputs;
+  dispatch(call, outputs);
+  return results_object(op, outputs);
+}
+
 namespace {
 
 struct AttrsHolder {
@@ -81,22 +104,10 @@ Py_ssize_t argument_position(const PyOp* op, PyObject* keyword) {
   for (Py_ssize_t i = 0; i < count; ++i) {
     PyObject* name = PyTuple_GET_ITEM(op->argument_names, i);
     if (name == keyword) return i;
-    const int order = PyUnicode_Compare(name, keyword);
-    if (order == 0) return i;
+    if (PyUnicode_CHECK_INTERNED(name) && PyUnicode_CHECK_INTERNED(keyword)) continue;
+    if (PyUnicode_Compare(name, keyword) == 0) return i;
   }
   return -1;
-}
-
-PyObject* run(PyOp* op, Attrs* attrs, Arguments& arguments) {
-  Call call;
-  call.op = &op->op;
-  call.attrs = attrs;
-  call.inputs = arguments.inputs();
-  call.handles = arguments.handles();
-  call.count = arguments.count();
-  Values outputs;
-  dispatch(call, outputs);
-  return results_object(op, outputs);
 }
 
 // The one list of an op of any number of tensors.
@@ -113,7 +124,7 @@ PyObject* call_list(PyOp* op, PyObject* list, Attrs* attrs) {
       Ref args = checked(PyTuple_Pack(1, items.get()));
       return call_trace(op, attrs, args.get());
     }
-  return run(op, attrs, arguments);
+  return run_op(op, attrs, arguments);
 }
 
 PyObject* call_general(PyOp* op, PyObject* const* args, Py_ssize_t nargs, PyObject* kwnames) {
@@ -158,7 +169,7 @@ PyObject* call_general(PyOp* op, PyObject* const* args, Py_ssize_t nargs, PyObje
       traced = arguments.set(op, static_cast<uint32_t>(i), tensors[static_cast<size_t>(i)], false) == Arguments::Outcome::symbol;
   if (!traced && modes().tracing)
     traced = std::none_of(tensors.begin(), tensors.end(), [](PyObject* item) { return item != nullptr && is_tensor(item); });
-  if (!traced) return run(op, holder.attrs, arguments);
+  if (!traced) return run_op(op, holder.attrs, arguments);
   Ref tuple = checked(PyTuple_New(tensor_count));
   for (Py_ssize_t i = 0; i < tensor_count; ++i) {
     PyObject* item = tensors[static_cast<size_t>(i)];

@@ -55,6 +55,9 @@ inline PyObject* attrs_object(const Attrs* attrs) {  // borrowed
 }
 void release_attrs_object(void* object);  // for Runtime
 
+// The 0-d value of a Python scalar. False: `object` is none. Throws CallbackFailed for an int of more than 64 bits.
+bool scalar_value(PyOp* op, PyObject* object, Value* value);
+
 // The values of a call, and what keeps them alive.
 class Arguments {
  public:
@@ -77,6 +80,7 @@ class Arguments {
 };
 
 PyObject* results_object(PyOp* op, Values& outputs);
+PyObject* run_op(PyOp* op, Attrs* attrs, Arguments& arguments);
 PyObject* call_trace(PyOp* op, Attrs* attrs, PyObject* args_tuple);  // a call with a traced value in it
 
 }  // namespace twain

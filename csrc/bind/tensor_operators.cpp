@@ -41,15 +41,7 @@ PyObject* call_op(PyOp* op, PyObject* a, PyObject* b) {
     Ref args = checked(b == nullptr ? PyTuple_Pack(1, a) : PyTuple_Pack(2, a, b));
     return call_trace(op, attrs, args.get());
   }
-  Call call;
-  call.op = &op->op;
-  call.attrs = attrs;
-  call.inputs = arguments.inputs();
-  call.handles = arguments.handles();
-  call.count = count;
-  Values outputs;
-  dispatch(call, outputs);
-  return results_object(op, outputs);
+  return run_op(op, attrs, arguments);
 }
 
 PyObject* call_slot(Slot slot, PyObject* a, PyObject* b) {
@@ -65,15 +57,24 @@ PyObject* call_slot(Slot slot, PyObject* a, PyObject* b) {
 template <Slot slot>
 PyObject* binary(PyObject* a, PyObject* b) {
   PyOp* op = operators[slot].op;
-  if (op != nullptr && is_tensor(a) && is_tensor(b) && op->has_default) [[likely]] {
-    try {
-      Value output;
+  if (op == nullptr || !op->has_default) [[unlikely]] return call_slot(slot, a, b);
+  try {
+    Value output;
+    if (is_tensor(a) && is_tensor(b)) [[likely]] {
       if (dispatch_fast(&op->op, op->default_attrs, &value_of(a), &value_of(b), output)) [[likely]]
         return wrap(std::move(output));
-    } catch (...) {
-      set_python_error();
-      return nullptr;
+    } else {
+      PyObject* other = is_tensor(a) ? b : a;
+      Value scalar;
+      if ((is_tensor(a) || is_tensor(b)) && (PyFloat_CheckExact(other) || PyLong_CheckExact(other)) &&
+          scalar_value(op, other, &scalar) &&
+          dispatch_fast(&op->op, op->default_attrs, is_tensor(a) ? &value_of(a) : &scalar,
+                        is_tensor(a) ? &scalar : &value_of(b), output))
+        return wrap(std::move(output));
     }
+  } catch (...) {
+    set_python_error();
+    return nullptr;
   }
   return call_slot(slot, a, b);
 }

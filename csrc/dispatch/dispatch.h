@@ -43,9 +43,16 @@ inline Value run_simple(Program* program, const Value* a, const Value* b) {
   return {storage, meta, storage->data};
 }
 
+inline Value run_view(const Program* program, const Value* a) {
+  const OutputSpec& spec = program->outputs[0];
+  storage_retain(a->storage);
+  meta_retain(spec.meta);
+  return {a->storage, spec.meta, a->data + spec.byte_delta};
+}
+
 }  // namespace detail
 
-// The fast way for one or two inputs, one output and no special mode. `b` may be null: one input. False: nothing has
+// The fast way for one or two inputs, one output (or view) and no special mode. `b` may be null: one input. False: nothing has
 // happened, call dispatch().
 inline bool dispatch_fast(const Op* op, const Attrs* attrs, const Value* a, const Value* b, Value& output) {
   if (special_threads != 0) [[unlikely]] {
@@ -53,14 +60,14 @@ inline bool dispatch_fast(const Op* op, const Attrs* attrs, const Value* a, cons
     if (current.recorder != nullptr || current.anomaly) return false;
   }
   Program* program = table_find(op->id, attrs_id(attrs), a->meta->id, b != nullptr ? b->meta->id : 0, b != nullptr ? 2 : 1);
-  if (program == nullptr || !program->simple) [[unlikely]] return false;
+  if (program == nullptr || !(program->simple || program->view)) [[unlikely]] return false;
   Rule* rule = nullptr;
   const uint64_t mask = (a->node != nullptr ? 1 : 0) | (b != nullptr && b->node != nullptr ? 2 : 0);
   if (mask != 0 && (special_threads == 0 || thread_modes.grad_enabled)) {
     rule = program->rules.find(mask);
     if (rule == nullptr) [[unlikely]] return false;
   }
-  output = detail::run_simple(program, a, b);
+  output = program->simple ? detail::run_simple(program, a, b) : detail::run_view(program, a);
   if (rule != nullptr && rule->differentiable) {
     const Value* inputs[2] = {a, b};
     tape_record(program, rule, inputs, &output);

@@ -150,7 +150,7 @@ void fill_slots(const Program* program, const Value* const* inputs, const Value*
   for (uint32_t i = 0; i < program->output_count; ++i) slots[i] = outputs[i].data;
   slots[program->output_count] = nullptr;
   if (program->arena_bytes == 0) return;
-  arena.storage = allocate(program->arena_bytes, program->arena_class, 0);
+  arena.storage = allocate(program->arena_bytes, program->arena_class, program->outputs.empty() ? 0 : program->outputs[0].meta->device);
   slots[program->output_count] = arena.storage->data;
 }
 
@@ -210,6 +210,7 @@ void program_finish(Program* program) {
   if (program->has_host_steps) program->donates = false;
   program->arena_class = size_class_of(program->arena_bytes);
   program->simple = is_simple(program);
+  program->view = program->steps.empty() && program->outputs.size() == 1 && program->outputs[0].alias == 0;
   if (program->simple) {
     program->kernel = program->steps[0].kernel;
     program->simple_params = program->params.data();

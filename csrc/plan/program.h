@@ -36,6 +36,7 @@ struct Program {
   uint32_t output_count = 0;
   // One kernel on the calling thread, one or two inputs, one fresh output, at most four buffers, no offsets.
   bool simple = false;
+  bool view = false;     // no kernel: one output, which is a view of input 0
   bool releases_lock = false;
   bool donates = false;  // some output can take over an input
   bool has_host_steps = false;
