@@ -13,10 +13,11 @@ from twain.base import dtypes as dt
 from twain.base.errors import DeviceError
 from twain.codegen import expr as k
 from twain.codegen import jit
-from twain.codegen.builder import Builder, Module
-from twain.codegen.emit import ExprEmitter
+from twain.codegen.builder import Module
+from twain.codegen.kernel import CONTIGUOUS, LoopKernel, Operand
+from twain.codegen.loops import emit_kernel
 from twain.codegen.targets import TARGETS, by_name, host
-from twain.codegen.targets.ptx import thread_range
+from twain.codegen.targets.ptx import add_entry
 
 CPU_TARGETS = [n for n, t in TARGETS.items() if not t.is_gpu]
 EVERYTHING = [
@@ -87,43 +88,47 @@ def test_environment_chooses_a_lower_target(monkeypatch):
 
 
 def ptx(function, dtype, name):
-    """A grid-stride elementwise kernel."""
+    """The PTX of an elementwise kernel and its entry point."""
     module, target = Module(), by_name(name)
-    pointers = ("ptr", "x"), ("ptr", "y"), ("ptr", "out"), ("i64", "count")
-    b = Builder(module, function, pointers, "", "ptx_kernel void")
-    first, step = thread_range(b)
-    root = apply(function, dtype)
-    emitter = ExprEmitter(b, 1, target)
-    with b.loop(first, "%count", step) as loop:
-        at = {n: b.offset(f"%{n}", loop.i, "float" if dtype is dt.float32 else "double") for n in ("x", "y", "out")}
-        leaves = {k.load(i, dtype): emitter.load_element(at[n], dtype) for i, n in enumerate(("x", "y"))}
-        emitter.emit([root], leaves)
-        emitter.store_element(emitter.emit([root], leaves)[0], at["out"], dtype)
-    b.finish()
-    return jit.assembly(module.text().replace("define internal ptx_kernel", "define ptx_kernel"), target)
+    write_kernel(module, function, [apply(function, dtype)], target, 1)
+    add_entry(module, function, f"{function}_entry")
+    return jit.assembly(module.text(), target)
 
 
-def find_ptxas():
-    found = shutil.which("ptxas")
-    return found or next((str(p) for p in sorted(Path("/usr/local").glob("cuda*/bin/ptxas"))), None)
+def assemble(text, folder):
+    """Run NVIDIA's assembler over PTX, where it is installed."""
+    places = [shutil.which("ptxas"), *sorted(Path("/usr/local").glob("cuda*/bin/ptxas"))]
+    assembler = next((str(p) for p in places if p), None)
+    if assembler is None:
+        pytest.skip("ptxas is not installed")
+    source = folder / "kernel.ptx"
+    source.write_text(text)
+    command = [assembler, "-arch=sm_80", "-O1", "-o", str(folder / "kernel.cubin"), str(source)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_ptx_of_an_elementwise_kernel(tmp_path, dtype):
     texts = {n: ptx(n, dt.by_name(dtype), "sm_80") for n in ("exp", "sin", "pow", "erf")}
     for name, text in texts.items():
-        assert f".visible .entry {name}(" in text
+        assert f".visible .entry {name}_entry(" in text
         assert "fma.rn" in text
         assert ".extern" not in text
-    assembler = find_ptxas()
-    if assembler is None:
-        pytest.skip("ptxas is not installed")
-    for name, text in texts.items():
-        source = tmp_path / f"{name}.ptx"
-        source.write_text(text)
-        done = subprocess.run([assembler, "-arch=sm_80", "-O1", "-o", str(tmp_path / "out.cubin"), str(source)],
-                              capture_output=True, text=True)  # fmt: skip
-        assert done.returncode == 0, done.stderr
+    for text in texts.values():
+        assemble(text, tmp_path)
+
+
+def test_ptx_of_reductions(tmp_path):
+    """Row and column kernels of the CPU, written for one lane."""
+    module, target = Module(), by_name("sm_80")
+    x = k.load(0, dt.float32)
+    total = k.reduced(0, dt.float32)
+    rows = LoopKernel("rows", [Operand(dt.float32, CONTIGUOUS)], [(Operand(dt.float32, CONTIGUOUS), k.exp(x) / total, "full")],
+                      1, 1, [("add", k.exp(x))])  # fmt: skip
+    emit_kernel(module, "softmax", rows, target)
+    add_entry(module, "softmax", "softmax_entry")
+    assemble(jit.assembly(module.text(), target), tmp_path)
 
 
 def test_levels_give_the_same_results():

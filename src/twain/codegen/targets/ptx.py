@@ -1,6 +1,7 @@
 """NVIDIA GPUs through LLVM's NVPTX back end: scalar code, one thread per element.
 
-`wrapper` turns an emitted device function into a kernel entry that takes its range from the thread index.
+A kernel of the plan executor's signature becomes a device function; `add_entry` gives it an entry point whose threads share
+the range.
 """
 
 from __future__ import annotations
@@ -13,18 +14,41 @@ PTX = (
     Target("sm_90", "nvptx64-nvidia-cuda", "sm_90", "+ptx80", 0, 255, has_maximum=True),
 )
 
-KERNEL_HEAD = """declare i32 @llvm.nvvm.read.ptx.sreg.tid.x()
-declare i32 @llvm.nvvm.read.ptx.sreg.ntid.x()
-declare i32 @llvm.nvvm.read.ptx.sreg.ctaid.x()
-declare i32 @llvm.nvvm.read.ptx.sreg.nctaid.x()
-"""
+_READS = ("ctaid.x", "ntid.x", "tid.x", "nctaid.x")
 
 
-def thread_range(builder: object) -> tuple[str, str]:
-    """(first index, step) of this thread in a grid-stride loop, both i64."""
-    read = [
-        builder.value(f"zext i32 {builder.call('i32', 'llvm.nvvm.read.ptx.sreg.' + name)} to i64")
-        for name in ("ctaid.x", "ntid.x", "tid.x", "nctaid.x")
-    ]
-    block, size, thread, blocks = read
-    return builder.add(builder.mul(block, size), thread), builder.mul(blocks, size)
+def add_entry(module: object, kernel: str, entry: str) -> None:
+    """Add a GPU entry point `entry(ptr buffers, ptr params, i64 total, i64 grain)` that runs a kernel of the plan
+    executor's signature over [0, total): thread t takes the pieces t, t + threads, ... of `grain` elements.
+
+    buffers and params lie in device memory.
+    """
+    lines = []
+    for k, name in enumerate(_READS):
+        function = f"@llvm.nvvm.read.ptx.sreg.{name}"
+        module.declarations.add(f"declare i32 {function}()")
+        lines += [f"  %r{k} = call i32 {function}()", f"  %v{k} = zext i32 %r{k} to i64"]
+    module.declarations.add("declare i64 @llvm.smin.i64(i64, i64)")
+    head = "\n".join(lines)
+    module.functions.append(f"""define ptx_kernel void @{entry}(ptr %buffers, ptr %params, i64 %total, i64 %grain) {{
+entry:
+{head}
+  %block = mul i64 %v0, %v1
+  %thread = add i64 %block, %v2
+  %threads = mul i64 %v1, %v3
+  %first = mul i64 %thread, %grain
+  %step = mul i64 %threads, %grain
+  br label %loop
+loop:
+  %i = phi i64 [ %first, %entry ], [ %next, %body ]
+  %more = icmp slt i64 %i, %total
+  br i1 %more, label %body, label %done
+body:
+  %stop = add i64 %i, %grain
+  %end = call i64 @llvm.smin.i64(i64 %stop, i64 %total)
+  call void @{kernel}(ptr %buffers, ptr %params, i64 %i, i64 %end)
+  %next = add i64 %i, %step
+  br label %loop
+done:
+  ret void
+}}""")
