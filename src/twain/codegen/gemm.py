@@ -74,20 +74,22 @@ def gemm_plan(
     batch_a, batch_b = a[0], b[0]
     if packed_a:
         steps.append(_pack(a_role, 0, dtype_a, compute, rows, batch, m, k, kc, k_blocks, a, target))
-        size = k_blocks * all_tiles * kc * rows
+        panel = _panel(kc * rows, compute)
+        size = k_blocks * all_tiles * panel
         batch_a = _dense(batch, a[0], size)
         scratch.append(_elements(batch, a[0]) * size * compute.itemsize)
-        a_params = (kc * rows, 1, rows, all_tiles * kc * rows)
+        a_params = (panel, 1, rows, all_tiles * panel)
         a_role = ("scratch", 0, 0)
     else:
         a_params = (rows * a[1], a[1], a[2], kc * a[2])
     if packed_b:
-        view, size = (b[0], b[2], b[1]), k_blocks * all_panels * kc * columns
+        panel = _panel(kc * columns, compute)
+        view, size = (b[0], b[2], b[1]), k_blocks * all_panels * panel
         steps.append(_pack(b_role, len(scratch), dtype_b, compute, columns, batch, n, k, kc, k_blocks, view, target))
         batch_b = _dense(batch, b[0], size)
         b_role = ("scratch", len(scratch), 0)
         scratch.append(_elements(batch, b[0]) * size * compute.itemsize)
-        b_params = (kc * columns, columns, all_panels * kc * columns, all_panels * columns)
+        b_params = (panel, columns, all_panels * panel, all_panels * columns)
     else:
         b_params = (columns * b[2], b[2] if kind == "dot" else b[1], kc * b[1], n)
 
@@ -195,14 +197,22 @@ def _blocks(row_tiles: int, panels: int, rows: int, columns: int, batch: int, wo
     return m_blocks, n_blocks, row_tiles, panels
 
 
+def _panel(size: int, compute: DType) -> int:
+    """Elements from one panel to the next: a cache line more than they hold, or panels written side by side would all
+    want the same few places of the cache."""
+    line = 64 // compute.itemsize
+    return -(-size // line) * line + line
+
+
 def _pack(role, number, dtype, compute, width, batch, p, k, kc, k_blocks, view, target) -> Step:
     strides, stride_p, stride_k = view
     panels = -(-p // width)
-    to = _dense(batch, strides, k_blocks * panels * kc * width)
+    panel = _panel(kc * width, compute)
+    to = _dense(batch, strides, k_blocks * panels * panel)
     kept = [(batch[d], strides[d], to[d]) for d in range(len(batch)) if strides[d]]
     return packing.pack_step(
         (role, ("scratch", number, 0)), dtype, compute, width, target, p, k, stride_p, stride_k, k_blocks, kc,
-        kc * width, panels * kc * width, kept,
+        panel, panels * panel, kept,
     )  # fmt: skip
 
 
