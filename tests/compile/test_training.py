@@ -17,7 +17,7 @@ def parameter(*shape, start=0.1):
 
 class Net(nn.Module):
     def __init__(self, sizes=(4, 5, 3), p=0.0):
-        self.layers = [nn.Linear(a, b) for a, b in zip(sizes, sizes[1:])]
+        self.layers = [nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:])]
         for k, layer in enumerate(self.layers):
             with twain.no_grad():
                 layer.weight.assign(values(*layer.weight.shape, start=0.1 + k) * 0.1)
@@ -35,7 +35,7 @@ def batch(i):
 
 
 def state_of(model, optimizer=None):
-    shown = [p for p in model.parameters()]
+    shown = list(model.parameters())
     if optimizer is not None:
         shown += [dict(row) for row in optimizer.state]
     return shown

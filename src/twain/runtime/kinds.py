@@ -122,6 +122,8 @@ def _kind_of_class(cls: type) -> str:
         return CONSTANT
     if cls.__module__ in ("datetime", "decimal", "pathlib", "uuid") and cls.__hash__ is not None:
         return VALUE
+    if issubclass(cls, _core.CompiledFunction):
+        return WRAPPER
     if cls.__name__ == "_tuplegetter" and cls.__module__ in ("collections", "_collections"):
         return CONSTANT
     if cls.__module__ == "numpy" and issubclass(cls, (float, int, complex)):

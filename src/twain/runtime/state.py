@@ -12,6 +12,7 @@ import sys
 import types
 from collections import deque
 
+from .. import _core
 from . import kinds
 from .bytecode import CodeFacts, facts_of
 from .kinds import (
@@ -252,7 +253,8 @@ class State:
                 self.reach(place, "func", None, value.__func__, by_user)
             self.reach(place, "self", None, value.__self__, by_user)
         elif kind is WRAPPER:
-            for part in ("__func__", "fget", "fset", "fdel", "func", "args", "keywords"):
+            compiled = isinstance(value, _core.CompiledFunction)
+            for part in ("function",) if compiled else ("__func__", "fget", "fset", "fdel", "func", "args", "keywords"):
                 inner = getattr(value, part, None)
                 if inner is not None:
                     self.reach(place, "part", part, inner, by_user)
