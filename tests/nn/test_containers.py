@@ -68,7 +68,14 @@ def test_graph_computes_what_its_layers_do():
     middle = twain.relu(a(u) + 2 * b(v))
     assert result["middle"].tolist() == middle.tolist()
     assert result["out"].tolist() == c(middle).tolist()
-    assert [n for n, _ in model.named_parameters()] == ["0.weight", "0.bias", "1.weight", "1.bias", "3.weight", "3.bias"]
+    assert [n for n, _ in model.named_parameters()] == [
+        "0.weight",
+        "0.bias",
+        "1.weight",
+        "1.bias",
+        "3.weight",
+        "3.bias",
+    ]
 
 
 def test_graph_shares_a_layer_called_twice_and_records_methods():

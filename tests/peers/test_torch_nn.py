@@ -182,9 +182,7 @@ def test_cross_entropy_of_probabilities(reduction, smoothing, rng):
     p /= p.sum(1, keepdims=True)
     w = rng.random(5).astype("float32")
     ours = F.cross_entropy(x, twain.asarray(p), twain.asarray(w), reduction=reduction, label_smoothing=smoothing)
-    theirs = TF.cross_entropy(
-        y, torch.tensor(p), torch.tensor(w), reduction=reduction, label_smoothing=smoothing
-    )
+    theirs = TF.cross_entropy(y, torch.tensor(p), torch.tensor(w), reduction=reduction, label_smoothing=smoothing)
     compare(ours, theirs, [(x, y)], rng)
 
 
@@ -296,7 +294,9 @@ def test_embedding(padding, rng):
     compare(ours(twain.asarray(index)), theirs(torch.tensor(index)), pairs, rng)
 
 
-@pytest.mark.parametrize("make", [lambda n: n.Linear(300, 200), lambda n: n.Conv2d(30, 40, 5), lambda n: n.Embedding(300, 200)])
+@pytest.mark.parametrize(
+    "make", [lambda n: n.Linear(300, 200), lambda n: n.Conv2d(30, 40, 5), lambda n: n.Embedding(300, 200)]
+)
 def test_initial_values_have_the_same_distribution(make):
     twain.random.seed(3)
     ours, theirs = make(nn), make(torch.nn)
@@ -306,7 +306,9 @@ def test_initial_values_have_the_same_distribution(make):
         assert abs(np.abs(a).max() / np.abs(b).max() - 1) < 0.2, name
 
 
-@pytest.mark.parametrize("name", ["xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_", "trunc_normal_"])
+@pytest.mark.parametrize(
+    "name", ["xavier_uniform_", "xavier_normal_", "kaiming_uniform_", "kaiming_normal_", "trunc_normal_"]
+)
 def test_initialiser(name):
     twain.random.seed(4)
     ours, theirs = twain.zeros((300, 40, 3, 3)), torch.zeros(300, 40, 3, 3)

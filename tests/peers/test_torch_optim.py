@@ -106,7 +106,9 @@ def test_state_dictionary_has_the_same_form():
     for i in range(len(SHAPES)):
         assert set(a["state"][i]) == set(b["state"][i])
         assert a["state"][i]["step"].item() == b["state"][i]["step"].item()
-        np.testing.assert_allclose(a["state"][i]["exp_avg"].numpy(), b["state"][i]["exp_avg"].numpy(), rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(
+            a["state"][i]["exp_avg"].numpy(), b["state"][i]["exp_avg"].numpy(), rtol=1e-5, atol=1e-7
+        )
 
 
 SCHEDULES = [

@@ -91,7 +91,7 @@ def run(folder: Path, epochs: int | None, seed: int) -> int:
         print(f"  {events}   TensorBoard event files: tensorboard --logdir {events}")
     print("Next:")
     print("  python -m twain.demo --eager            the same run op by op: the same numbers to rounding")
-    print("  python -m twain.demo text Où est la gare   tell the language of a text")
+    print("  python -m twain.demo text les langues étrangères   tell the language of a text")
     print("  twain train digits --model mlp --epochs 5   another network; twain info shows what it runs on")
     if epochs is None and accuracy < WANTED:
         print(f"The accuracy is below the {100 * WANTED:.0f} % that this network should reach: please report it.")

@@ -19,7 +19,7 @@ def is_array(value: Any) -> bool:
 
 
 def _is_numbers(value: Any) -> bool:
-    return isinstance(value, list) and bool(value) and isinstance(value[0], (int, float, bool, list))
+    return isinstance(value, list) and (not value or isinstance(value[0], (int, float, bool, list)))
 
 
 def _arrays(function: str, x: Any) -> list[Any] | None:
