@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 from .. import _core
-from ..base import dtypes as dt
 from ..base.errors import DeviceError
 from ..base.shapes import size_of
 from ..codegen.kernel import LoopKernel
 from ..codegen.lower import Lowered, lower
 from ..codegen.targets import host
-from ..ir.node import Graph, Node, Spec, make_parameter
+from ..ir.node import Graph, Spec, make_parameter
 from ..ir.op import apply, infer
-from ..ops.elementwise import add
 from ..passes.layout import arrange
 from ..passes.simplify import simplify
 from ..transforms.vjp import trace_vjp, vjp_record
@@ -151,16 +147,3 @@ def prepare_vjp(op, attrs: object, metas: tuple, out_metas: tuple, mask: int):
         return None, None, saved, results
     rule = vjp_record(graph)
     return _core.Op(rule.name, rule.arity, rule), None, saved, results
-
-
-def trace(op, attrs: object, args: tuple):
-    """An op called on traced values."""
-    return apply(op.record, attrs, args)
-
-
-def install() -> None:
-    """Make this the core's compiler."""
-    _core.set_dtypes(dt.BY_CODE)
-    _core.set_symbol_type(Node)
-    _core.set_accumulate(add)
-    _core.install(prepare=prepare, vjp=prepare_vjp, trace=trace, package=os.path.dirname(os.path.dirname(__file__)))

@@ -80,11 +80,11 @@ from ..ops.index import take, take_along_axis, tril, triu
 from ..ops.linalg import matmul
 from ..ops.reduce import all, any, argmax, argmin, logsumexp, max, mean, min, prod, std, sum, var  # noqa: A004
 from ..ops.shape import broadcast_to
-from ..runtime import prepare as _prepare
+from ..runtime import install as _runtime
 from . import device as _device
 from .device import Device, device
 
-_prepare.install()
+_runtime.install()
 _core.set_device_type(_device.device_of_index)
 
 from . import methods as _methods  # noqa: E402
