@@ -15,11 +15,24 @@ ROWS: list[dict] = [
     {"name": "mlp_eager", "text": "MLP 784-128-10, batch 32, Adam, eager", "targets": [("torch", 3)]},
     {"name": "mlp_compiled", "text": "the same step compiled, `zero_grad` first", "targets": [("jax", 2)]},
     {"name": "mlp_compiled_last", "text": "the same step compiled, `zero_grad` last", "targets": [("jax", 2.5)]},
-    {"name": "cnn_compiled", "text": "MNIST-size CNN, batch 64, Adam, compiled (torch: eager)", "targets": [("torch", 2)]},
-    *[{"name": f"gemm{n}", "text": f"matrix product {n} x {n}, float32, eager", "targets": [("torch", 1)]} for n in GEMM],
+    {
+        "name": "cnn_compiled",
+        "text": "MNIST-size CNN, batch 64, Adam, compiled (torch: eager)",
+        "targets": [("torch", 2)],
+    },
+    *[
+        {"name": f"gemm{n}", "text": f"matrix product {n} x {n}, float32, eager", "targets": [("torch", 1)]}
+        for n in GEMM
+    ],
     *[
         {"name": f"{op}_{n}", "text": f"{text}, {n:,} floats, fresh output", "targets": [("torch", 1)]}
-        for op, text in (("add", "add"), ("exp", "exp"), ("sum", "sum"), ("softmax", "softmax of rows of 100"), ("mean0", "mean over axis 0 of rows of 100"))
+        for op, text in (
+            ("add", "add"),
+            ("exp", "exp"),
+            ("sum", "sum"),
+            ("softmax", "softmax of rows of 100"),
+            ("mean0", "mean over axis 0 of rows of 100"),
+        )
         for n in SIZES
     ],
 ]

@@ -20,8 +20,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 sys.path.insert(0, HERE)
 
-from rows import ROWS  # noqa: E402
-from startup import startup_rows  # noqa: E402
+from rows import ROWS
+from startup import startup_rows
 
 
 class Worker:
@@ -148,7 +148,10 @@ def main() -> None:
         print("\n".join(lines[-len(startup_rows.last) :]))
     os.makedirs(os.path.join(ROOT, "build"), exist_ok=True)
     with open(os.path.join(ROOT, "build", "bench.json"), "w", encoding="utf-8") as file:
-        summary = {r: {n: [quantile(t, 0.1), quantile(t, 0.5), quantile(t, 0.9)] for n, t in v.items()} for r, v in results.items()}
+        summary = {
+            r: {n: [quantile(t, 0.1), quantile(t, 0.5), quantile(t, 0.9)] for n, t in v.items()}
+            for r, v in results.items()
+        }
         json.dump({"machine": machine(), "date": time.strftime("%Y-%m-%d"), "rows": summary}, file, indent=1)
     if options.write:
         replace_marked(os.path.join(ROOT, "README.md"), lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import importlib.metadata
 import os
 import subprocess
 import tempfile
@@ -66,19 +66,24 @@ def timed(python: str, code: str, cache: str | None = None, repeat: int = 5) -> 
     return sorted(found)[len(found) // 2]
 
 
+PROCESS = """
+import subprocess, sys, time
+start = time.perf_counter()
+subprocess.run([sys.executable, "-c", {code!r}])
+print(time.perf_counter() - start)
+"""
+
+
 def imported(python: str, name: str) -> float:
     """Wall time of a process that imports `name`, less that of one that imports nothing."""
-    code = "import subprocess, sys, time\ns = time.perf_counter()\nsubprocess.run([sys.executable, '-c', {0!r}])\nprint(time.perf_counter() - s)"
-    return timed(python, code.format(f"import {name}"), repeat=9) - timed(python, code.format("pass"), repeat=9)
+    whole = timed(python, PROCESS.format(code=f"import {name}"), repeat=9)
+    return whole - timed(python, PROCESS.format(code="pass"), repeat=9)
 
 
 def installed_size() -> float:
     """MB of a fresh environment with run-time packages only: twain, NumPy and llvmlite, as files on disk."""
-    listing = subprocess.run(
-        [os.sys.executable, "-c", "import json, importlib.metadata as m; print(json.dumps([str(f.locate()) for p in ('numpy', 'llvmlite') for f in m.files(p)]))"],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    total = sum(os.path.getsize(f) for f in json.loads(listing.stdout) if os.path.isfile(f))
+    files = [f.locate() for package in ("numpy", "llvmlite") for f in importlib.metadata.files(package) or ()]
+    total = sum(os.path.getsize(f) for f in files if os.path.isfile(f))
     source = os.path.join(os.path.dirname(HERE), "src", "twain")
     for folder, _, files in os.walk(source):
         if "__pycache__" not in folder:
@@ -93,7 +98,9 @@ def startup_rows(pythons: dict) -> list[str]:
     def add(text: str, measure, unit: str, scale: float, target: float) -> None:
         try:
             value = measure() * scale
-            lines.append(f"| {text} | {value:.3g} {unit} | at most {target:g} {unit} {'**met**' if value <= target else 'missed'} |")
+            lines.append(
+                f"| {text} | {value:.3g} {unit} | at most {target:g} {unit} {'**met**' if value <= target else 'missed'} |"
+            )
         except Exception as error:
             lines.append(f"| {text} | failed: {error} | at most {target:g} {unit} |")
 
@@ -110,7 +117,14 @@ def startup_rows(pythons: dict) -> list[str]:
         values = []
         for _ in range(5):
             with tempfile.TemporaryDirectory() as folder:
-                values.append(timed(python, "import llvmlite.binding\nimport twain\ntwain.exp(twain.zeros((3,)))\n" + cold, folder, 1))
+                values.append(
+                    timed(
+                        python,
+                        "import llvmlite.binding\nimport twain\ntwain.exp(twain.zeros((3,)))\n" + cold,
+                        folder,
+                        1,
+                    )
+                )
         return sorted(values)[2]
 
     add("new eager op, compiled", fresh, "ms", 1e3, 10)

@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import jax
 import jax.numpy as jnp
 import numpy as np
+
 from protocol import serve
 from rows import GEMM, SIZES
 
@@ -48,7 +49,12 @@ def adam(loss_of, parameters, x, y):
         return p, m, v, t, loss
 
     compiled = jax.jit(step, donate_argnums=(0, 1, 2, 3))
-    state = [parameters, [jnp.zeros_like(a) for a in parameters], [jnp.zeros_like(a) for a in parameters], jnp.float32(0)]
+    state = [
+        parameters,
+        [jnp.zeros_like(a) for a in parameters],
+        [jnp.zeros_like(a) for a in parameters],
+        jnp.float32(0),
+    ]
 
     def run():
         *state[:], loss = compiled(*state, x, y)

@@ -8,6 +8,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import numpy as np
+
 from protocol import serve
 from rows import GEMM, SIZES
 
@@ -31,7 +32,9 @@ def elementwise(op, n):
     def make():
         x, y = np.random.rand(n).astype("float32"), np.random.rand(n).astype("float32")
         rows = np.random.rand(n // 100, 100).astype("float32")
-        return {"add": lambda: x + y, "exp": lambda: np.exp(x), "sum": lambda: x.sum(), "mean0": lambda: rows.mean(0)}[op]
+        return {"add": lambda: x + y, "exp": lambda: np.exp(x), "sum": lambda: x.sum(), "mean0": lambda: rows.mean(0)}[
+            op
+        ]
 
     return make
 

@@ -8,9 +8,10 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import torch
+from torch import nn
+
 from protocol import serve
 from rows import GEMM, SIZES
-from torch import nn
 
 ROWS: dict = {}
 
@@ -65,7 +66,11 @@ def trained(model, x, y):
 
 def mlp():
     torch.manual_seed(0)
-    return trained(nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10)), torch.rand(32, 784), torch.randint(0, 10, (32,)))
+    return trained(
+        nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10)),
+        torch.rand(32, 784),
+        torch.randint(0, 10, (32,)),
+    )
 
 
 ROWS["mlp_eager"] = ROWS["mlp_compiled"] = ROWS["mlp_compiled_last"] = mlp

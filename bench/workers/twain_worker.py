@@ -7,10 +7,9 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import twain
 from protocol import serve
 from rows import GEMM, SIZES
-
-import twain
 from twain import nn, optim
 
 ROWS: dict = {}

@@ -138,7 +138,12 @@ def _promote_pair(a: DType, b: DType) -> DType | None:
     if b.weak:
         a, b = b, a
     if a.weak:  # b is a real dtype, a a Python scalar
-        if a.kind == "b" or a.kind == b.kind or (a.kind == "i" and b.kind in "ufc") or (a.kind == "f" and b.kind == "c"):
+        if (
+            a.kind == "b"
+            or a.kind == b.kind
+            or (a.kind == "i" and b.kind in "ufc")
+            or (a.kind == "f" and b.kind == "c")
+        ):
             return b
         if a.kind == "c" and b.kind == "f":
             return complex128 if b is float64 else complex64

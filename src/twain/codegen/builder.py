@@ -14,6 +14,7 @@ from ..base.dtypes import DType
 
 KERNEL_ARGUMENTS = (("ptr", "buffers"), ("ptr", "params"), ("i64", "begin"), ("i64", "end"))
 
+
 def storage_type(dtype: DType) -> str:
     """LLVM type of one element in memory (bool is i8, bfloat16 and float16 are i16; complex is stored as two components)."""
     if dtype.kind == "f":
@@ -87,7 +88,9 @@ class Module:
 class Builder:
     """One function. Emission is linear; `block` is the label being written (for phi nodes)."""
 
-    def __init__(self, module: Module, name: str, arguments=KERNEL_ARGUMENTS, attributes: str = "", result: str = "void"):
+    def __init__(
+        self, module: Module, name: str, arguments=KERNEL_ARGUMENTS, attributes: str = "", result: str = "void"
+    ):
         self.module = module
         self.name = name
         self.arguments = arguments
@@ -222,7 +225,9 @@ class Builder:
         mask = mask or "splat (i1 true)"
         return self.value(f"call {v} @{name}({ptrs} {addresses}, i32 {align}, {bits} {mask}, {v} zeroinitializer)")
 
-    def scatter(self, element: str, lanes: int, value: str, addresses: str, mask: str | None = None, align: int = 1) -> None:
+    def scatter(
+        self, element: str, lanes: int, value: str, addresses: str, mask: str | None = None, align: int = 1
+    ) -> None:
         """Lane k of value to address k, in order."""
         v, ptrs, bits = vector(element, lanes), vector("ptr", lanes), vector("i1", lanes)
         name = f"llvm.masked.scatter.{_mangle(v)}.v{lanes}p0"

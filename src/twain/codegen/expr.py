@@ -118,7 +118,9 @@ class Expr:
 def const(value: object, dtype: DType) -> Expr:
     """A constant. The value is stored as Python bool, int, float or complex."""
     kind = dtype.kind
-    value = bool(value) if kind == "b" else int(value) if kind in "iu" else float(value) if kind == "f" else complex(value)
+    value = (
+        bool(value) if kind == "b" else int(value) if kind in "iu" else float(value) if kind == "f" else complex(value)
+    )
     return Expr("const", dtype, (), value)
 
 
@@ -314,7 +316,15 @@ def verify(roots: list) -> None:
             bad = "bitcast keeps the size"
         elif e.dtype.weak and e.op not in ("load", "reduced"):
             bad = "weak dtypes only come from loads"
-        elif e.dtype in (dt.bfloat16, dt.float16) and e.op not in ("load", "gather", "cast", "bitcast", "select", "reduced", "const"):
+        elif e.dtype in (dt.bfloat16, dt.float16) and e.op not in (
+            "load",
+            "gather",
+            "cast",
+            "bitcast",
+            "select",
+            "reduced",
+            "const",
+        ):
             bad = "half precision computes in float32"
         if bad:
             raise VerificationError(f"[expr] {bad}: {e.op} {e.dtype} of {[str(k) for k in kinds]}")

@@ -50,7 +50,9 @@ class LoopKernel:
     def text(self) -> str:
         if self._text is None:
             operands = [*self.inputs, *(o for o, _, _ in self.outputs)]
-            head = f"{self.kind} {self.outer} {self.reduced} " + " ".join(f"{o.dtype.name}{o.pattern}" for o in operands)
+            head = f"{self.kind} {self.outer} {self.reduced} " + " ".join(
+                f"{o.dtype.name}{o.pattern}" for o in operands
+            )
             folds = " ".join(c for c, _ in self.reductions)
             levels = " ".join(level for _, _, level in self.outputs)
             roots = [e for _, e in self.reductions] + [e for _, e, _ in self.outputs]
@@ -67,7 +69,9 @@ def accumulator_dtype(combine: str, dtype: DType) -> DType:
 
 _COST = {"div": 4, "sqrt": 4, "pow": 40, "floordiv": 8, "rem": 10}
 _LIGHT = frozenset(
-    "load gather const add sub mul neg abs min max eq ne lt le gt ge and or xor not shl shr select cast bitcast fma reduced".split()
+    (
+        "load gather const reduced add sub mul neg abs min max fma eq ne lt le gt ge and or xor not shl shr select cast bitcast"
+    ).split()
 )
 
 

@@ -89,7 +89,9 @@ class LaneEmitter(ExprEmitter):
             return str(start)
         wide = vector("i64", self.lanes)
         steps = "<" + ", ".join(f"i64 {i}" for i in range(self.lanes)) + ">"
-        scaled = steps if str(stride) == "1" else b.value(f"mul {wide} {b.splat(str(stride), 'i64', self.lanes)}, {steps}")
+        scaled = (
+            steps if str(stride) == "1" else b.value(f"mul {wide} {b.splat(str(stride), 'i64', self.lanes)}, {steps}")
+        )
         return b.value(f"add {wide} {b.splat(str(start), 'i64', self.lanes)}, {scaled}")
 
     def splat_index(self, position: str) -> str:

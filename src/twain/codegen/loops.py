@@ -72,9 +72,7 @@ def pick(combine: str, a: tuple, b: tuple) -> tuple:
 
 def emit_kernel(module: Module, name: str, kernel: LoopKernel, target) -> None:
     """Write the kernel's function into `module`."""
-    writer = {"map": MapWriter, "rows": RowsWriter, "columns": ColumnsWriter, "scatter": ScatterWriter}[
-        kernel.kind
-    ]
+    writer = {"map": MapWriter, "rows": RowsWriter, "columns": ColumnsWriter, "scatter": ScatterWriter}[kernel.kind]
     writer(module, name, kernel, target).write()
 
 
@@ -150,7 +148,9 @@ class KernelWriter:
         if o.pattern == FIXED:
             return self.em.read(base, o.dtype, stride=0)
         if o.pattern == IOTA:
-            return self.em.iota(self.b.add(base, self.b.mul(i, self.strides[operand][axis])), self.strides[operand][axis])
+            return self.em.iota(
+                self.b.add(base, self.b.mul(i, self.strides[operand][axis])), self.strides[operand][axis]
+            )
         if o.pattern == CONTIGUOUS:
             return self.em.read(self.em.advance(base, i, o.dtype), o.dtype, count=count)
         stride = self.strides[operand][axis]
@@ -329,7 +329,9 @@ class RowsWriter(FoldWriter):
                     reads = self.inputs_of([e])
                     leaves = dict(known)
                     for r in reads:
-                        leaves[E.load(r, self.operands[r].dtype)] = self.em.read(bases[r], self.operands[r].dtype, stride=0)
+                        leaves[E.load(r, self.operands[r].dtype)] = self.em.read(
+                            bases[r], self.operands[r].dtype, stride=0
+                        )
                     value = self.em.emit([e], leaves)[0]
                     self.em.write(value, bases[number], self.operands[number].dtype, "1")
             full = [(len(kernel.inputs) + k, e) for k, (_, e, level) in enumerate(kernel.outputs) if level == "full"]
@@ -346,7 +348,9 @@ class RowsWriter(FoldWriter):
         def level(depth: int, bases: list, values: list) -> list:
             if depth == len(axes):
                 return inner(bases, values)
-            with b.loop("0", self.sizes[axes[depth]], carried=list(zip(self.carried_types, values)), hint="outer") as loop:
+            with b.loop(
+                "0", self.sizes[axes[depth]], carried=list(zip(self.carried_types, values)), hint="outer"
+            ) as loop:
                 moved = self.located([loop.i], range(axes[depth], axes[depth] + 1), bases)
                 loop.next(*level(depth + 1, moved, list(loop.values)))
             return list(loop.results)

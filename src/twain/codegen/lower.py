@@ -95,7 +95,9 @@ class Lowered:
 def region_of(into: Layout, starts: tuple, steps: tuple, shape: tuple) -> Layout:
     """The part of `into` at starts, steps with the given shape."""
     offset = sum(a * s for a, s in zip(starts, into.strides)) if size_of(shape) else 0
-    return Layout(into.buffer, into.dtype, shape, tuple(a * s for a, s in zip(steps, into.strides)), into.offset + offset)
+    return Layout(
+        into.buffer, into.dtype, shape, tuple(a * s for a, s in zip(steps, into.strides)), into.offset + offset
+    )
 
 
 def stored(dtype: DType) -> DType:
@@ -467,7 +469,9 @@ class Body:
     def reduced(self, n: Node) -> E.Expr:
         number = self.number_of[n]
         combine, e = self.reductions[number]
-        dtype = dt.int64 if combine.startswith("arg") else dt.float32 if e.dtype in (dt.bfloat16, dt.float16) else e.dtype
+        dtype = (
+            dt.int64 if combine.startswith("arg") else dt.float32 if e.dtype in (dt.bfloat16, dt.float16) else e.dtype
+        )
         return E.reduced(number, dtype)
 
     def level(self, n: Node) -> str:
@@ -654,9 +658,9 @@ class Body:
             into = Layout(partial.buffer, acc, partial.shape, partial.strides, first * rows)
             part.outputs = [(into, E.cast(value, acc), "row")]
             ops = [*part.operands, (into.buffer, acc, (), into.offset)]
-            out_strides = [
-                [s[0] * block, *o] for s, o in zip(inner_strides[:number], outer_strides[:number])
-            ] + [list(partial.strides)]
+            out_strides = [[s[0] * block, *o] for s, o in zip(inner_strides[:number], outer_strides[:number])] + [
+                list(partial.strides)
+            ]
             in_strides = [*inner_strides[:number], [0]]
             part.emit_fold(kind, ops, [blocks, *outer], out_strides, [size], in_strides)
         last = Body(lowering, self.group, self.shape)

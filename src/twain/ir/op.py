@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from .. import _core
 from ..base.errors import ArgumentError
-from .node import Graph, Node, Spec, is_python_scalar, make_constant, make_parameter
+from .node import Graph, Node, is_python_scalar, make_constant, make_parameter
 
 REGISTRY: dict[str, OpRecord] = {}
 
@@ -146,7 +146,9 @@ def expand(record: OpRecord, attrs: object, specs: tuple) -> Graph:
         finally:
             _core.set_tracing(before)
         outputs = list(result) if isinstance(result, (tuple, list)) else [result]
-        graph = Graph(record.name, [p for p in parameters if p is not None], [as_value(o, record.name) for o in outputs])
+        graph = Graph(
+            record.name, [p for p in parameters if p is not None], [as_value(o, record.name) for o in outputs]
+        )
         if len(_EXPANSIONS) >= _EXPANSION_LIMIT:
             _EXPANSIONS.clear()
         _EXPANSIONS[key] = graph

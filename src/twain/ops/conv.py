@@ -38,7 +38,8 @@ def _infer(attrs, x, w):
             f"input {tuple(x.shape)} and groups={groups}, got {tuple(w.shape)}"
         )
     spatial = tuple(
-        output_size(x.shape[2 + a], w.shape[2 + a], stride[a], padding[a], dilation[a], input_dilation[a]) for a in (0, 1)
+        output_size(x.shape[2 + a], w.shape[2 + a], stride[a], padding[a], dilation[a], input_dilation[a])
+        for a in (0, 1)
     )
     return Spec(dtype, (x.shape[0], w.shape[0], *spatial))
 
@@ -76,7 +77,10 @@ def _weight_gradient(attrs, g, x, w_shape):
     for a in (0, 1):
         low = padding[a][0]
         high = (
-            (w_shape[2 + a] - 1) * dilation[a] + stride[a] * (g.shape[2 + a] - 1) - (x.shape[2 + a] - 1) * input_dilation[a] - low
+            (w_shape[2 + a] - 1) * dilation[a]
+            + stride[a] * (g.shape[2 + a] - 1)
+            - (x.shape[2 + a] - 1) * input_dilation[a]
+            - low
         )
         pads.append((low, high))
     n, channels, height, width = x.shape
@@ -126,10 +130,23 @@ def _batch(attrs, call, inputs, batched, size):
 
 convolution = register(
     OpRecord(
-        "convolution", "contraction", 2, attributes=_attributes, infer=_infer, lowering="convolution", vjp=_vjp, jvp=_jvp,
-        batch=_batch, argument_names=("x", "weight"), onnx="Conv", reference="twain.testing.references.convolution",
-        samples=Samples(((-2, 2), (-2, 2)), arguments=(((), {}), (((2, 1), ((1, 0), (2, 2)), (1, 2)), {})),
-                        shapes=(((2, 3, 7, 6), (4, 3, 3, 2)),)),
+        "convolution",
+        "contraction",
+        2,
+        attributes=_attributes,
+        infer=_infer,
+        lowering="convolution",
+        vjp=_vjp,
+        jvp=_jvp,
+        batch=_batch,
+        argument_names=("x", "weight"),
+        onnx="Conv",
+        reference="twain.testing.references.convolution",
+        samples=Samples(
+            ((-2, 2), (-2, 2)),
+            arguments=(((), {}), (((2, 1), ((1, 0), (2, 2)), (1, 2)), {})),
+            shapes=(((2, 3, 7, 6), (4, 3, 3, 2)),),
+        ),
         doc="x (n, in, h, w), weight (out, in / groups, kh, kw); stride and dilations as pairs, padding ((low, high), ...).",
     )  # fmt: skip
 )

@@ -10,7 +10,7 @@ import math
 
 from ..base import dtypes as dt
 from .families import binary, elementwise, late, unary
-from .samples import domains, reals
+from .samples import Samples, domains, reals
 
 # ---------------------------------------------------------------- arithmetic
 add = binary("add", lambda k, x, y: x + y if x.dtype.kind != "b" else x | y, dtypes=dt.ANY, derivatives=(1, 1),
@@ -242,7 +242,9 @@ def _cast_attributes(dtype):
 cast = elementwise(
     "cast", 1, lambda k, attrs, x: k.cast(x, attrs), dtypes=dt.ANY, result=lambda common, attrs: attrs,
     attributes=_cast_attributes, names=("x",), pullbacks=(lambda g, x, y: cast(g, x.dtype),),
-    reference="twain.testing.references.cast", samples=reals(), onnx="Cast",
+    reference="twain.testing.references.cast", onnx="Cast",
+    samples=Samples(((-5, 5),), arguments=((("float32",), {}), (("int32",), {}), (("bfloat16",), {}), (("bool",), {}),
+                                           (("complex128",), {}))),
 )  # fmt: skip
 
 late.add = add

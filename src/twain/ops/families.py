@@ -119,7 +119,20 @@ def binary(name: str, kernel, **fields):
 
 # What the rules below need of the ops themselves; set by ops/__init__ once those exist.
 class _Late:
-    __slots__ = ("broadcast_to", "cast", "conj", "multiply", "negative", "permute_dims", "real", "reshape", "sum", "add", "where", "zeros_like")
+    __slots__ = (
+        "add",
+        "broadcast_to",
+        "cast",
+        "conj",
+        "multiply",
+        "negative",
+        "permute_dims",
+        "real",
+        "reshape",
+        "sum",
+        "where",
+        "zeros_like",
+    )
 
 
 late = _Late()
@@ -252,7 +265,9 @@ def reduction(
     def infer(attrs, spec):
         dtype = strengthen(spec.dtype)
         if dtype not in rules.dtypes:
-            raise DTypeError(f"[{name}] expected dtypes among {', '.join(d.name for d in rules.dtypes)}, got {spec.dtype}")
+            raise DTypeError(
+                f"[{name}] expected dtypes among {', '.join(d.name for d in rules.dtypes)}, got {spec.dtype}"
+            )
         axes, keepdims = attrs
         if not allow_empty and any(spec.shape[a] == 0 for a in axes):
             raise ShapeError(

@@ -20,9 +20,16 @@ from .shape import broadcast_to, permute_dims, reshape
 # ---------------------------------------------------------------- iota
 iota = register(
     OpRecord(
-        "iota", "creation", 0, attributes=lambda shape, axis: (check_shape("iota", shape), axis), lowering="iota",
-        infer=lambda attrs: Spec(dt.int64, attrs[0]), differentiable=False, reference="twain.testing.references.iota",
-        samples=Samples((), arguments=((((3, 4), 1), {}),)), doc="The index along `axis` at every place of `shape`, int64.",
+        "iota",
+        "creation",
+        0,
+        attributes=lambda shape, axis: (check_shape("iota", shape), axis),
+        lowering="iota",
+        infer=lambda attrs: Spec(dt.int64, attrs[0]),
+        differentiable=False,
+        reference="twain.testing.references.iota",
+        samples=Samples((), arguments=((((3, 4), 1), {}),)),
+        doc="The index along `axis` at every place of `shape`, int64.",
         batch=lambda attrs, call, inputs, batched, size: call(attrs),
     )  # fmt: skip
 )
@@ -73,10 +80,22 @@ def _take_batch(axis, call, inputs, batched, size):
 
 take = register(
     OpRecord(
-        "take", "index", 2, attributes=lambda axis=0: axis, canonical=_take_canonical, infer=_take_infer, lowering="take",
-        vjp=_take_vjp, jvp=_gather_jvp, batch=_take_batch, argument_names=("x", "indices"), onnx="Gather",
+        "take",
+        "index",
+        2,
+        attributes=lambda axis=0: axis,
+        canonical=_take_canonical,
+        infer=_take_infer,
+        lowering="take",
+        vjp=_take_vjp,
+        jvp=_gather_jvp,
+        batch=_take_batch,
+        argument_names=("x", "indices"),
+        onnx="Gather",
         reference="twain.testing.references.take",
-        samples=Samples(((-5, 5), "index"), arguments=(((0,), {}), ((1,), {})), shapes=(((4, 5), (3,)), ((4, 5), (2, 2)))),
+        samples=Samples(
+            ((-5, 5), "index"), arguments=(((0,), {}), ((1,), {})), shapes=(((4, 5), (3,)), ((4, 5), (2, 2)))
+        ),
         doc="Elements of `x` along `axis` at `indices`; shape x[:axis] + indices + x[axis+1:].",
     )  # fmt: skip
 )
@@ -114,9 +133,19 @@ def _along_batch(axis, call, inputs, batched, size):
 
 take_along_axis = register(
     OpRecord(
-        "take_along_axis", "index", 2, attributes=lambda axis=-1: axis, canonical=_along_canonical, infer=_along_infer,
-        lowering="take_along_axis", vjp=_along_vjp, jvp=_gather_jvp, batch=_along_batch, argument_names=("x", "indices"),
-        onnx="GatherElements", reference="numpy.take_along_axis",
+        "take_along_axis",
+        "index",
+        2,
+        attributes=lambda axis=-1: axis,
+        canonical=_along_canonical,
+        infer=_along_infer,
+        lowering="take_along_axis",
+        vjp=_along_vjp,
+        jvp=_gather_jvp,
+        batch=_along_batch,
+        argument_names=("x", "indices"),
+        onnx="GatherElements",
+        reference="numpy.take_along_axis",
         samples=Samples(((-5, 5), "index"), arguments=(((0,), {}), ((1,), {})), shapes=(((4, 5), (4, 5)),)),
         doc="x[..., indices[..., i, ...], ...] along `axis`; indices have x's shape but for that axis.",
     )  # fmt: skip
@@ -166,10 +195,22 @@ def _scatter_batch(attrs, call, inputs, batched, size):
 
 scatter_add = register(
     OpRecord(
-        "scatter_add", "scatter", 3, attributes=lambda axis, mode="along": (axis, mode), canonical=_scatter_canonical,
-        infer=_scatter_infer, lowering="scatter_add", vjp=_scatter_vjp, jvp=_scatter_jvp, batch=_scatter_batch,
-        argument_names=("x", "indices", "updates"), reference="twain.testing.references.scatter_add", onnx="ScatterElements",
-        samples=Samples(((-5, 5), "index", (-5, 5)), arguments=(((0,), {}), ((1,), {})), shapes=(((4, 5), (4, 5), (4, 5)),)),
+        "scatter_add",
+        "scatter",
+        3,
+        attributes=lambda axis, mode="along": (axis, mode),
+        canonical=_scatter_canonical,
+        infer=_scatter_infer,
+        lowering="scatter_add",
+        vjp=_scatter_vjp,
+        jvp=_scatter_jvp,
+        batch=_scatter_batch,
+        argument_names=("x", "indices", "updates"),
+        reference="twain.testing.references.scatter_add",
+        onnx="ScatterElements",
+        samples=Samples(
+            ((-5, 5), "index", (-5, 5)), arguments=(((0,), {}), ((1,), {})), shapes=(((4, 5), (4, 5), (4, 5)),)
+        ),
         doc="x with `updates` added at `indices` along `axis`, in order (the same bits for any number of threads).",
     )  # fmt: skip
 )

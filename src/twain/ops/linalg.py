@@ -64,8 +64,17 @@ def _product_batch(attrs, call, inputs, batched, size):
 
 product = register(
     OpRecord(
-        "matrix_product", "contraction", 2, infer=_product_infer, lowering="matmul", vjp=_product_vjp, jvp=_product_jvp,
-        batch=_product_batch, reference="numpy.matmul", argument_names=("x1", "x2"), onnx="MatMul",
+        "matrix_product",
+        "contraction",
+        2,
+        infer=_product_infer,
+        lowering="matmul",
+        vjp=_product_vjp,
+        jvp=_product_jvp,
+        batch=_product_batch,
+        reference="numpy.matmul",
+        argument_names=("x1", "x2"),
+        onnx="MatMul",
         samples=Samples(((-2, 2), (-2, 2)), shapes=(((3, 5), (5, 4)), ((2, 3, 5), (5, 4)), ((4, 1, 3, 2), (3, 2, 5)))),
     )  # fmt: skip
 )

@@ -77,7 +77,9 @@ def _windows(name: str, x, kernel, stride, padding, dilation, ceil_mode) -> tupl
     size, pads = [], []
     for a in (0, 1):
         if padding[a] * 2 > kernel[a]:
-            raise ArgumentError(f"[{name}] expected padding of at most half the kernel size, got {padding} for {kernel}")
+            raise ArgumentError(
+                f"[{name}] expected padding of at most half the kernel size, got {padding} for {kernel}"
+            )
         length = x.shape[a - 2]
         high = padding[a]
         count = output_size(length, kernel[a], stride[a], (padding[a], high), dilation[a], 1)
@@ -87,7 +89,9 @@ def _windows(name: str, x, kernel, stride, padding, dilation, ceil_mode) -> tupl
                 high += (more - 1) * stride[a] + dilation[a] * (kernel[a] - 1) + 1 - (length + padding[a] + high)
                 count = more
         if count < 1:
-            raise ShapeError(f"[{name}] expected an input at least as large as the window {kernel}, got shape {tuple(x.shape)}")
+            raise ShapeError(
+                f"[{name}] expected an input at least as large as the window {kernel}, got shape {tuple(x.shape)}"
+            )
         size.append(count)
         pads.append((padding[a], high))
     return tuple(size), tuple(pads)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ..base import dtypes as dt
 from ..base.shapes import normalize_axes, size_of
-from .elementwise import abs, add, cast, equal, exp, log, multiply, sqrt, subtract, where  # noqa: A004
+from .elementwise import abs, add, cast, equal, exp, log, multiply, sqrt, subtract, where
 from .families import composite, late, reduction
-from .samples import Samples, reals
+from .samples import Samples
 from .shape import broadcast_to, reshape
 
 _AXES = (((), {}), ((), {"axis": 0}), ((), {"axis": -1, "keepdims": True}), ((), {"axis": (0, 1)}))
@@ -132,7 +132,9 @@ def _var(attrs, x):
     return multiply(total, 1.0 / rest if rest > 0 else float("nan"))
 
 
-_SPREAD = Samples(((-5, 5),), arguments=(((), {}), ((), {"axis": 0, "correction": 1.0}), ((), {"axis": -1, "keepdims": True})))
+_SPREAD = Samples(
+    ((-5, 5),), arguments=(((), {}), ((), {"axis": 0, "correction": 1.0}), ((), {"axis": -1, "keepdims": True}))
+)
 var = composite("var", 1, _var, attributes=_spread_attributes, reference="twain.testing.references.var", samples=_SPREAD,
                 names=("x",))  # fmt: skip
 

@@ -31,7 +31,9 @@ def _reshape_canonical(shape, spec):
         known = size_of(tuple(d for d in shape if d != -1))
         total = spec.size
         if known == 0 or total % known:
-            raise ShapeError(f"[reshape] expected a shape of {total} elements, got {shape} for shape {tuple(spec.shape)}")
+            raise ShapeError(
+                f"[reshape] expected a shape of {total} elements, got {shape} for shape {tuple(spec.shape)}"
+            )
         shape = tuple(total // known if d == -1 else d for d in shape)
     shape = check_shape("reshape", shape)
     if size_of(shape) != spec.size:
@@ -275,7 +277,8 @@ def _concat_infer(axis, *specs):
     for s in specs[1:]:
         if len(s.shape) != len(first) or any(a != b for i, (a, b) in enumerate(zip(s.shape, first)) if i != axis):
             raise ShapeError(
-                f"[concat] expected shapes equal but for axis {axis}, got " + ", ".join(str(tuple(x.shape)) for x in specs)
+                f"[concat] expected shapes equal but for axis {axis}, got "
+                + ", ".join(str(tuple(x.shape)) for x in specs)
             )
     total = 0
     for s in specs:
@@ -365,7 +368,7 @@ def _update_regions(attrs, specs, out):
 
 
 def _update_vjp(attrs, g, inputs, outputs, needs):
-    x, value = inputs
+    value = inputs[1]
     starts, steps = attrs
     zero = late.zeros_like(value) if needs[0] else None
     gx = update(g[0], late.cast(zero, g[0].dtype), starts, steps) if needs[0] else None

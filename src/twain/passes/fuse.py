@@ -224,7 +224,9 @@ class Fusion:
             return g.shape == n.shape and i is base
         if g.kind == "columns":
             small = size_of(g.shape) < LARGE_COLUMNS
-            return small and base in self.row_level and n.shape in (g.kept, g.kept_as_ones) and is_row_value(g, n, i, base)
+            return (
+                small and base in self.row_level and n.shape in (g.kept, g.kept_as_ones) and is_row_value(g, n, i, base)
+            )
         if g.kind == "rows":
             if base in self.row_level:
                 return n.shape in (g.shape, g.kept, g.kept_as_ones) and is_row_value(g, n, i, base)
@@ -239,8 +241,11 @@ class Fusion:
         rows = size_of(tuple(d for i, d in enumerate(x.shape) if i not in axes))
         length = size_of(tuple(x.shape[a] for a in axes))
         if not trailing(x.shape, axes):
-            fed_only = g is not None and g.kind == "map" and g.shape == x.shape and all(
-                u is n or u in g.nodes for m in g.nodes for u in self.users.get(m, ())
+            fed_only = (
+                g is not None
+                and g.kind == "map"
+                and g.shape == x.shape
+                and all(u is n or u in g.nodes for m in g.nodes for u in self.users.get(m, ()))
             )
             if fed_only and not n.op.name.startswith("arg") and leading(x.shape, axes):
                 g.kind = "columns"
@@ -255,7 +260,13 @@ class Fusion:
             if g.kind == "map" and g.shape == x.shape and self.legal(g, n):
                 g.kind = "rows"
                 g.axes = axes
-            if g.kind == "rows" and g.axes == axes and g.shape == x.shape and x not in self.row_level and self.legal(g, n):
+            if (
+                g.kind == "rows"
+                and g.axes == axes
+                and g.shape == x.shape
+                and x not in self.row_level
+                and self.legal(g, n)
+            ):
                 self.join(g, n)
                 self.row_level.add(n)
                 return

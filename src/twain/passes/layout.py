@@ -24,7 +24,9 @@ def arrange(graph: Graph) -> Graph:
         inputs = tuple(memo[i] for i in n.inputs)
         if n.op.name in IDENTITIES and inputs[0].dtype is n.dtype:
             memo[n] = inputs[0]
-        elif swaps_last(n) and n.inputs[0].op is product.record and users[n.inputs[0]] == {n} and n.inputs[0] not in kept:
+        elif (
+            swaps_last(n) and n.inputs[0].op is product.record and users[n.inputs[0]] == {n} and n.inputs[0] not in kept
+        ):
             a, b = inputs[0].inputs
             memo[n] = product(undone(b), undone(a))
         else:

@@ -138,7 +138,7 @@ class CompiledFunction(_core.CompiledFunction):
         if self.hits != self._hits_before:
             self._hits_before = self.hits
             self._idle = 0
-        if not fitting and self._plans and config.explain:
+        if not fitting and self._plans and (config.explain or self._idle + 2 >= MAX_IDLE_RECORDINGS):
             self._say("no plan fits: " + self.why(*args, **kwargs))
         while self.next_audit <= self.calls:
             self.next_audit *= 2

@@ -33,5 +33,8 @@ def install() -> None:
     _core.set_symbol_type(Node)
     _core.set_accumulate(add)
     _core.install(
-        prepare=prepare, vjp=prepare_vjp, trace=trace, package=os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+        prepare=prepare,
+        vjp=prepare_vjp,
+        trace=trace,
+        package=os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
     )

@@ -1,8 +1,8 @@
 """The Tensor type completed, and the functions on it that `twain` exports."""
 
 from .. import _core
-from ..ops import operators as _operators  # noqa: F401  gives Tensor its operators
-from ..ops.elementwise import (  # noqa: A004
+from ..ops import operators as _operators
+from ..ops.elementwise import (
     abs,
     acos,
     acosh,
@@ -78,7 +78,7 @@ from ..ops.elementwise import (  # noqa: A004
 )
 from ..ops.index import take, take_along_axis, tril, triu
 from ..ops.linalg import matmul
-from ..ops.reduce import all, any, argmax, argmin, logsumexp, max, mean, min, prod, std, sum, var  # noqa: A004
+from ..ops.reduce import all, any, argmax, argmin, logsumexp, max, mean, min, prod, std, sum, var
 from ..ops.shape import broadcast_to
 from ..runtime import install as _runtime
 from . import device as _device

@@ -22,7 +22,7 @@ _ARRAY_CODES = {"b": "B", "i": "q", "f": "d"}
 _KINDS = {bool: "b", int: "i", float: "f", complex: "c"}
 
 
-def asarray(obj: object, /, *, dtype: DType | None = None, device: object = None, copy: bool | None = None) -> Tensor:
+def asarray(obj: object, /, *, dtype: object = None, device: object = None, copy: bool | None = None) -> Tensor:
     """A tensor of `obj`: a tensor, a Python scalar, nested sequences of them, a NumPy array or anything with a buffer.
 
     Python ints become int64, floats float32, complex complex64, unless `dtype` says otherwise. Data from outside is copied.
@@ -43,7 +43,9 @@ def asarray(obj: object, /, *, dtype: DType | None = None, device: object = None
         try:
             view = memoryview(obj)
         except TypeError:
-            raise ArgumentError(f"[asarray] expected an array, a buffer, a scalar or nested sequences, got {type(obj).__name__}") from None
+            raise ArgumentError(
+                f"[asarray] expected an array, a buffer, a scalar or nested sequences, got {type(obj).__name__}"
+            ) from None
         result = _from_numpy(numpy.asarray(view), device)
     if wanted is not None and result.dtype is not wanted:
         result = cast(result, wanted)
@@ -80,7 +82,9 @@ def _from_sequence(obj: object, wanted: DType | None, device: object) -> Tensor:
                     raise ShapeError("[asarray] expected sequences of equal depth, got scalars beside sequences")
                 shape.append(len(item))
             elif shape[depth] != len(item):
-                raise ShapeError(f"[asarray] expected sequences of equal length, got {shape[depth]} and {len(item)} at depth {depth}")
+                raise ShapeError(
+                    f"[asarray] expected sequences of equal length, got {shape[depth]} and {len(item)} at depth {depth}"
+                )
             for one in item:
                 walk(one, depth + 1)
             return
@@ -132,7 +136,10 @@ def _from_flat(flat: list, shape: tuple, kind: str, wanted: DType | None, device
                 raise OverflowError("[asarray] expected Python ints that fit int64, got a larger one") from None
             stored = {"b": dt.bool_, "i": dt.int64, "f": dt.float64}[kind]
             default = {"b": dt.bool_, "i": dt.DEFAULT_INT, "f": dt.DEFAULT_FLOAT}[kind]
-    result = _core.from_buffer(_core.meta(stored.code, shape, None, as_device(device, "asarray").index), memoryview(data).cast("B") if len(data) else b"")
+    result = _core.from_buffer(
+        _core.meta(stored.code, shape, None, as_device(device, "asarray").index),
+        memoryview(data).cast("B") if len(data) else b"",
+    )
     target = wanted or default
     return result if stored is target else cast(result, target)
 
@@ -171,18 +178,26 @@ def full(shape: object, fill_value: object, *, dtype: object = None, device: obj
     """A tensor of `shape` with every element `fill_value`."""
     if dtype is None:
         kind = _KINDS.get(type(fill_value))
-        dtype = {"b": dt.bool_, "i": dt.DEFAULT_INT, "f": dt.DEFAULT_FLOAT, "c": dt.DEFAULT_COMPLEX}.get(kind) or fill_value.dtype
+        dtype = {"b": dt.bool_, "i": dt.DEFAULT_INT, "f": dt.DEFAULT_FLOAT, "c": dt.DEFAULT_COMPLEX}.get(
+            kind
+        ) or fill_value.dtype
     return _place(index_ops.full(fill_value, check_shape("full", shape), as_dtype(dtype, "full")), device)
 
 
 def zeros(shape: object, *, dtype: object = None, device: object = None) -> Tensor:
     """A tensor of zeros (float32 unless told)."""
-    return _place(index_ops.full(0, check_shape("zeros", shape), dt.DEFAULT_FLOAT if dtype is None else as_dtype(dtype, "zeros")), device)
+    return _place(
+        index_ops.full(0, check_shape("zeros", shape), dt.DEFAULT_FLOAT if dtype is None else as_dtype(dtype, "zeros")),
+        device,
+    )
 
 
 def ones(shape: object, *, dtype: object = None, device: object = None) -> Tensor:
     """A tensor of ones (float32 unless told)."""
-    return _place(index_ops.full(1, check_shape("ones", shape), dt.DEFAULT_FLOAT if dtype is None else as_dtype(dtype, "ones")), device)
+    return _place(
+        index_ops.full(1, check_shape("ones", shape), dt.DEFAULT_FLOAT if dtype is None else as_dtype(dtype, "ones")),
+        device,
+    )
 
 
 def empty(shape: object, *, dtype: object = None, device: object = None) -> Tensor:
@@ -211,7 +226,9 @@ def empty_like(x: Tensor, *, dtype: object = None, device: object = None) -> Ten
     return empty(x.shape, dtype=dtype or x.dtype, device=device or x.device)
 
 
-def arange(start: object, /, stop: object = None, step: object = 1, *, dtype: object = None, device: object = None) -> Tensor:
+def arange(
+    start: object, /, stop: object = None, step: object = 1, *, dtype: object = None, device: object = None
+) -> Tensor:
     """start, start + step, ... below stop; arange(n) counts from 0. int64 if all are ints, else float32."""
     if stop is None:
         start, stop = 0, start
@@ -231,7 +248,9 @@ def _ceil(x: float) -> int:
     return whole + (x > whole)
 
 
-def linspace(start: object, stop: object, /, num: int, *, dtype: object = None, device: object = None, endpoint: bool = True) -> Tensor:
+def linspace(
+    start: object, stop: object, /, num: int, *, dtype: object = None, device: object = None, endpoint: bool = True
+) -> Tensor:
     """`num` evenly spaced numbers from start to stop (included unless endpoint is False)."""
     num = as_index("linspace", "num", num)
     if num < 0:
@@ -245,7 +264,9 @@ def linspace(start: object, stop: object, /, num: int, *, dtype: object = None, 
     return asarray([float(v) for v in values] if not isinstance(step, complex) else values, dtype=target, device=device)
 
 
-def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: object = None, device: object = None) -> Tensor:
+def eye(
+    n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: object = None, device: object = None
+) -> Tensor:
     """Ones on the k-th diagonal, zeros elsewhere."""
     target = dt.DEFAULT_FLOAT if dtype is None else as_dtype(dtype, "eye")
     rows = as_index("eye", "n_rows", n_rows)

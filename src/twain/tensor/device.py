@@ -54,7 +54,9 @@ def as_device(spec: object, function: str = "device") -> Device:
         kind, _, number = spec.partition(":")
         if kind == "cpu" and (not number or number.isdigit()) and int(number or 0) < MAX_CPU_DEVICES:
             return device_of_index(int(number or 0))
-    raise DeviceError(f"[{function}] expected a device such as 'cpu:0' (devices here: cpu:0 to cpu:{MAX_CPU_DEVICES - 1}), got {spec!r}")
+    raise DeviceError(
+        f"[{function}] expected a device such as 'cpu:0' (devices here: cpu:0 to cpu:{MAX_CPU_DEVICES - 1}), got {spec!r}"
+    )
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def enable_grad() -> _GradMode:
     return _GradMode(True)
 
 
-class detect_anomaly:  # noqa: N801  named as in PyTorch
+class detect_anomaly:
     """`with twain.detect_anomaly():` every op and gradient is checked; the first NaN raises, naming op and line."""
 
     def __enter__(self):
@@ -90,7 +90,9 @@ def value_and_grad(function: Callable, argnums: int | tuple = 0, has_aux: bool =
         leaves = []
         for x in chosen:
             if type(x) is not Tensor or x.dtype.kind not in "fc":
-                raise ArgumentError(f"[grad] expected floating tensors to differentiate by, got {getattr(x, 'dtype', type(x).__name__)}")
+                raise ArgumentError(
+                    f"[grad] expected floating tensors to differentiate by, got {getattr(x, 'dtype', type(x).__name__)}"
+                )
             leaves.append(_fresh(x))
         replaced = unflatten(spec, leaves)
         full = list(args)
@@ -102,7 +104,9 @@ def value_and_grad(function: Callable, argnums: int | tuple = 0, has_aux: bool =
             result = function(*full, **kwargs)
             value, aux = result if has_aux else (result, None)
             if type(value) is not Tensor or value.size != 1:
-                raise GradientError(f"[grad] expected the function to return a scalar tensor, got {getattr(value, 'shape', type(value).__name__)}")
+                raise GradientError(
+                    f"[grad] expected the function to return a scalar tensor, got {getattr(value, 'shape', type(value).__name__)}"
+                )
             found = _core.gradients([value], leaves, None, create_graph=again, allow_unused=True)
         found = [zero_of(x) if g is None else g for g, x in zip(found, leaves)]
         tree = unflatten(spec, found)

@@ -54,8 +54,10 @@ def _is_mask(part: object) -> bool:
 
 
 def _is_array(part: object) -> bool:
-    return type(part) is list or (hasattr(part, "dtype") and hasattr(part, "shape") and part.shape != ()) or (
-        type(part) is Tensor
+    return (
+        type(part) is list
+        or (hasattr(part, "dtype") and hasattr(part, "shape") and part.shape != ())
+        or (type(part) is Tensor)
     )
 
 
@@ -82,10 +84,14 @@ def basic_parts(x: Tensor, parts: list) -> tuple:
             shape.append(size)
         else:
             if isinstance(part, bool) or not hasattr(part, "__index__"):
-                raise IndexingError(f"[getitem] expected ints, slices, None, Ellipsis or arrays of ints or bool, got {type(part).__name__}")
+                raise IndexingError(
+                    f"[getitem] expected ints, slices, None, Ellipsis or arrays of ints or bool, got {type(part).__name__}"
+                )
             number = part.__index__()
             if not -length <= number < length:
-                raise IndexingError(f"[getitem] index {number} is out of range for axis {axis} of size {length} (shape {tuple(x.shape)})")
+                raise IndexingError(
+                    f"[getitem] index {number} is out of range for axis {axis} of size {length} (shape {tuple(x.shape)})"
+                )
             starts.append(number + length if number < 0 else number)
             steps.append(1)
             sizes.append(1)
@@ -148,7 +154,9 @@ def advanced(x: Tensor, parts: list, arrays: list) -> Tensor:
             where_at = len([p for p in expanded if not isinstance(p, int)])
         elif expanded and expanded[-1] is not _ARRAY:
             raise IndexingError("[getitem] expected index arrays side by side, got something between them")
-        found = positions(part, x, sum(1 for p in parts[:i] if p is not None)) if _is_mask(part) else [index_array(part)]
+        found = (
+            positions(part, x, sum(1 for p in parts[:i] if p is not None)) if _is_mask(part) else [index_array(part)]
+        )
         indices.extend(found)
         expanded.extend([_ARRAY] * len(found))
     starts, steps, sizes, shape = basic_parts(x, [slice(None) if p is _ARRAY else p for p in expanded])
@@ -186,7 +194,9 @@ def check_range(index: Tensor, length: int, axis: int, shape: tuple) -> None:
     low, high = index.min().item(), index.max().item()
     if low < -length or high >= length:
         bad = low if low < -length else high
-        raise IndexingError(f"[getitem] index {bad} is out of range for axis {axis} of size {length} (shape {tuple(shape)})")
+        raise IndexingError(
+            f"[getitem] index {bad} is out of range for axis {axis} of size {length} (shape {tuple(shape)})"
+        )
 
 
 def linear_index(indices: list, sizes: tuple) -> Tensor:
@@ -203,7 +213,9 @@ def positions(mask: object, x: Tensor, axis: int) -> list:
     """The indices of True elements, one array per axis of the mask. The number found is data, so this reads the mask."""
     mask = asarray(mask)
     if tuple(x.shape[axis : axis + mask.ndim]) != tuple(mask.shape):
-        raise IndexingError(f"[getitem] expected a mask of shape {tuple(x.shape[axis : axis + mask.ndim])}, got {tuple(mask.shape)}")
+        raise IndexingError(
+            f"[getitem] expected a mask of shape {tuple(x.shape[axis : axis + mask.ndim])}, got {tuple(mask.shape)}"
+        )
     return nonzero(mask)
 
 
@@ -222,14 +234,18 @@ def setitem(x: Tensor, key: object, value: object) -> None:
     else:
         parts = expand_key(x, key)
         if any(_is_array(part) for part in parts):
-            raise IndexingError("[setitem] expected ints, slices or a mask of the same shape; for index arrays use scatter_add or where")
+            raise IndexingError(
+                "[setitem] expected ints, slices or a mask of the same shape; for index arrays use scatter_add or where"
+            )
         starts, steps, sizes, shape = basic_parts(x, parts)
         value = asarray(value, dtype=None if type(value) is Tensor else x.dtype)
         if value.shape != shape:
             try:
                 value = broadcast_to(value, shape)
             except ShapeError:
-                raise ShapeError(f"[setitem] expected a value that broadcasts to {shape}, got shape {tuple(value.shape)}") from None
+                raise ShapeError(
+                    f"[setitem] expected a value that broadcasts to {shape}, got shape {tuple(value.shape)}"
+                ) from None
         if value.dtype is not x.dtype:
             value = e.cast(value, x.dtype)
         if size_of(shape) == 0:
@@ -242,5 +258,7 @@ def setitem(x: Tensor, key: object, value: object) -> None:
         update.apply((x, reshape(value, sizes)), (starts, steps), donate=1, into=(x,))
         return
     if new.shape != x.shape:
-        raise ArgumentError(f"[setitem] expected a scalar or a value of shape {tuple(x.shape)}, got a result of shape {tuple(new.shape)}")
+        raise ArgumentError(
+            f"[setitem] expected a scalar or a value of shape {tuple(x.shape)}, got a result of shape {tuple(new.shape)}"
+        )
     x.assign(new if new.dtype is x.dtype else e.cast(new, x.dtype))

@@ -43,7 +43,9 @@ def expand_dims(x: Tensor, /, axis: int = 0) -> Tensor:
 
 def squeeze(x: Tensor, /, axis: object = None) -> Tensor:
     """A view without the given axes of size 1 (all of them for None)."""
-    axes = tuple(i for i, d in enumerate(x.shape) if d == 1) if axis is None else normalize_axes("squeeze", axis, x.ndim)
+    axes = (
+        tuple(i for i, d in enumerate(x.shape) if d == 1) if axis is None else normalize_axes("squeeze", axis, x.ndim)
+    )
     for a in axes:
         if x.shape[a] != 1:
             raise ShapeError(f"[squeeze] expected axis {a} to have size 1, got shape {tuple(x.shape)}")

@@ -44,7 +44,6 @@ class Generator:
         self.seed_value.assign(asarray(int(state["seed"]), dtype="uint64"))
         self.counter.assign(asarray(int(state["counter"]), dtype="uint64"))
 
-
     def uniform(self, shape: object = (), low: float = 0.0, high: float = 1.0, *, dtype: object = "float32") -> Tensor:
         """See random.uniform."""
         return uniform(shape, low, high, dtype=dtype, generator=self)
@@ -77,19 +76,25 @@ def _draw(op, shape: object, name: str, generator: Generator | None, *args: obje
     return (generator or default_generator).draw(op, size_of(shape), shape, *args)
 
 
-def uniform(shape: object = (), low: float = 0.0, high: float = 1.0, *, dtype: object = "float32", generator=None) -> Tensor:
+def uniform(
+    shape: object = (), low: float = 0.0, high: float = 1.0, *, dtype: object = "float32", generator=None
+) -> Tensor:
     """Uniform in [low, high), of `shape` and floating `dtype`."""
     x = _draw(random_uniform, shape, "random.uniform", generator, dtype)
     return x if low == 0.0 and high == 1.0 else x * (high - low) + low
 
 
-def normal(shape: object = (), mean: float = 0.0, std: float = 1.0, *, dtype: object = "float32", generator=None) -> Tensor:
+def normal(
+    shape: object = (), mean: float = 0.0, std: float = 1.0, *, dtype: object = "float32", generator=None
+) -> Tensor:
     """Normal with `mean` and standard deviation `std`, of `shape` and floating `dtype`."""
     x = _draw(random_normal, shape, "random.normal", generator, dtype)
     return x if mean == 0.0 and std == 1.0 else x * std + mean
 
 
-def randint(low: int, high: int | None = None, shape: object = (), *, dtype: object = "int64", generator=None) -> Tensor:
+def randint(
+    low: int, high: int | None = None, shape: object = (), *, dtype: object = "int64", generator=None
+) -> Tensor:
     """Integers in [low, high), or [0, low) with high left out."""
     if high is None:
         low, high = 0, low
