@@ -34,10 +34,14 @@ Numbers& attrs_numbers() {
 void op_register(Op* op) { op->id = op_numbers().take(); }
 
 void op_unregister(Op* op) {
-  table_forget(op);
-  op_numbers().free.push_back(op->id);
+  if (op->in_table)
+    table_forget_later(op->id);
+  else
+    op_number_free(op->id);
   op->id = 0;
 }
+
+void op_number_free(uint32_t id) { op_numbers().free.push_back(id); }
 
 void op_retain(Op* op) { runtime.retain_object(op->object); }
 void op_release(Op* op) { runtime.release_object(op->object); }

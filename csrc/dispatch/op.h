@@ -6,7 +6,7 @@ namespace twain {
 
 struct Op {
   uint32_t id = 0;         // reused after the op is gone and its programs are forgotten
-  int32_t programs = 0;    // entries of the table that belong to it
+  bool in_table = false;   // the table has, or had, programs of it
   const char* name = "";
   void* object = nullptr;  // the binding's object that this op is part of
 };
@@ -19,7 +19,7 @@ struct Attrs {
 };
 
 void op_register(Op* op);
-void op_unregister(Op* op);  // also forgets its programs
+void op_unregister(Op* op);  // its programs are forgotten soon, and its number used again only then
 void op_retain(Op* op);
 void op_release(Op* op);
 

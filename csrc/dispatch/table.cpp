@@ -8,13 +8,15 @@ namespace {
 
 constexpr uint32_t kFirstSlots = 1024;
 
-// Beside each entry: what it needs to be forgotten. Cold, so it lies apart.
-struct Owner {
-  Op* op = nullptr;
-  Attrs* attrs = nullptr;
-};
-std::vector<Owner>& owners() {
-  static auto* all = new std::vector<Owner>(kFirstSlots);
+constexpr size_t kDeadOps = 64;  // so many dead ops are worth a sweep
+
+// The attrs of each entry, owned. Cold, so they lie apart.
+std::vector<Attrs*>& owned_attrs() {
+  static auto* all = new std::vector<Attrs*>(kFirstSlots);
+  return *all;
+}
+std::vector<uint32_t>& dead_ops() {
+  static auto* all = new std::vector<uint32_t>();
   return *all;
 }
 
@@ -22,30 +24,32 @@ uint32_t hash_of(const TableEntry& entry) {
   return table_hash(entry.op, entry.attrs, entry.ids[0], entry.ids[1], entry.ids[2]);
 }
 
-void place(TableEntry* entries, Owner* owner_slots, uint32_t mask, const TableEntry& entry, const Owner& owner) {
+void place(TableEntry* entries, Attrs** attrs_slots, uint32_t mask, const TableEntry& entry, Attrs* attrs) {
   uint32_t i = hash_of(entry) & mask;
   while (entries[i].op != 0) i = (i + 1) & mask;
   entries[i] = entry;
-  owner_slots[i] = owner;
+  attrs_slots[i] = attrs;
 }
 
-// Rebuilds the table with the entries for which keep(entry, owner) holds. What is dropped is released only after
-// the table is whole again: releasing runs Python, which may come back here.
+// Rebuilds the table with the entries for which keep(entry) holds, without those of dead ops. What is dropped is
+// released only after the table is whole again: releasing runs Python, which may come back here.
 template <typename Keep>
 void rebuild(uint32_t slots, Keep keep) {
+  std::vector<uint32_t> dead;
+  dead.swap(dead_ops());
+  std::sort(dead.begin(), dead.end());
   auto* entries = new TableEntry[slots]();
-  std::vector<Owner> owner_slots(slots);
-  std::vector<std::pair<TableEntry, Owner>> dropped;
+  std::vector<Attrs*> attrs_slots(slots);
+  std::vector<std::pair<Program*, Attrs*>> dropped;
   uint32_t kept = 0;
   for (uint32_t i = 0; i <= table.mask; ++i) {
     const TableEntry& entry = table.entries[i];
     if (entry.op == 0) continue;
-    const Owner& owner = owners()[i];
-    if (keep(entry, owner)) {
-      place(entries, owner_slots.data(), slots - 1, entry, owner);
+    if (keep(entry) && !std::binary_search(dead.begin(), dead.end(), entry.op)) {
+      place(entries, attrs_slots.data(), slots - 1, entry, owned_attrs()[i]);
       ++kept;
     } else {
-      dropped.emplace_back(entry, owner);
+      dropped.emplace_back(entry.program, owned_attrs()[i]);
     }
   }
   delete[] table.entries;
@@ -53,12 +57,12 @@ void rebuild(uint32_t slots, Keep keep) {
   table.mask = slots - 1;
   table.count = kept;
   ++table.generation;
-  owners().swap(owner_slots);
-  for (auto& [entry, owner] : dropped) --owner.op->programs;
   table.evicted += dropped.size();
-  for (auto& [entry, owner] : dropped) {
-    program_release(entry.program);
-    attrs_release(owner.attrs);
+  owned_attrs().swap(attrs_slots);
+  for (uint32_t id : dead) op_number_free(id);
+  for (auto& [program, attrs] : dropped) {
+    program_release(program);
+    attrs_release(attrs);
   }
 }
 
@@ -69,7 +73,7 @@ void evict() {
     if (table.entries[i].op != 0 && table.entries[i].program->used) ++used;
   const bool crowded = used > table.bound / 4 * 3;
   bool odd = false;
-  rebuild(table.mask + 1, [&](const TableEntry& entry, const Owner&) {
+  rebuild(table.mask + 1, [&](const TableEntry& entry) {
     const bool was_used = entry.program->used;
     entry.program->used = false;
     odd = !odd;
@@ -101,7 +105,7 @@ Program* table_find_any(uint32_t op, uint32_t attrs, const Value* const* inputs,
 
 void table_add(Op* op, Attrs* attrs, Program* program) {
   if (table.count >= table.bound) evict();
-  if ((table.count + 1) * 2 > table.mask) rebuild((table.mask + 1) * 2, [](const TableEntry&, const Owner&) { return true; });
+  if ((table.count + 1) * 2 > table.mask) rebuild((table.mask + 1) * 2, [](const TableEntry&) { return true; });
   TableEntry entry;
   entry.op = op->id;
   entry.attrs = attrs_id(attrs);
@@ -110,18 +114,19 @@ void table_add(Op* op, Attrs* attrs, Program* program) {
   entry.program = program;
   program_retain(program);
   attrs_retain(attrs);
-  ++op->programs;
+  op->in_table = true;
   program->used = true;
-  place(table.entries, owners().data(), table.mask, entry, {op, attrs});
+  place(table.entries, owned_attrs().data(), table.mask, entry, attrs);
   ++table.count;
 }
 
-void table_forget(Op* op) {
-  if (op->programs != 0) rebuild(table.mask + 1, [&](const TableEntry&, const Owner& owner) { return owner.op != op; });
+void table_forget_later(uint32_t op) {
+  dead_ops().push_back(op);
+  if (dead_ops().size() >= kDeadOps) rebuild(table.mask + 1, [](const TableEntry&) { return true; });
 }
 
 void table_clear() {
-  rebuild(kFirstSlots, [](const TableEntry&, const Owner&) { return false; });
+  rebuild(kFirstSlots, [](const TableEntry&) { return false; });
 }
 
 void table_set_bound(uint32_t bound) {

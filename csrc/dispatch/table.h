@@ -51,7 +51,9 @@ Program* table_find_any(uint32_t op, uint32_t attrs, const Value* const* inputs,
 
 // Adds a program under its own inputs' metas; the table takes a reference to it and to `attrs`.
 void table_add(Op* op, Attrs* attrs, Program* program);
-void table_forget(Op* op);
+// For an op that is gone. Sweeping the table costs the same for one op as for many, so it waits for more.
+void table_forget_later(uint32_t op);
+void op_number_free(uint32_t id);  // nothing in the table has it any more
 void table_clear();
 void table_set_bound(uint32_t bound);
 
