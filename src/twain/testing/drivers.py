@@ -1,0 +1,240 @@
+"""The checks that every op of the table goes through. Each raises AssertionError with the op, dtype and try in its text."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+
+import numpy as np
+
+from .. import _core
+from .. import ops as _ops
+from ..base import dtypes as dt
+from ..base.dtypes import DType
+from ..ir.interpret import interpret, reference, rounded, widened
+from ..ir.node import Graph, Node, Spec, make_parameter
+from ..ir.op import REGISTRY, OpRecord, apply, as_value, dynamic
+from ..ops import elementwise as e
+from ..tensor import asarray
+from .compare import TOLERANCE, assert_close
+from .samples import SPECIAL, Try, call_op, outputs_of, to_array, to_tensor, tries
+
+
+def load_all() -> dict:
+    """The whole op table; importing a module defines its ops."""
+    for package in (_ops, importlib.import_module("twain.ops.nn")):
+        for module in pkgutil.iter_modules(package.__path__):
+            importlib.import_module(f"{package.__name__}.{module.name}")
+    importlib.import_module("twain.tensor.indexing")
+    return REGISTRY
+
+
+_callables: dict[str, object] = {}
+
+
+def op_of(record: OpRecord):
+    """A callable for a record."""
+    if record.name not in _callables:
+        _callables[record.name] = _core.Op(record.name, record.arity, record)
+    return _callables[record.name]
+
+
+def label(record: OpRecord, dtype: DType, one: Try, more: str = "") -> str:
+    return f"{record.name} {dtype} {one} {more}"
+
+
+# ---------------------------------------------------------------- value
+def expected_of(record: OpRecord, one: Try) -> list:
+    """The reference on a try's operands, in double precision and as the op promotes them."""
+    function = reference(record)
+    arrays = [None if a is None else widened(a) for a in one.arrays]
+    if record.family == "elementwise":
+        wanted = record.rules.operand_dtype([Spec(d, a.shape) for a, d in zip(one.arrays, one.dtypes)])
+        fixed = record.rules.fixed or (None,) * len(arrays)
+        arrays = [a if f is not None else widened(rounded(a, wanted)) for a, f in zip(one.arrays, fixed)]
+    with np.errstate(all="ignore"):
+        result = function(arrays, *one.args, **one.kwargs) if record.arity < 0 else function(*arrays, *one.args, **one.kwargs)
+    return outputs_of(result)
+
+
+def check_value(record: OpRecord, dtype: DType, layout: str = "contiguous") -> int:
+    """The op's results on its samples against the reference; returns how many tries there were."""
+    count = 0
+    for one in tries(record, dtype):
+        what = label(record, dtype, one, layout)
+        results = call_op(op_of(record), one.tensors(layout), one.args, one.kwargs)
+        expected = expected_of(record, one)
+        assert len(results) == len(expected), f"{what}: {len(results)} results, expected {len(expected)}"
+        for got, want in zip(results, expected):
+            factor = 4.0 if record.family in ("composite", "contraction", "reduction", "scatter") else 1.0
+            with np.errstate(all="ignore"):
+                want = rounded(np.asarray(want), got.dtype)
+            assert_close(to_array(got), want, got.dtype, what, factor)
+        count += 1
+    return count
+
+
+def check_special(record: OpRecord, dtype: DType) -> None:
+    """NaN, infinities and signed zeros in every combination, as NumPy defines them."""
+    count = len(record.samples.domains)
+    values = [np.array(SPECIAL)] * count
+    grid = [g.ravel() for g in np.meshgrid(*values)] if count > 1 else values
+    fixed = record.rules.fixed or (None,) * count
+    with np.errstate(all="ignore"):
+        arrays = [rounded(g, dtype if f is None else f) for g, f in zip(grid, fixed)]
+        one = Try(arrays, [dtype if f is None else f for f in fixed], *record.samples.arguments[0])
+        [got] = call_op(op_of(record), one.tensors(), one.args, one.kwargs)
+        want = rounded(expected_of(record, one)[0], got.dtype)
+    assert_close(to_array(got), want, got.dtype, label(record, dtype, one, "special values"))
+
+
+# ---------------------------------------------------------------- graphs
+def run_graph(graph: Graph, tensors: list) -> list:
+    """A graph as one compiled call."""
+    record = dynamic(graph.name, graph, len(tensors))
+    return outputs_of(_core.Op(record.name, record.arity, record)(*tensors))
+
+
+def graph_of(record: OpRecord, one: Try, wrap=None) -> Graph:
+    """The op as a graph of one node, or what `wrap` makes of its results."""
+    specs = [None if a is None else Spec(d, a.shape) for a, d in zip(one.arrays, one.dtypes)]
+    parameters = [None if s is None else make_parameter(i, s) for i, s in enumerate(specs)]
+    attrs = record.bind(one.args, one.kwargs)
+    before = _core.set_tracing(True)
+    try:
+        result = outputs_of(apply(record, attrs, (parameters,) if record.arity < 0 else tuple(parameters)))
+        if wrap is not None:
+            result = wrap(result)
+    finally:
+        _core.set_tracing(before)
+    return Graph(record.name, [p for p in parameters if p is not None], [as_value(r, record.name) for r in result])
+
+
+def chained(results: list) -> list:
+    """Results used elementwise and reduced, so that the op meets the fusion of its neighbours."""
+    found = []
+    for y in results:
+        if y.dtype.kind == "b":
+            found.append(e.logical_or(e.logical_not(y), y))
+        elif y.dtype.kind == "c":
+            found.append(y * 2 + y)
+        elif y.dtype.kind == "f":
+            found.append(e.relu(y) * 2 + y)
+        else:
+            found.append(e.maximum(y, 1) * 2 + y)
+    return found
+
+
+def check_compiled(record: OpRecord, dtype: DType) -> None:
+    """Compiled in a small fused graph, called eagerly, and interpreted: the same results."""
+    for one in tries(record, dtype):
+        what = label(record, dtype, one)
+        alone = graph_of(record, one)
+        eager = call_op(op_of(record), one.tensors(), one.args, one.kwargs)
+        with np.errstate(all="ignore"):
+            meant = interpret(alone, one.arrays)
+        for got, want, spec in zip(eager, meant, (o.spec for o in alone.outputs)):
+            assert got.dtype is spec.dtype and tuple(got.shape) == spec.shape, f"{what}: inferred {spec}, got {got.dtype}"
+            assert_close(to_array(got), want, spec.dtype, what + "eager against interpreter", 8.0)
+        fused = graph_of(record, one, chained)
+        compiled = run_graph(fused, one.tensors())
+        with np.errstate(all="ignore"):
+            meant = interpret(fused, one.arrays)
+        for got, want, spec in zip(compiled, meant, (o.spec for o in fused.outputs)):
+            assert_close(to_array(got), want, spec.dtype, what + "fused against interpreter", 16.0)
+
+
+# ---------------------------------------------------------------- derivatives
+class Direction:
+    """A try in float64 with random directions for its floating operands and random weights for its results."""
+
+    def __init__(self, record: OpRecord, one: Try, seed: int = 1, dtype: DType = dt.float64):
+        self.record = record
+        self.one = one
+        self.rng = np.random.default_rng(seed)
+        self.places = [i for i, d in enumerate(one.dtypes) if d.kind in "fc" and one.arrays[i] is not None]
+        self.along = {i: self.noise(one.arrays[i]) for i in self.places}
+
+    def noise(self, like: np.ndarray) -> np.ndarray:
+        x = self.rng.standard_normal(like.shape)
+        return x + 1j * self.rng.standard_normal(like.shape) if np.iscomplexobj(like) else x
+
+    def call(self, tensors: list) -> list:
+        found = call_op(op_of(self.record), tensors, self.one.args, self.one.kwargs)
+        return [y for y in found if y.dtype.kind in "fc"]
+
+    def moved(self, step: float) -> list:
+        arrays = [a + step * self.along[i] if i in self.along else a for i, a in enumerate(self.one.arrays)]
+        return [to_tensor(a, d) for a, d in zip(arrays, self.one.dtypes)]
+
+    def leaves(self, step: float = 0.0) -> list:
+        return [t.requires_grad_() if i in self.along else t for i, t in enumerate(self.moved(step))]
+
+
+def inner(a: np.ndarray, b: np.ndarray) -> float:
+    """The real inner product."""
+    return float(np.sum(a.real * b.real) + (np.sum(a.imag * b.imag) if np.iscomplexobj(a) and np.iscomplexobj(b) else 0.0))
+
+
+def assert_slope(got: float, want: float, size: float, what: str, tolerance: float = 2e-6) -> None:
+    assert np.isfinite(got), f"{what}: derivative is {got}"
+    assert abs(got - want) <= tolerance * max(1.0, abs(want), size), f"{what}: derivative {got}, finite differences {want}"
+
+
+STEP = 1e-6
+
+
+def check_gradient(record: OpRecord, dtype: DType = dt.float64, second: bool = True) -> int:
+    """vjp in random directions against central differences; second order too."""
+    count = 0
+    for one in tries(record, dtype, seed=2):
+        d = Direction(record, one)
+        leaves = d.leaves()
+        wanted = [leaves[i] for i in d.places]
+        results = d.call(leaves)
+        if not results or not wanted or not any(y.requires_grad for y in results):
+            continue
+        what = label(record, dtype, one)
+        weights = [asarray(d.noise(to_array(y)), dtype=y.dtype) for y in results]
+        keep = [i for i, y in enumerate(results) if y.requires_grad]
+        found = gradients_of(results, wanted, weights, keep, create_graph=second)
+        for g, x in zip(found, wanted):
+            assert g is None or (g.dtype is x.dtype and tuple(g.shape) == tuple(x.shape)), f"{what}: gradient of {x.shape} is {g.shape}"
+        got = sum(inner(to_array(g), d.along[i]) for g, i in zip(found, d.places) if g is not None)
+
+        def loss(step, d=d, weights=weights):
+            return sum(inner(to_array(y), to_array(w)) for y, w in zip(d.call(d.moved(step)), weights))
+
+        size = sum(np.abs(to_array(g)).sum() for g in found if g is not None)
+        assert_slope(got, (loss(STEP) - loss(-STEP)) / (2 * STEP), size * 0.1, what)
+        count += 1
+        if not second:
+            continue
+        others = {i: d.noise(one.arrays[i]) for i in d.places}
+        pairs = [(g, asarray(others[i], dtype=g.dtype)) for g, i in zip(found, d.places) if g is not None and g.requires_grad]
+        if not pairs:
+            continue
+        again = _core.gradients([g for g, _ in pairs], wanted, [v for _, v in pairs], allow_unused=True)
+        got = sum(inner(to_array(g), d.along[i]) for g, i in zip(again, d.places) if g is not None)
+
+        def slope(step, d=d, weights=weights, keep=keep, others=others):
+            at = d.leaves(step)
+            inside = [at[i] for i in d.places]
+            grads = gradients_of(d.call(at), inside, weights, keep)
+            return sum(inner(to_array(g), others[i]) for g, i in zip(grads, d.places) if g is not None)
+
+        size = sum(np.abs(to_array(g)).sum() for g in again if g is not None)
+        assert_slope(got, (slope(STEP) - slope(-STEP)) / (2 * STEP), size * 0.1, what + "second order", 2e-5)
+    return count
+
+
+def gradients_of(results: list, wanted: list, weights: list, keep: list, create_graph: bool = False) -> list:
+    return _core.gradients(
+        [results[i] for i in keep], wanted, [weights[i] for i in keep], create_graph=create_graph, allow_unused=True
+    )
+
+
+__all__ = [
+    "TOLERANCE", "Direction", "Node", "check_compiled", "check_gradient", "check_special", "check_value", "graph_of", "load_all",
+    "op_of", "run_graph",
+]  # fmt: skip
