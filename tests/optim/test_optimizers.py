@@ -120,7 +120,7 @@ def test_a_snapshot_of_the_state_does_not_move_on():
 
 
 def test_a_momentum_that_was_zero_at_first():
-    params, optimizer = run(lambda p: optim.SGD(p, lr=0.1))
+    _, optimizer = run(lambda p: optim.SGD(p, lr=0.1))
     assert "momentum_buffer" not in optimizer.state[0]
     optimizer.param_groups[0]["momentum"] = 0.9
     optimizer.step()

@@ -36,7 +36,7 @@ def draw(
 
     figure = Figure(figsize=(13, 6.4), layout="constrained")
     FigureCanvasAgg(figure)
-    left, grid = figure.subfigures(1, 2, width_ratios=(1, 1.35))
+    left, grid = figure.subfigures(1, 2, width_ratios=(1, 1.35))  # type: ignore[misc]
     loss, accuracy = left.subplots(2, 1, sharex=True)
     epochs = [e + 1 for e in history.epoch]
     for axes, name, title in ((loss, "loss", "Loss"), (accuracy, "accuracy", "Accuracy (%)")):

@@ -1,6 +1,6 @@
 """The computations of the layers as functions, with PyTorch's names and order of arguments (`axis` for `dim`)."""
 
-# ruff: noqa: A002  `input` is PyTorch's name
+
 
 from __future__ import annotations
 
@@ -192,7 +192,9 @@ def batch_norm_updating(
             average, spread, batches = running
             if batches is not None:
                 batches.assign(batches + 1)
-            share = 1.0 / batches.astype("float64") if momentum is None else momentum
+            share = momentum
+            if share is None:
+                share = 0.0 if batches is None else 1.0 / batches.astype("float64")
             average.assign(_normalization.moving_average(average, mean, share))
             spread.assign(_normalization.moving_average(spread, variance, share))
     return result

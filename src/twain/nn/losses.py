@@ -1,6 +1,6 @@
 """Losses as modules: settings in the constructor, called with (prediction, target)."""
 
-# ruff: noqa: A002  `input` is PyTorch's name
+
 
 from __future__ import annotations
 

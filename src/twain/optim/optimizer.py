@@ -171,7 +171,7 @@ class Optimizer:
         for i in active:
             p = group.params[i]
             row = state[i]
-            operands += [p, p.grad]
+            operands += [p, p.grad]  # type: ignore[list-item]
             targets.append(p)
             for key in keys:
                 if key not in row:  # a setting that was zero when the group was made
@@ -279,8 +279,8 @@ def _as_groups(name: str, params: Any) -> list[dict[str, Any]]:
 
 
 def _tensors(name: str, params: Any) -> tuple[list[Tensor], list[str] | None]:
-    given = [params] if isinstance(params, Tensor) else list(params)
-    names = None
+    given: list[Any] = [params] if isinstance(params, Tensor) else list(params)
+    names: list[str] | None = None
     if given and isinstance(given[0], tuple):
         names = [n for n, _ in given]
         given = [p for _, p in given]

@@ -306,7 +306,7 @@ class OneCycleLR(LRScheduler):
             self.phases = [(rise, "first", "top"), (2 * rise, "top", "first"), (total_steps - 1, "first", "last")]
         else:
             self.phases = [(rise, "first", "top"), (total_steps - 1, "top", "last")]
-        tops = [float(m) for m in max_lr] if isinstance(max_lr, (list, tuple)) else [float(max_lr)] * len(groups)
+        tops = [float(max_lr)] * len(groups) if isinstance(max_lr, (int, float)) else [float(m) for m in max_lr]
         self.levels = [{"first": t / div_factor, "top": t, "last": t / div_factor / final_div_factor} for t in tops]
         self.momenta = {"first": max_momentum, "top": base_momentum, "last": max_momentum}
         if last_epoch == -1:

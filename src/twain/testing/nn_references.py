@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .references import erf, sigmoid
+from .references import erfc, sigmoid
 
 
 # ---------------------------------------------------------------- activations
@@ -50,7 +50,7 @@ def prelu(x, weight):
 def gelu(x, approximate="none"):
     if approximate == "tanh":
         return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
-    return 0.5 * x * (1 + erf(x / math.sqrt(2)))
+    return 0.5 * x * erfc(-x / math.sqrt(2))
 
 
 def silu(x):

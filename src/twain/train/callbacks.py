@@ -256,14 +256,13 @@ class CSVLogger(Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         first = self._names is None
-        if first:
-            self._names = ["epoch", *logs]
+        names = self._names = self._names or ["epoch", *logs]
         with open(self.path, "w" if first else "a", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             if first:
-                writer.writerow(self._names)
+                writer.writerow(names)
             row = {"epoch": epoch, **logs}
-            writer.writerow([row.get(name, "") for name in self._names])
+            writer.writerow([row.get(name, "") for name in names])
 
 
 class TensorBoard(Callback):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .. import _core
@@ -54,7 +54,7 @@ class Source:
     `loader` is iterated anew each epoch; `resumable` says whether its position can be saved.
     """
 
-    def __init__(self, loader: Iterable, has_target: bool, unit: str):
+    def __init__(self, loader: Any, has_target: bool, unit: str):
         self.loader = loader
         self.has_target = has_target
         self.unit = unit
@@ -64,7 +64,7 @@ class Source:
     def steps(self) -> int | None:
         """Batches in an epoch, where known."""
         try:
-            return len(self.loader)  # type: ignore[arg-type]
+            return len(self.loader)
         except TypeError:
             return None
 

@@ -283,7 +283,7 @@ class Model(Module):
             callback.params = parameters
         was_training = self.training
         with _Interrupt() as interrupt:
-            run = _Run(self, training, recipe, source, validation, interrupt)
+            run = _Run(self, training, recipe, source, validation, parameters, interrupt)
             try:
                 _call(every, "on_train_begin", {})
                 run.epochs(epochs, first_batch)
@@ -332,7 +332,7 @@ class Model(Module):
             )
         self.load_state_dict(state["model"])
         recipe.optimizer.load_state_dict(state["optimizer"])
-        source.loader.load_state_dict(state["loader"])  # type: ignore[attr-defined]
+        source.loader.load_state_dict(state["loader"])
         training.epoch = state["epoch"]
         training.history.load_state_dict(state["history"])
         if state["sums"]:
@@ -402,6 +402,7 @@ class _Run:
         recipe: Recipe,
         source: Source,
         validation: Source | None,
+        parameters: dict[str, Any],
         interrupt: _Interrupt,
     ):
         self.model = model
@@ -409,6 +410,7 @@ class _Run:
         self.recipe = recipe
         self.source = source
         self.validation = validation
+        self.parameters = parameters
         self.callbacks = training.callbacks
         self.interrupt = interrupt
         self.step = training.steps["train"]
@@ -447,8 +449,7 @@ class _Run:
             if batch == first_batch:
                 _prepare(model, recipe, inputs, target)
                 self.source.unit = unit_of(None, inputs)
-                for callback in self.callbacks:
-                    callback.params["unit"] = self.source.unit
+                self.parameters["unit"] = self.source.unit
             for callback in self.beginning:
                 callback.on_batch_begin(batch, {"size": size})
             loss = self.step(recipe, inputs, target, size)

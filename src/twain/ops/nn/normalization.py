@@ -82,7 +82,7 @@ rms_norm = composite(
     "rms_norm", 2, _rms_norm, names=("x", "weight"),
     attributes=lambda normalized_shape, eps=None: _shape_attributes(normalized_shape, eps),
     reference=_REFERENCES + "rms_norm",
-    samples=Samples(((-5, 5), (-2, 2)), arguments=((((4,),), {}),), shapes=(((3, 4), (4,)),)),
+    samples=Samples(((-5, 5), (-2, 2)), arguments=((((4,), 1e-6), {}),), shapes=(((3, 4), (4,)),)),
 )  # fmt: skip
 
 
