@@ -124,23 +124,14 @@ PyObject* recorded_input(const RecordedCall& call, uint32_t i) {
 }
 
 void on_op(const RecordedCall& call) {
-  // The recorder is not called for what it does itself.
-  PyObject* recorder = static_cast<PyObject*>(set_recorder(nullptr));
-  struct Restore {
-    PyObject* recorder;
-    ~Restore() {
-      if (thread_modes.recorder == nullptr)
-        set_recorder(recorder);
-      else
-        Py_XDECREF(recorder);
-    }
-  } restore{recorder};
+  Ref recorder = Ref::borrow(static_cast<PyObject*>(thread_modes.recorder));
+  ParkedRecorder parked;
   Ref inputs = checked(PyTuple_New(call.input_count));
   for (uint32_t i = 0; i < call.input_count; ++i) PyTuple_SET_ITEM(inputs.get(), i, recorded_input(call, i));
   Ref outputs = checked(PyTuple_New(call.output_count));
   for (uint32_t i = 0; i < call.output_count; ++i)
     PyTuple_SET_ITEM(outputs.get(), i, checked(wrap(Value(call.outputs[i]))).release());
-  Ref method = checked(PyObject_GetAttrString(recorder, "on_op"));
+  Ref method = checked(PyObject_GetAttrString(recorder.get(), "on_op"));
   checked(PyObject_CallFunctionObjArgs(method.get(), op_object(call.op), attrs_object(call.attrs), inputs.get(),
                                        outputs.get(), nullptr));
   for (uint32_t i = 0; i < call.input_count; ++i) {

@@ -25,7 +25,20 @@ T change(T Modes::* field, T setting) {
 bool set_grad_enabled(bool flag) { return change(&Modes::grad_enabled, flag); }
 bool set_anomaly(bool flag) { return change(&Modes::anomaly, flag); }
 bool set_tracing(bool flag) { return change(&Modes::tracing, flag); }
-void* set_recorder(void* recorder) { return change(&Modes::recorder, recorder); }
+void* set_recorder(void* recorder) {
+  if (thread_modes.parked) return std::exchange(thread_modes.parked_recorder, recorder);
+  return change(&Modes::recorder, recorder);
+}
+
+ParkedRecorder::ParkedRecorder() {
+  thread_modes.parked_recorder = set_recorder(nullptr);
+  thread_modes.parked = true;
+}
+
+ParkedRecorder::~ParkedRecorder() {
+  thread_modes.parked = false;
+  set_recorder(std::exchange(thread_modes.parked_recorder, nullptr));
+}
 
 uint32_t new_epoch() {
   static uint32_t last = 0;

@@ -9,6 +9,8 @@ struct Modes {
   bool anomaly = false;
   bool tracing = false;      // calls on Python scalars alone give traced values, not tensors
   void* recorder = nullptr;  // the binding's object, owned
+  bool parked = false;       // the recorder is at work: what it does is not told to itself, and it waits here
+  void* parked_recorder = nullptr;
   uint32_t epoch = 0;        // number of the current recording; marks of other recordings don't count
 };
 extern constinit thread_local Modes thread_modes;
@@ -24,6 +26,15 @@ bool set_anomaly(bool flag);          // likewise
 bool set_tracing(bool flag);          // likewise
 void* set_recorder(void* recorder);   // likewise; ownership moves in and out
 uint32_t new_epoch();
+
+// For the time that the recorder itself works. A recorder that is taken away or replaced meanwhile stays so.
+class ParkedRecorder {
+ public:
+  ParkedRecorder();
+  ~ParkedRecorder();
+  ParkedRecorder(const ParkedRecorder&) = delete;
+  ParkedRecorder& operator=(const ParkedRecorder&) = delete;
+};
 
 // Switches the tape off (or on) for one scope.
 class GradScope {

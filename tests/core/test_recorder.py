@@ -139,6 +139,22 @@ def test_what_the_recorder_does_is_not_recorded():
     assert R.calls == 2
 
 
+def test_a_recorder_can_take_itself_away():
+    calls = []
+
+    class R:
+        def on_op(self, op, attrs, inputs, outputs):
+            calls.append(_core.set_recorder(None))
+
+    r = R()
+    _core.set_recorder(r)
+    a = tensor([1])
+    a + a
+    a + a
+    assert calls == [r]
+    assert _core.set_recorder(None) is None
+
+
 def test_errors_of_the_recorder_pass_through():
     class R:
         def on_op(self, op, attrs, inputs, outputs):
