@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-PAGES = ["README.md", "CONTRIBUTING.md", *sorted(str(p.relative_to(ROOT)) for p in (ROOT / "docs").glob("*.md"))]
-RUN = ["README.md", "docs/coming-from-pytorch.md"]
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    *sorted(str(p.relative_to(ROOT)) for d in ("docs", "src", "csrc", "bench") for p in (ROOT / d).rglob("*.md")),
+]
+RUN = ["README.md", "CONTRIBUTING.md", "docs/coming-from-pytorch.md", "src/twain/codegen/README.md"]
 
 
 def code_blocks(page: str) -> list[str]:
