@@ -1,7 +1,6 @@
 """`twain.compile`: a function that is recorded when it runs, and replayed as one native call when its guards hold.
 
-The rules are DESIGN's, section 6, and docs/semantics.md with examples: what can't be replayed faithfully runs eagerly,
-and says once why.
+The rules are in docs/semantics.md, with examples: what can't be replayed faithfully runs eagerly, and says once why.
 """
 
 from __future__ import annotations
