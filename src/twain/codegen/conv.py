@@ -22,10 +22,12 @@ from ..base.dtypes import DType
 from . import gather, packing
 from .epilogue import Epilogue, only_store, stride_classes
 from .gather import Gather, pad_source, table_source
-from .gemm import K_BLOCK, MAX_STRIPS, PARTS, TASK, gemm_plan, micro_kernel, split_k
+from .gemm import MAX_STRIPS, PARTS, TASK, gemm_plan, micro_kernel, split_k
 from .plan import Plan, Step
 from .product import product_source
 from .split import sum_step
+
+K_BLOCK_GATHERED = 384  # more than in gemm.py: panels are in L2 anyway, just written
 
 
 class Shape:
@@ -181,7 +183,7 @@ class _Planner:
         m, n, k = s.o, s.n * y.count * x.count, s.c * y.taps * x.taps
         rows, columns = micro.rows, micro.columns
         row_tiles, panels = -(-m // rows), -(-n // columns)
-        k_blocks = max(1, -(-k // K_BLOCK))
+        k_blocks = max(1, -(-k // K_BLOCK_GATHERED))
         kc = -(-k // k_blocks) if k else 1
         a_role = self.pack_weights(y, x, m, k, rows, row_tiles)
 
@@ -197,7 +199,7 @@ class _Planner:
             self.steps.append(Step(table_source(target), (table,), params, s.c, grain))
 
         # All rows in one block if that leaves enough blocks: each panel is then gathered once.
-        per_block = max(2, min(16, (1 << 15) // (row_tiles * rows * columns)))
+        per_block = max(2, min(8, (1 << 15) // (row_tiles * rows * columns)))
         n_blocks = -(-panels // per_block)
         while s.g * n_blocks < PARTS and n_blocks < panels:
             n_blocks = min(panels, 2 * n_blocks)

@@ -110,7 +110,7 @@ class Gather:
         if lanes > 1:
             # A vector of columns is at most two runs of neighbours in P unless rows are shorter than a vector.
             steps = "<" + ", ".join(f"i64 {i}" for i in range(lanes)) + ">"
-            left, right, masks, good = [], [], [], "true"
+            left, right, masks, good, single = [], [], [], "true", "true"
             for v in range(0, self.columns, lanes):
                 p = b.offset(offsets, v, "i64")
                 at = b.load(wide, p, 8)
@@ -123,21 +123,32 @@ class Gather:
                 either = b.value(f"or {bits} {masks_v[0]}, {masks_v[1]}")
                 all_ = b.value(f"icmp eq i{lanes} {b.value(f'bitcast {bits} {either} to i{lanes}')}, -1")
                 good = b.value(f"and i1 {good}, {all_}")
+                one = b.value(f"and i1 {all_}, {b.compare('eq', low, high)}")
+                single = b.value(f"and i1 {single}, {one}")
                 left.append(opaque(b, "ptr", b.offset("%source", low, element)))
                 right.append(opaque(b, "ptr", b.offset("%source", high, element)))
                 masks.append(masks_v[0])
-            fast, slow, done = b.new_label("runs"), b.new_label("singles"), b.new_label("packed")
-            b.branch_if(good, fast, slow)
-            b.label(fast)
-            with b.loop(0, "%kc", hint="k") as k:
-                offset = b.load("i64", b.offset(table, k.i, "i64"), 8)
-                to = b.offset("%to", b.mul(k.i, self.columns), element)
-                for v, mask in enumerate(masks):
-                    x = b.load(type_, b.offset(left[v], offset, element))
-                    y = b.load(type_, b.offset(right[v], offset, element))
-                    both = b.value(f"select {bits} {mask}, {type_} {x}, {type_} {y}")
-                    b.store(type_, both, b.offset(to, v * lanes, element))
-            b.branch(done)
+
+            def vectors(runs: int) -> None:
+                with b.loop(0, "%kc", hint="k") as k:
+                    offset = b.load("i64", b.offset(table, k.i, "i64"), 8)
+                    to = b.offset("%to", b.mul(k.i, self.columns), element)
+                    for v, mask in enumerate(masks):
+                        x = b.load(type_, b.offset(left[v], offset, element))
+                        if runs == 2:
+                            y = b.load(type_, b.offset(right[v], offset, element))
+                            x = b.value(f"select {bits} {mask}, {type_} {x}, {type_} {y}")
+                        b.store(type_, x, b.offset(to, v * lanes, element))
+                b.branch(done)
+
+            one_run, several, two_runs, slow, done = (b.new_label(h) for h in ("one", "more", "two", "slow", "packed"))
+            b.branch_if(single, one_run, several)
+            b.label(one_run)
+            vectors(1)
+            b.label(several)
+            b.branch_if(good, two_runs, slow)
+            b.label(two_runs)
+            vectors(2)
             b.label(slow)
         with b.loop(0, "%kc", hint="k") as k:
             source = b.offset("%source", b.load("i64", b.offset(table, k.i, "i64"), 8), element)
@@ -205,51 +216,61 @@ def pad_source(dtype: DType, compute: DType, unit: bool, target) -> KernelSource
 
 def _emit_pad(module: Module, name: str, dtype: DType, compute: DType, unit: bool, target) -> None:
     b = Builder(module, name, attributes=target.attributes)
-    rows, phases, phase, h, w, top, left, stride_h, stride_w = (b.parameter(i) for i in range(PAD_BATCH))
-    source, padded = b.buffer(0), b.buffer(1)
     stored, element = storage_type(dtype), storage_type(compute)
     lanes = max(1, target.vector_bytes // compute.itemsize)
-    zero = literal(0, element)
-    size = b.mul(phases, phase)
-
-    def zeros(to: str, begin: str, end: str) -> None:
-        with b.loop(begin, end, hint="zero") as x:
-            b.store(element, zero, b.offset(to, x.i, element))
-
     with b.loop("%begin", "%end", hint="plane") as plane:
         from_, to_ = batch_offsets(b, plane.i, PAD_BATCH, 2)
-        with b.loop(0, rows, hint="row") as row:
-            to = b.offset(padded, b.add(to_, b.mul(row.i, size)), element)
-            y = b.sub(row.i, top)
-            inside = b.compare("ult", y, h)
-            line = b.offset(source, b.add(from_, b.mul(y, stride_h)), stored)
-            width = b.select(inside, "i64", w, 0)
-            if unit:
-                # columns [begin, end) of P come from the source; left may be negative (cropping)
-                begin = b.min(b.max(left, 0), size)
-                end = b.max(begin, b.min(size, b.add(left, width)))
-                line = b.offset(line, b.sub("0", left), stored)
-                zeros(to, "0", begin)
-                length = b.sub(end, begin)
-                whole = b.select(b.compare("sge", length, lanes), "i64", end, begin)
-                with b.loop(begin, whole, lanes, hint="x") as x:
-                    at = b.min(x.i, b.sub(end, lanes))
-                    v = b.load(vector(stored, lanes), b.offset(line, at, stored))
-                    b.store(vector(element, lanes), widen(b, v, dtype, compute, lanes), b.offset(to, at, element))
-                with b.loop(whole, end, hint="x") as x:
-                    v = widen(b, b.load(stored, b.offset(line, x.i, stored)), dtype, compute, 1)
-                    b.store(element, v, b.offset(to, x.i, element))
-                zeros(to, end, size)
-            else:
-                with b.loop(0, phases, hint="phase") as f:
-                    part = b.offset(to, b.mul(f.i, phase), element)
-                    with b.loop(0, phase, hint="x") as place:
-                        x = b.sub(b.add(b.mul(place.i, phases), f.i), left)
-                        b.store(element, zero, b.offset(part, place.i, element))
-                        with b.when(b.compare("ult", x, width)):
-                            v = b.load(stored, b.offset(line, b.mul(x, stride_w), stored))
-                            b.store(element, widen(b, v, dtype, compute, 1), b.offset(part, place.i, element))
+        source, padded = b.offset(b.buffer(0), from_, stored), b.offset(b.buffer(1), to_, element)
+        if unit:
+            _pad_unit(b, source, padded, dtype, compute, lanes)
+        else:
+            _pad_any(b, source, padded, dtype, compute)
     b.finish()
+
+
+def _pad_unit(b: Builder, source: str, padded: str, dtype: DType, compute: DType, lanes: int) -> None:
+    """Zero the plane, then copy the rows into it."""
+    rows, phase, h, w, top, left, stride_h = (
+        b.parameter(i) for i in (PAD_ROWS, PAD_PHASE, PAD_H, PAD_W, PAD_TOP, PAD_LEFT, PAD_STRIDE_H)
+    )
+    stored, element = storage_type(dtype), storage_type(compute)
+    size = b.mul(rows, phase)
+    whole = b.sub(size, b.value(f"urem i64 {size}, {lanes}"))
+    with b.loop(0, whole, lanes, hint="zero") as x:
+        b.store(vector(element, lanes), literal(0, element, lanes), b.offset(padded, x.i, element))
+    with b.loop(whole, size, hint="zero") as x:
+        b.store(element, literal(0, element), b.offset(padded, x.i, element))
+    # Columns [begin, end) of P come from the source. top and left may be negative: cropping.
+    begin = b.min(b.max(left, 0), phase)
+    end = b.max(begin, b.min(phase, b.add(left, w)))
+    length = b.sub(end, begin)
+    whole = b.select(b.compare("sge", length, lanes), "i64", length, 0)
+    with b.loop(b.max(0, b.sub("0", top)), b.min(h, b.sub(rows, top)), hint="row") as y:
+        line = b.offset(source, b.add(b.mul(y.i, stride_h), b.sub(begin, left)), stored)
+        to = b.offset(padded, b.add(b.mul(b.add(y.i, top), phase), begin), element)
+        with b.loop(0, whole, lanes, hint="x") as x:
+            at = b.min(x.i, b.sub(length, lanes))
+            v = b.load(vector(stored, lanes), b.offset(line, at, stored))
+            b.store(vector(element, lanes), widen(b, v, dtype, compute, lanes), b.offset(to, at, element))
+        with b.loop(whole, length, hint="x") as x:
+            v = widen(b, b.load(stored, b.offset(line, x.i, stored)), dtype, compute, 1)
+            b.store(element, v, b.offset(to, x.i, element))
+
+
+def _pad_any(b: Builder, source: str, padded: str, dtype: DType, compute: DType) -> None:
+    rows, phases, phase, h, w, top, left, stride_h, stride_w = (b.parameter(i) for i in range(PAD_BATCH))
+    stored, element = storage_type(dtype), storage_type(compute)
+    with b.loop(0, rows, hint="row") as row, b.loop(0, phases, hint="phase") as f:
+        y = b.sub(row.i, top)
+        width = b.select(b.compare("ult", y, h), "i64", w, 0)
+        line = b.offset(source, b.mul(y, stride_h), stored)
+        part = b.offset(padded, b.mul(b.add(b.mul(row.i, phases), f.i), phase), element)
+        with b.loop(0, phase, hint="x") as place:
+            x = b.sub(b.add(b.mul(place.i, phases), f.i), left)
+            b.store(element, literal(0, element), b.offset(part, place.i, element))
+            with b.when(b.compare("ult", x, width)):
+                v = b.load(stored, b.offset(line, b.mul(x, stride_w), stored))
+                b.store(element, widen(b, v, dtype, compute, 1), b.offset(part, place.i, element))
 
 
 # Params of the table kernel: taps per row and rows of taps; P's offsets per channel and tap row; phases, their length,
