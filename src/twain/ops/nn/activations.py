@@ -33,7 +33,7 @@ from ..reduce import max as max_
 from ..reduce import sum as sum_
 from ..samples import Samples, reals
 from ..shape import slice_
-from .rules import floating, stop_gradient
+from .rules import floating, in_float32, stop_gradient
 
 _REFERENCES = "twain.testing.nn_references."
 
@@ -41,7 +41,7 @@ _REFERENCES = "twain.testing.nn_references."
 def _activation(name: str, function, *, attributes=None, arguments=((), ({})), onnx: str | None = None):
     """A function of one value: name(x, **settings)."""
     return composite(
-        name, 1, function, attributes=attributes, names=("x",), reference=_REFERENCES + name, onnx=onnx,
+        name, 1, in_float32(function), attributes=attributes, names=("x",), reference=_REFERENCES + name, onnx=onnx,
         samples=Samples(((-5, 5),), arguments=arguments) if attributes else reals(),
     )  # fmt: skip
 
@@ -277,7 +277,7 @@ def _glu(axis, x):
     return first * sigmoid(second)
 
 
-glu = composite("glu", 1, _glu, attributes=lambda axis=-1: axis, names=("x",), reference=_REFERENCES + "glu",
+glu = composite("glu", 1, in_float32(_glu), attributes=lambda axis=-1: axis, names=("x",), reference=_REFERENCES + "glu",
                 samples=Samples(((-5, 5),), arguments=(((), {}), ((0,), {})), shapes=(((4, 6),),)))  # fmt: skip
 
 
@@ -311,7 +311,7 @@ def _log_softmax(axis, x):
 
 def _over_axis(name: str, function, onnx=None):
     return composite(
-        name, 1, function, attributes=lambda axis=-1: axis, names=("x",), reference=_REFERENCES + name, onnx=onnx,
+        name, 1, in_float32(function), attributes=lambda axis=-1: axis, names=("x",), reference=_REFERENCES + name, onnx=onnx,
         samples=Samples(((-5, 5),), arguments=(((), {}), ((0,), {})), shapes=(((3, 5),), ((2, 3, 4),))),
     )  # fmt: skip
 

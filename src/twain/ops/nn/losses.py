@@ -39,7 +39,7 @@ from ..samples import Samples
 from ..shape import reshape
 from .activations import log_softmax, shifted
 from .one_hot import class_mask
-from .rules import floating
+from .rules import floating, in_float32
 
 _REFERENCES = "twain.testing.nn_references."
 _REDUCTIONS = ("mean", "sum", "none")
@@ -90,7 +90,7 @@ def _regression(name: str, function, *, setting: tuple | None = None, target=(-5
     composed.__doc__ = function.__doc__
     tries = arguments or (((), {}), ((), {"reduction": "sum"}), ((), {"reduction": "none"}))
     return composite(
-        name, 2, composed, attributes=attributes, names=_PAIR, reference=_REFERENCES + name,
+        name, 2, in_float32(composed), attributes=attributes, names=_PAIR, reference=_REFERENCES + name,
         samples=Samples(((-5, 5), target), arguments=tries, shapes=(((3, 4), (3, 4)), ((5,), (5,)))),
     )  # fmt: skip
 
@@ -191,7 +191,7 @@ def _poisson_nll(attrs, x, y):
 
 
 poisson_nll_loss = composite(
-    "poisson_nll_loss", 2, _poisson_nll, attributes=_poisson_attributes, names=_PAIR,
+    "poisson_nll_loss", 2, in_float32(_poisson_nll), attributes=_poisson_attributes, names=_PAIR,
     reference=_REFERENCES + "poisson_nll_loss",
     samples=Samples(((0.1, 2), (0, 5)), arguments=(((), {}), ((), {"log_input": False, "full": True})),
                     shapes=(((3, 4), (3, 4)),)),
@@ -213,7 +213,7 @@ def _gaussian_nll(attrs, x, y, var):
 
 
 gaussian_nll_loss = composite(
-    "gaussian_nll_loss", 3, _gaussian_nll, attributes=_gaussian_attributes, names=("input", "target", "var"),
+    "gaussian_nll_loss", 3, in_float32(_gaussian_nll), attributes=_gaussian_attributes, names=("input", "target", "var"),
     reference=_REFERENCES + "gaussian_nll_loss",
     samples=Samples(((-5, 5), (-5, 5), (0.1, 3)), shapes=(((3, 4), (3, 4), (3, 4)),)),
 )  # fmt: skip
@@ -240,7 +240,7 @@ def _kl_div(attrs, x, y):
 
 
 kl_div = composite(
-    "kl_div", 2, _kl_div, attributes=_kl_attributes, names=_PAIR, reference=_REFERENCES + "kl_div",
+    "kl_div", 2, in_float32(_kl_div), attributes=_kl_attributes, names=_PAIR, reference=_REFERENCES + "kl_div",
     samples=Samples(((-5, 0), (0.05, 1)), arguments=(((), {}), ((), {"reduction": "batchmean"}),
                     ((), {"log_target": True})), shapes=(((3, 4), (3, 4)),)),
 )  # fmt: skip
@@ -285,7 +285,7 @@ def _binary_cross_entropy_vjp(reduction, gradients, inputs, outputs, needs):
 
 
 binary_cross_entropy = composite(
-    "binary_cross_entropy", 3, _binary_cross_entropy, attributes=_reduction_attribute("binary_cross_entropy"),
+    "binary_cross_entropy", 3, in_float32(_binary_cross_entropy), attributes=_reduction_attribute("binary_cross_entropy"),
     names=("input", "target", "weight"), vjp=_binary_cross_entropy_vjp,
     reference=_REFERENCES + "binary_cross_entropy",
     samples=Samples(((0.05, 0.95), (0, 1), (0, 2)), shapes=(((3, 4), (3, 4), (4,)),)),
@@ -303,7 +303,7 @@ def _binary_cross_entropy_with_logits(reduction, x, y, weight, pos_weight):
 
 
 binary_cross_entropy_with_logits = composite(
-    "binary_cross_entropy_with_logits", 4, _binary_cross_entropy_with_logits,
+    "binary_cross_entropy_with_logits", 4, in_float32(_binary_cross_entropy_with_logits),
     attributes=_reduction_attribute("binary_cross_entropy_with_logits"),
     names=("input", "target", "weight", "pos_weight"), reference=_REFERENCES + "binary_cross_entropy_with_logits",
     samples=Samples(((-5, 5), (0, 1), (0, 2), (0.5, 2)), shapes=(((3, 4), (3, 4), (4,), (4,)),)),
@@ -389,7 +389,7 @@ def _nll_loss(attrs, x, target, weight):
 
 
 nll_loss = composite(
-    "nll_loss", 3, _nll_loss, attributes=_nll_attributes, names=("input", "target", "weight"),
+    "nll_loss", 3, in_float32(_nll_loss), attributes=_nll_attributes, names=("input", "target", "weight"),
     reference=_REFERENCES + "nll_loss",
     samples=Samples(((-5, 0), "class 4", (0.5, 2)), arguments=(((), {}), ((), {"ignore_index": 2}),
                     ((), {"reduction": "none"})), shapes=(((3, 4), (3,), (4,)),)),
@@ -442,7 +442,7 @@ def _soft_cross_entropy(x, target, weight, reduction: str, smoothing: float):
 
 
 cross_entropy = composite(
-    "cross_entropy", 3, _cross_entropy, attributes=_cross_entropy_attributes, names=("input", "target", "weight"),
+    "cross_entropy", 3, in_float32(_cross_entropy), attributes=_cross_entropy_attributes, names=("input", "target", "weight"),
     reference=_REFERENCES + "cross_entropy",
     samples=Samples(((-5, 5), "class 4", (0.5, 2)), arguments=(((), {}), ((), {"label_smoothing": 0.1}),
                     ((), {"ignore_index": 1, "reduction": "sum"})), shapes=(((3, 4), (3,), (4,)),)),
@@ -465,7 +465,7 @@ def _cosine_similarity(attrs, a, b):
 
 
 cosine_similarity = composite(
-    "cosine_similarity", 2, _cosine_similarity, attributes=_cosine_attributes, names=("x1", "x2"),
+    "cosine_similarity", 2, in_float32(_cosine_similarity), attributes=_cosine_attributes, names=("x1", "x2"),
     reference=_REFERENCES + "cosine_similarity", samples=Samples(((-5, 5), (-5, 5)), shapes=(((3, 4), (3, 4)),)),
 )  # fmt: skip
 

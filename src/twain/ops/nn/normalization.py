@@ -10,7 +10,7 @@ from ..families import composite
 from ..reduce import mean
 from ..samples import Samples
 from ..shape import reshape
-from .rules import floating
+from .rules import floating, in_float32
 
 _REFERENCES = "twain.testing.nn_references."
 
@@ -60,7 +60,7 @@ def _layer_norm(attrs, x, weight, bias):
 
 
 layer_norm = composite(
-    "layer_norm", 3, _layer_norm, attributes=_shape_attributes, names=("x", "weight", "bias"),
+    "layer_norm", 3, in_float32(_layer_norm), attributes=_shape_attributes, names=("x", "weight", "bias"),
     reference=_REFERENCES + "layer_norm", onnx="LayerNormalization",
     samples=Samples(((-5, 5), (-2, 2), (-2, 2)), arguments=((((4,),), {}),), shapes=(((3, 4), (4,), (4,)),)),
 )  # fmt: skip
@@ -79,7 +79,7 @@ def _rms_norm(attrs, x, weight):
 
 
 rms_norm = composite(
-    "rms_norm", 2, _rms_norm, names=("x", "weight"),
+    "rms_norm", 2, in_float32(_rms_norm), names=("x", "weight"),
     attributes=lambda normalized_shape, eps=None: _shape_attributes(normalized_shape, eps),
     reference=_REFERENCES + "rms_norm",
     samples=Samples(((-5, 5), (-2, 2)), arguments=((((4,), 1e-6), {}),), shapes=(((3, 4), (4,)),)),
@@ -109,7 +109,7 @@ def _group_norm(attrs, x, weight, bias):
 
 
 group_norm = composite(
-    "group_norm", 3, _group_norm, attributes=_group_attributes, names=("x", "weight", "bias"),
+    "group_norm", 3, in_float32(_group_norm), attributes=_group_attributes, names=("x", "weight", "bias"),
     reference=_REFERENCES + "group_norm", onnx="GroupNormalization",
     samples=Samples(((-5, 5), (-2, 2), (-2, 2)), arguments=(((2,), {}),), shapes=(((3, 4, 5), (4,), (4,)),)),
 )  # fmt: skip
@@ -147,7 +147,7 @@ def _batch_norm_training(eps, x, weight, bias):
 
 
 batch_norm_training = composite(
-    "batch_norm_training", 3, _batch_norm_training, attributes=lambda eps=1e-5: float(eps),
+    "batch_norm_training", 3, in_float32(_batch_norm_training), attributes=lambda eps=1e-5: float(eps),
     names=("x", "weight", "bias"), reference=_REFERENCES + "batch_norm_training",
     samples=Samples(((-5, 5), (-2, 2), (-2, 2)), shapes=(((5, 4), (4,), (4,)), ((3, 4, 2, 2), (4,), (4,)))),
 )  # fmt: skip
@@ -166,7 +166,7 @@ def _batch_norm_inference(eps, x, running_mean, running_var, weight, bias):
 
 
 batch_norm_inference = composite(
-    "batch_norm_inference", 5, _batch_norm_inference, attributes=lambda eps=1e-5: float(eps),
+    "batch_norm_inference", 5, in_float32(_batch_norm_inference), attributes=lambda eps=1e-5: float(eps),
     names=("x", "running_mean", "running_var", "weight", "bias"), reference=_REFERENCES + "batch_norm_inference",
     onnx="BatchNormalization",
     samples=Samples(((-5, 5), (-2, 2), (0.1, 2), (-2, 2), (-2, 2)), shapes=(((5, 4), (4,), (4,), (4,), (4,)),)),
@@ -180,7 +180,7 @@ def _moving_average(attrs, running, value, momentum):
 
 
 moving_average = composite(
-    "moving_average", 3, _moving_average, names=("running", "value", "momentum"),
+    "moving_average", 3, in_float32(_moving_average), names=("running", "value", "momentum"),
     reference=_REFERENCES + "moving_average",
     samples=Samples(((-5, 5), (-5, 5), (0, 1)), shapes=(((4,), (4,), ()),)),
 )  # fmt: skip

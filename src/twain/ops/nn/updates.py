@@ -2,7 +2,7 @@
 
 Operands come in one list: scalars (0-d tensors) first, then the tensors parameter by parameter. Settings that are
 numbers are operands and not attributes, so that a schedule never leads to another kernel. Scalars are computed in
-their own dtype (float64) and rounded once to the parameter's.
+their own dtype (float64) and rounded once to the parameter's; half-precision parameters are updated in float32.
 
 Moments below 1e-30 become 0: they would decay to denormals, whose square roots and quotients are several times slower.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 
+from ...base import dtypes as dt
 from ...base.errors import ArgumentError
 from ..elementwise import abs as abs_
 from ..elementwise import cast, equal, greater, less, maximum, minimum, multiply, power, sqrt, where
@@ -18,6 +19,7 @@ from ..families import composite
 from ..reduce import max as max_
 from ..reduce import sum as sum_
 from ..samples import Samples
+from .rules import HALF
 
 _REFERENCES = "twain.testing.nn_references."
 _TINY = 1e-30
@@ -28,9 +30,14 @@ def _flushed(moment):
 
 
 def _rows(values: tuple, first: int, width: int) -> list:
-    """The operands after `first`, `width` per parameter."""
+    """(dtype, operands) per parameter: `width` each after `first`, half precision as float32."""
     rest = values[first:]
-    return [rest[i : i + width] for i in range(0, len(rest), width)]
+    wide = [cast(v, dt.float32) if v.dtype in HALF else v for v in rest]
+    return [(rest[i].dtype, wide[i : i + width]) for i in range(0, len(rest), width)]
+
+
+def _rounded(values: list, dtype) -> list:
+    return [v if v.dtype is dtype else cast(v, dtype) for v in values]
 
 
 # ---------------------------------------------------------------- SGD
@@ -50,7 +57,7 @@ def _sgd(attrs, *values):
     counters = values[4 : 5 + max(steps)]
     results = [c + 1 for c in counters]
     width = 3 if with_momentum else 2
-    for number, row in zip(steps, _rows(values, 4 + len(counters), width)):
+    for number, (kept, row) in zip(steps, _rows(values, 4 + len(counters), width)):
         p, g = row[:2]
         if maximize:
             g = -g
@@ -58,7 +65,7 @@ def _sgd(attrs, *values):
             g = g + cast(decay, p.dtype) * p
         rate = cast(lr, p.dtype)
         if not with_momentum:
-            results.append(p - rate * g)
+            results += _rounded([p - rate * g], kept)
             continue
         factor = cast(momentum, p.dtype)
         buffer = row[2] * factor
@@ -68,7 +75,7 @@ def _sgd(attrs, *values):
         else:
             buffer = buffer + g
         buffer = _flushed(buffer)
-        results += [p - rate * (g + factor * buffer if nesterov else buffer), buffer]
+        results += _rounded([p - rate * (g + factor * buffer if nesterov else buffer), buffer], kept)
     return results
 
 
@@ -102,7 +109,7 @@ def _adam(attrs, *values):
     # Per counter: the step size with the first moment's bias undone, and 1 over the root of the second's.
     sizes = [lr / (1.0 - power(beta1, c)) for c in results]
     roots = [1.0 / sqrt(1.0 - power(beta2, c)) for c in results]
-    for number, row in zip(steps, _rows(values, 5 + len(counters), 5 if amsgrad else 4)):
+    for number, (kept, row) in zip(steps, _rows(values, 5 + len(counters), 5 if amsgrad else 4)):
         p, g, first, second = row[:4]
         dtype = p.dtype
         if maximize:
@@ -115,9 +122,8 @@ def _adam(attrs, *values):
         second = _flushed(second * cast(beta2, dtype) + cast(1.0 - beta2, dtype) * g * g)
         largest = maximum(row[4], second) if amsgrad else second
         spread = sqrt(largest) * cast(roots[number], dtype) + cast(eps, dtype)
-        results += [p - cast(sizes[number], dtype) * (first / spread), first, second]
-        if amsgrad:
-            results.append(largest)
+        new = [p - cast(sizes[number], dtype) * (first / spread), first, second]
+        results += _rounded([*new, largest] if amsgrad else new, kept)
     return results
 
 
