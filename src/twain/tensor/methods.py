@@ -17,10 +17,18 @@ from .printing import to_numpy, to_repr
 Tensor = _core.Tensor
 
 
+def fresh(x: Tensor) -> Tensor:
+    """Another handle on the value of `x`, for results that equal their operand: writing to one must not reach the other."""
+    return shape.reshape(x, x.shape)
+
+
 def astype(x: Tensor, dtype: object, /, *, copy: bool = True) -> Tensor:
-    """`x` converted to `dtype`. Floats truncate to ints, bfloat16 rounds to nearest even."""
+    """`x` converted to `dtype`; with copy=False `x` itself where it is of that dtype. Floats truncate to ints, bfloat16
+    rounds to nearest even."""
     target = as_dtype(dtype, "astype")
-    return x if x.dtype is target else e.cast(x, target)
+    if x.dtype is not target:
+        return e.cast(x, target)
+    return fresh(x) if copy else x
 
 
 def to(x: Tensor, *targets: object, dtype: object = None, device: object = None) -> Tensor:
@@ -31,7 +39,7 @@ def to(x: Tensor, *targets: object, dtype: object = None, device: object = None)
         else:
             dtype = target
     if dtype is not None:
-        x = astype(x, dtype)
+        x = astype(x, dtype, copy=False)
     return x if device is None else to_device(x, device)
 
 
@@ -129,11 +137,15 @@ def roll(x: Tensor, /, shift: object, *, axis: object = None) -> Tensor:
         if s:
             key = (slice(None),) * a
             x = shape.concat([getitem(x, (*key, slice(size - s, None))), getitem(x, (*key, slice(0, size - s)))], a)
+        else:
+            x = fresh(x)
     return x
 
 
 def clip(x: Tensor, /, min: object = None, max: object = None) -> Tensor:
     """Each element limited to [min, max]; None leaves that side open."""
+    if min is None and max is None:
+        return fresh(x)
     if min is not None:
         x = e.maximum(x, min)
     return x if max is None else e.minimum(x, max)
