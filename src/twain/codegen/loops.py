@@ -25,6 +25,7 @@ from .kernel import (
 from .lanes import LaneEmitter
 
 BLOCK = 4096  # vectors folded in registers before they join a row's running total (bounds rounding error)
+WORTH_A_STORE = 16  # an expression this costly is stored and loaded again rather than computed twice
 Expr = E.Expr
 
 
@@ -320,6 +321,7 @@ class RowsWriter(FoldWriter):
             bases = self.located(self.decompose(row.i, outer), range(kernel.outer), self.bases) if outer else self.bases
             known = dict(self.fixed)
             depths = reduction_depths(kernel.reductions)
+            self.spills = self.choose_spills(depths)
             for depth in range(1 + max(depths, default=-1)):
                 members = [n for n, d in enumerate(depths) if d == depth]
                 known.update(self.fold_pass(members, bases, known))
@@ -338,6 +340,22 @@ class RowsWriter(FoldWriter):
             if full:
                 self.full_pass(full, bases, known)
         b.finish()
+
+    def choose_spills(self, depths: list) -> list:
+        """[(operand, expression)]: costly values that the last fold and a full output share wait in that output's memory."""
+        last = max(depths, default=-1)
+        folded = [e for (_, e), d in zip(self.kernel.reductions, depths) if d == last]
+        shared = set(E.walk(folded))
+        spills = []
+        for k, (operand, root, level) in enumerate(self.kernel.outputs):
+            if level != "full" or not folded:
+                continue
+            common = [e for e in E.walk([root]) if e in shared and e.dtype is operand.dtype and e.op not in ("load", "const")]
+            best = max(common, key=lambda e: cost([e]), default=None)
+            if best is not None and cost([best]) >= WORTH_A_STORE and all(best is not e for _, e in spills):
+                spills.append((len(self.kernel.inputs) + k, best))
+        self.last_members = [n for n, d in enumerate(depths) if d == last]
+        return spills
 
     def nest(self, bases: list, carried: list, inner):
         """Loops over all reduced axes but the last; inner(bases, values) -> new values. Returns the final values."""
@@ -369,6 +387,7 @@ class RowsWriter(FoldWriter):
         moving = {E.load(i, self.operands[i].dtype) for i in reads}
         known = self.hoist(roots, known, moving)
         any_arg = any(self.kernel.reductions[n][0].startswith("arg") for n in members)
+        spills = self.spills if members == self.last_members else []
 
         def step(bases, i, count, values):
             em.valid = count
@@ -383,7 +402,10 @@ class RowsWriter(FoldWriter):
                 mine = self.state(n)
                 new.extend(self.joined(n, mine, self.lifted(n, root, self.position)))
                 at += len(mine)
-            results = em.emit(new, leaves)
+            results = em.emit([*new, *(e for _, e in spills)], leaves)
+            for (number, _), value in zip(spills, results[len(new) :]):
+                self.put(number, bases[number], i, axis, count, value)
+            results = results[: len(new)]
             if count is not None:
                 results = em.choose_lanes(count, states, results, [leaves[s] for s in states])
             return em.flatten(results)
@@ -463,6 +485,8 @@ class RowsWriter(FoldWriter):
                 leaves = dict(known)
                 for r in reads:
                     leaves[E.load(r, self.operands[r].dtype)] = self.element(r, bases[r], i, axis, count)
+                for number, e in self.spills:
+                    leaves[e] = self.element(number, bases[number], i, axis, count)
                 for (number, _), value in zip(full, self.em.emit(roots, leaves)):
                     self.put(number, bases[number], i, axis, count, value)
 

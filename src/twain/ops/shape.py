@@ -237,6 +237,49 @@ slice_ = movement(
 )  # fmt: skip
 
 
+# ---------------------------------------------------------------- getitem: a slice whose axes of one element come and go
+def _getitem_axes(attrs) -> list:
+    """Per axis of the slice, the axis of the result that walks it (None where it has one element)."""
+    _, _, sizes, shape = attrs
+    real = iter([i for i, d in enumerate(shape) if d != 1])
+    return [None if d == 1 else next(real) for d in sizes]
+
+
+def _getitem_view(attrs, shape, strides):
+    starts, steps, sizes, result = attrs
+    sliced, offset = _slice_view((starts, steps, sizes), shape, strides)
+    walked = [0] * len(result)
+    for axis, s in zip(_getitem_axes(attrs), sliced):
+        if axis is not None:
+            walked[axis] = s
+    return tuple(walked), offset
+
+
+def _getitem_map(attrs, in_shape, out_shape):
+    starts, steps, _, _ = attrs
+    return [
+        (start, () if axis is None else ((axis, step),)) for start, step, axis in zip(starts, steps, _getitem_axes(attrs))
+    ]
+
+
+def _getitem_vjp(attrs, g, x, y, needs):
+    starts, steps, sizes, _ = attrs
+    return [embed(reshape(g[0], sizes), x[0].shape, starts, steps)]
+
+
+def _getitem_batch(attrs, call, x, batched, size):
+    starts, steps, sizes, shape = attrs
+    return call(((0, *starts), (1, *steps), (size, *sizes), (size, *shape)), x[0])
+
+
+getitem = movement(
+    "getitem", attributes=lambda starts, steps, sizes, shape: (starts, steps, sizes, shape),
+    infer=lambda attrs, x: Spec(_keep(x.dtype), attrs[3]), strides=_getitem_view, index_map=_getitem_map,
+    vjp=_getitem_vjp, batch=_getitem_batch, reference="twain.testing.references.getitem", onnx="Slice",
+    samples=Samples(((-5, 5),), arguments=((((0, 1), (1, 2), (2, 2), (2, 1, 2)), {}),), shapes=(((3, 4),),)),
+)  # fmt: skip
+
+
 # ---------------------------------------------------------------- assembling: the result is filled region by region
 def assembly(name: str, arity: int, *, attributes, infer, regions, vjp, jvp, batch, canonical=None, reference=None,
              samples=None, names=None, onnx=None, doc=""):  # fmt: skip

@@ -48,12 +48,30 @@ def prepare(op, attrs: object, metas: tuple):
         known = _FLAT.get(key)
         if known is not None:
             return flat_program(record.name, known, metas, device)
+    if record.family == "movement":
+        viewed = view_program(record, attrs, metas, device)
+        if viewed is not None:
+            return viewed
     graph = arrange(simplify(one_node_graph(record, attrs, specs_of(metas))))
     strides = [None if m is None else m.strides for m in metas]
     lowered = lower(graph, strides, host())
     if key is not None:
         remember_flat(key, lowered)
     return assemble(record.name, lowered, metas, device)
+
+
+def view_program(record, attrs: object, metas: tuple, device: int):
+    """The Program of a movement whose result is a view: no steps at all. None if elements have to move."""
+    meta = metas[0]
+    if meta.dtype.weak:
+        return None
+    attrs, specs = infer(record, attrs, [Spec(meta.dtype, meta.shape)])
+    found = record.rules[0](attrs, meta.shape, meta.strides)
+    if found is None:
+        return None
+    strides, offset = found
+    out = _core.meta(meta.code, tuple(specs[0].shape), tuple(strides), device)
+    return _core.Program(record.name, metas, [(out, 0, offset * meta.dtype.itemsize, ())], 0, [], ())
 
 
 # A new shape of a known op on dense operands of one shape needs no analysis: only the number of elements changes.

@@ -6,26 +6,12 @@ from .. import _core
 from ..base.errors import ArgumentError, GradientError, IndexingError, ShapeError
 from ..base.shapes import size_of
 from ..ops import elementwise as e
-from ..ops.families import composite
 from ..ops.index import take
-from ..ops.samples import Samples
-from ..ops.shape import broadcast_to, reshape, slice_, update
+from ..ops.shape import broadcast_to, reshape, update
+from ..ops.shape import getitem as basic_index
 from .creation import asarray
 
 Tensor = _core.Tensor
-
-
-def _index(attrs, x):
-    """Basic indexing: a slice per axis, then the shape with ints dropped and None inserted."""
-    starts, steps, sizes, shape = attrs
-    part = slice_(x, starts, steps, sizes)
-    return part if part.shape == shape else reshape(part, shape)
-
-
-basic_index = composite("getitem", 1, _index, attributes=lambda starts, steps, sizes, shape: (starts, steps, sizes, shape),
-                        names=("x",), reference="twain.testing.references.getitem",
-                        samples=Samples(((-5, 5),), arguments=((((0, 1), (1, 2), (2, 2), (2, 1, 2)), {}),),
-                                        shapes=(((3, 4),),)))  # fmt: skip
 
 
 def expand_key(x: Tensor, key: object) -> list:
