@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 
 import pytest
 from eager_and_compiled import check, values
@@ -17,7 +18,7 @@ def parameter(*shape, start=0.1):
 
 class Net(nn.Module):
     def __init__(self, sizes=(4, 5, 3), p=0.0):
-        self.layers = [nn.Linear(a, b) for a, b in zip(sizes[:-1], sizes[1:])]
+        self.layers = [nn.Linear(a, b) for a, b in itertools.pairwise(sizes)]
         for k, layer in enumerate(self.layers):
             with twain.no_grad():
                 layer.weight.assign(values(*layer.weight.shape, start=0.1 + k) * 0.1)

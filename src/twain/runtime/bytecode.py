@@ -60,7 +60,7 @@ class CodeFacts:
                 pass
             else:
                 chain = None
-                if name == "LOAD_CONST":
+                if name in ("LOAD_CONST", "LOAD_SMALL_INT"):
                     constants.append(instruction.argval)
                 elif name == "IMPORT_NAME":
                     level, taken = constants[-2:] if len(constants) >= 2 else (0, None)

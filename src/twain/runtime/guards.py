@@ -128,18 +128,12 @@ class _Builder:
         self.helpers: dict[tuple, int] = {}
         self.lifted = {id(m.place): m for m in recorder.lifted}
         roots = [p for p in state.places if p.parent is None]
-        self.argument_names = tuple(f"argument {p.key}" for p in roots if p.step == "argument")
+        self.argument_names = tuple(path_text(p) for p in roots if p.step == "argument")
         self.keyword_names = tuple(p.key for p in roots if p.step == "keyword")
         code = getattr(recorder.root, "__code__", None)
         if code is None or code.co_flags & 0x08:  # **kwargs sees the order
             self.extra.append(
                 ("the keywords come in another order", functools.partial(_same_order, self.keyword_names))
-            )
-        if code is not None:
-            shift = 1 if isinstance(recorder.function, types.MethodType) else 0
-            given = code.co_varnames[shift : code.co_argcount]
-            self.argument_names = tuple(
-                given[i] if i < len(given) else name for i, name in enumerate(self.argument_names)
             )
         self.call_rooted = [
             p for p in state.mutable if p.from_call() and p.kind in (LIST, DICT, INSTANCE, CELL, FUNCTION)

@@ -86,7 +86,8 @@ class Plan:
     """What a recording replays to.
 
     rebound: (place of a handle, source of its new value, attached); moved: (place, what lies there afterwards);
-    new_tensors: (source, attached, a leaf that requires grad, (name of its gradient function, Meta) if that is used up); result: how to make the returned object.
+    new_tensors: (source, attached, a leaf that requires grad, (name of its gradient function, Meta) if that is used up);
+    result: how to make the returned object.
     """
 
     __slots__ = (

@@ -246,23 +246,23 @@ class Recorder:
             Call(op.record, attrs, tuple(found), tuple(numbers), _core.grad_enabled(), tuple(needs), line)
         )
 
-    def on_read(self, tensor, kind: str) -> bool | None:
+    def on_read(self, tensor, kind: str) -> None:
         """A value is about to leave the graph."""
         profile = sys.getprofile()
         sys.setprofile(None)
         try:
             if self.reason is not None:
-                return None
+                return
             trace = _core.get_trace(tensor)
             if kind == "bool":
                 if trace == 0:
                     self.refuse("takes the truth of a tensor made from Python data")
-                    return None
+                    return
                 previous = _core.set_recorder(None)
                 try:
                     outcome = bool(tensor)
                 except Exception:
-                    return None  # the same error follows in the code itself
+                    return  # the same error follows in the code itself
                 finally:
                     _core.set_recorder(previous)
                 self.predicates.append(Predicate(len(self.calls), trace, outcome, user_line(sys._getframe(1))))
@@ -297,8 +297,10 @@ class Recorder:
             place.by_user = True
             given_args = list(args)
             given_kwargs = dict(kwargs)
+            names = self._parameter_names()
             for i, value in enumerate(args):
-                given_args[i] = self._argument(state.add_argument(i, value), value)
+                name = names[i] if i < len(names) else None
+                given_args[i] = self._argument(state.add_argument(i, value, name), value)
             for name, value in kwargs.items():
                 given_kwargs[name] = self._argument(state.add_keyword(name, value), value)
         except Unrecordable as why:
@@ -323,6 +325,12 @@ class Recorder:
             self.state.replace(_is_traced, plain)
             return strip_floats(result)
         return result
+
+    def _parameter_names(self) -> tuple:
+        code = getattr(self.root, "__code__", None)
+        if code is None:
+            return ()
+        return code.co_varnames[isinstance(self.root, types.MethodType) : code.co_argcount]
 
     def _definition(self) -> tuple:
         code = getattr(self.root, "__code__", None)
@@ -487,7 +495,7 @@ def strip_floats(value: object, copy: bool = False) -> object:
         return {k: strip_floats(v, copy) for k, v in value.items()}
     if isinstance(value, (tuple, list)):
         items = [strip_floats(v, copy) for v in value]
-        return items if kind is list else tuple.__new__(kind, items)
+        return items if kind is list else tuple.__new__(kind, items)  # type: ignore[type-var]
     for k, v in vars(value).items():
         vars(value)[k] = strip_floats(v, copy)
     return value

@@ -68,6 +68,7 @@ class Place:
         "index",
         "key",
         "kind",
+        "label",
         "loose",
         "names",
         "parent",
@@ -85,6 +86,7 @@ class Place:
         self.by_user = by_user  # reached by a name in the user's own code
         self.children: dict = {}
         self.content = None  # what a container held
+        self.label = None  # of an argument: the parameter's name
         self.names = None
         self.loose = False
         self.target = None  # of an alias
@@ -110,7 +112,7 @@ def path_text(place: Place) -> str:
     """The path as a user would write it."""
     step, key, parent = place.step, place.key, place.parent
     if step == "argument":
-        return f"argument {key}" if type(key) is int else str(key)
+        return place.label or f"argument {key}"
     if step == "keyword":
         return str(key)
     if step == "root":
@@ -395,8 +397,10 @@ class State:
                 place.names.add(name)
                 self.reach(place, "module", name, namespace.get(name, MISSING), by_user, inner)
 
-    def add_argument(self, position: int, value: object) -> Place:
-        return self.reach(None, "argument", position, value, True)
+    def add_argument(self, position: int, value: object, name: str | None) -> Place:
+        place = self.reach(None, "argument", position, value, True)
+        place.label = name
+        return place
 
     def add_keyword(self, name: str, value: object) -> Place:
         return self.reach(None, "keyword", name, value, True)
