@@ -25,32 +25,68 @@ def emit_into(module, name: str, kernel) -> None:
         kernel.emit(module, name)
 
 
+def text_of(kernel) -> str:
+    """What identifies a kernel: equal texts are one function."""
+    return kernel.text() if type(kernel) is LoopKernel else kernel.key
+
+
 def kernels_for(kernels: list) -> tuple:
-    """(addresses, owners) of `kernels`, in order."""
+    """(addresses, owners) of `kernels`, in order. What is missing is compiled together: one module, one object."""
     if len(_loaded) > LIMIT:
         _loaded.clear()  # programs keep what they use
-    addresses = []
-    owners = []
-    for kernel in kernels:
-        text = kernel.text() if type(kernel) is LoopKernel else kernel.key
-        found = _loaded.get(text)
-        if found is None:
-            found = _loaded[text] = load(text, kernel)
-        addresses.append(found[0])
-        if found[1] not in owners:
-            owners.append(found[1])
-    return addresses, tuple(owners)
+        _images.clear()
+    texts = [text_of(k) for k in kernels]
+    missing: dict[str, object] = {}
+    for text, kernel in zip(texts, kernels):
+        if text not in _loaded and text not in missing:
+            found = from_disk(text)
+            if found is None:
+                missing[text] = kernel
+            else:
+                _loaded[text] = found
+    if missing:
+        compile_together(missing)
+    addresses = [_loaded[t][0] for t in texts]
+    return addresses, tuple(dict.fromkeys(_loaded[t][1] for t in texts))
 
 
-def load(text: str, kernel) -> tuple:
-    """One kernel from the disk cache, or compiled and put there."""
+_images: dict[str, object] = {}  # key of an image of several kernels -> its loaded code
+_ELF = b"\x7fELF"
+
+
+def from_disk(text: str) -> tuple | None:
+    """(address, owner) of a kernel in the disk cache: an image of its own, or a reference into a shared one."""
+    entry = cache.get(cache.key(text, host()))
+    if entry is None:
+        return None
+    if entry.startswith(_ELF):
+        code = _core.load_object(entry)
+        return code.symbol("k0"), code
+    name, _, symbol = entry.decode("ascii").partition(" ")
+    code = _images.get(name)
+    if code is None:
+        image = cache.get(name)
+        if image is None:  # the shared image was evicted
+            return None
+        code = _images[name] = _core.load_object(image)
+    return code.symbol(symbol), code
+
+
+def compile_together(missing: dict) -> None:
+    """Compile kernels ({text: kernel}), load them and put them on disk."""
     target = host()
-    key = cache.key(text, target)
-    image = cache.get(key)
-    if image is None:
-        module = builder.Module()
-        emit_into(module, "kernel", kernel)
-        image = jit.compile_object(module.text(), target)
-        cache.put(key, image)
+    module = builder.Module()
+    for number, kernel in enumerate(missing.values()):
+        emit_into(module, f"k{number}", kernel)
+    image = jit.compile_object(module.text(), target)
     code = _core.load_object(image)
-    return code.symbol("kernel"), code
+    for number, text in enumerate(missing):
+        _loaded[text] = (code.symbol(f"k{number}"), code)
+    keys = [cache.key(text, target) for text in missing]
+    if len(keys) == 1:
+        cache.put(keys[0], image)
+        return
+    shared = cache.key("\0".join(missing), target)
+    cache.put(shared, image)
+    for number, name in enumerate(keys):
+        cache.put(name, f"{shared} k{number}".encode("ascii"))
