@@ -192,7 +192,7 @@ def batch_norm_updating(
             average, spread, batches = running
             if batches is not None:
                 batches.assign(batches + 1)
-            share = momentum
+            share: float | Tensor | None = momentum
             if share is None:
                 share = 0.0 if batches is None else 1.0 / batches.astype("float64")
             average.assign(_normalization.moving_average(average, mean, share))

@@ -1,0 +1,51 @@
+"""The stub of the native core names all that is there, and nothing else."""
+
+import ast
+from pathlib import Path
+
+import twain
+from twain import _core
+
+STUB = Path(twain.__file__).parent / "_core.pyi"
+# What every class and module has; __buffer__ is a method from Python 3.12 on only.
+GIVEN = {
+    "__buffer__",
+    *dir(object),
+    *dir(type),
+    "__call__",
+    "__doc__",
+    "__file__",
+    "__loader__",
+    "__name__",
+    "__package__",
+    "__spec__",
+}
+
+
+def declared(body: list) -> set[str]:
+    found = set()
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.AnnAssign):
+            found.add(node.target.id)
+    return found
+
+
+def public(names) -> set[str]:
+    return {name for name in names if not name.startswith("_")}
+
+
+def test_the_stub_is_complete():
+    tree = ast.parse(STUB.read_text(encoding="utf-8"))
+    assert public(declared(tree.body)) == public(dir(_core))
+
+
+def test_its_classes_are_complete():
+    tree = ast.parse(STUB.read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef) and not any(getattr(n, "name", "") == "__getattr__" for n in node.body):
+            there = getattr(_core, node.name)
+            assert public(declared(node.body)) == public(dir(there)), node.name
+            special = declared(node.body) - public(declared(node.body)) - GIVEN
+            assert not [name for name in special if not hasattr(there, name) and name != "__hash__"], node.name
