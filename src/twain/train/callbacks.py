@@ -198,7 +198,7 @@ class LRSchedule(Callback):
     """Step a schedule of `twain.optim` after each epoch, or each batch.
 
     Args:
-        schedule: a schedule, or a function that makes one of the optimizer: `lambda o: StepLR(o, 10)`.
+        schedule: a schedule, its class, or a function that makes one of the optimizer: `lambda o: StepLR(o, 10)`.
         per: "epoch" or "batch".
         monitor: the number that a ReduceLROnPlateau looks at.
     """
@@ -211,7 +211,7 @@ class LRSchedule(Callback):
         self.monitor = monitor
 
     def on_train_begin(self, logs: dict[str, Any]) -> None:
-        if not hasattr(self.schedule, "step"):
+        if isinstance(self.schedule, type) or not hasattr(self.schedule, "step"):
             self.schedule = self.schedule(self.model.optimizer)
 
     def on_batch_end(self, batch: int, logs: dict[str, Any]) -> None:

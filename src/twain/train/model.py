@@ -435,6 +435,9 @@ class _Run:
 
     def finish(self, epoch: int, logs: dict[str, Any]) -> None:
         """Callbacks of the epoch's end: those that write checkpoints last, so that these hold what the others did."""
+        for callback in self.callbacks:
+            if isinstance(callback, ProgressBar):
+                callback.clear()
         late = [c for c in self.callbacks if isinstance(c, Checkpoint)]
         _call([c for c in self.callbacks if c not in late], "on_epoch_end", epoch, logs)
         self.training.history.add(epoch, logs)

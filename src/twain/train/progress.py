@@ -78,6 +78,12 @@ class ProgressBar(Callback):
             self.stream.write(line + "\n")
         self.stream.flush()
 
+    def clear(self) -> None:
+        """Take the bar off the terminal, so that what others print doesn't land on its line."""
+        if self._width:
+            self.stream.write("\r" + " " * self._width + "\r")
+            self._width = 0
+
     def on_train_end(self, logs: dict[str, Any]) -> None:
         if self._width:  # training ended in the middle of an epoch
             self.stream.write("\n")
