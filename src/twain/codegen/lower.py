@@ -211,7 +211,8 @@ class Lowering:
                     continue
                 self.pending(i, o)
                 continue
-            if base.op.family in ("leaf", "creation") or base in self.layouts or len(base.specs) > 1:
+            inlined = base in self.fusion.inlined
+            if base.op.family in ("leaf", "creation") or inlined or base in self.layouts or len(base.specs) > 1:
                 self.pending(i, o)
                 continue
             dtype = stored(base.dtype)
@@ -246,6 +247,7 @@ class Lowering:
                 and s.op.family == "elementwise"
                 and s.dtype is n.dtype
                 and s not in self.layouts
+                and s not in self.fusion.inlined
                 and self.fusion.users[s] == [n]
                 for s in sources
             )
