@@ -9,7 +9,7 @@ from ..passes.fuse import Group
 from . import expr as E
 from .access import collapse, identity_map, strides_along
 from .kernel import CONTIGUOUS, STRIDED, LoopKernel, Operand
-from .lower import Body, Layout, Lowering, Step, renumber
+from .lower import PARALLEL, Body, Layout, Lowering, Step, renumber
 
 
 def inline_iota(body: Body, n: Node, map_: tuple) -> E.Expr:
@@ -59,6 +59,49 @@ def inline_along(body: Body, n: Node, map_: tuple) -> E.Expr:
     layout = body.lowering.buffered(x)
     at, valid = position(body, layout, axis, (*map_[:axis], *map_[axis + 1 :]), body.value(indices, map_))
     return E.select(valid, body.gather(layout, at), missing(layout.dtype))
+
+
+RUN = 8  # elements in a row that make copying whole rows worth while
+
+
+def takes_rows(lowering: Lowering, group: Group) -> bool:
+    """Whether the group only takes whole runs along a contiguous last axis."""
+    n = group.nodes[0]
+    if len(group.nodes) != 1 or n.op.lowering != "take" or n.attrs == len(n.inputs[0].shape) - 1 or n.shape[-1] < RUN:
+        return False
+    return lowering.buffered(n.inputs[0]).strides[-1] == 1 and n.dtype.kind not in "c"
+
+
+def lower_take_rows(lowering: Lowering, group: Group) -> None:
+    """Copy row after row from where its index says."""
+    n = group.nodes[0]
+    x, indices = n.inputs
+    axis, rank, shape = n.attrs, len(indices.shape), n.shape
+    into = lowering.destination(n)
+    if size_of(shape) == 0:
+        return
+    body = Body(lowering, None, shape)
+    map_ = identity_map(shape)
+    layout = lowering.buffered(x)
+    others = (*map_[:axis], *map_[axis + rank : -1])
+    index, valid = wrapped(body, body.value(indices, tuple(map_[axis : axis + rank])), layout.shape[axis])
+    strides = tuple(s for a, s in enumerate(layout.strides[:-1]) if a != axis)
+    along, start = strides_along(others, strides, len(shape))
+    at = body.iota(along, start) + index * body.integer(layout.strides[axis])
+    source = body.gather(layout, E.select(valid, at, -1))
+    (source,), used = renumber([source], body.operands)
+    body.operands = [body.operands[i] for i in used]
+    body.outputs = [(into, source, "full")]
+    operands = body.all_operands()
+    walked = [body.walked(o) for o in operands]
+    outer, outer_strides = collapse(list(shape[:-1]), [s[:-1] for s in walked])
+    sizes = [*outer, shape[-1]] if outer else [1, shape[-1]]
+    strides = [[*(a if outer else [0]), b[-1]] for a, b in zip(outer_strides, walked, strict=True)]
+    described = body.kernel("map", operands, strides, len(sizes), 0, len(sizes) - 1)
+    target = (Operand(into.dtype, CONTIGUOUS), source, "full")
+    kernel = LoopKernel("gather", described.inputs, [target], len(sizes), 0, (("missing", missing(layout.dtype)),))
+    rows = size_of(sizes[:-1])
+    body.add(kernel, operands, sizes, strides, rows, max(1, PARALLEL // shape[-1]))
 
 
 def lower_scatter(lowering: Lowering, group: Group) -> None:

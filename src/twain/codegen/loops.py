@@ -73,7 +73,13 @@ def pick(combine: str, a: tuple, b: tuple) -> tuple:
 
 def emit_kernel(module: Module, name: str, kernel: LoopKernel, target) -> None:
     """Write the kernel's function into `module`."""
-    writer = {"map": MapWriter, "rows": RowsWriter, "columns": ColumnsWriter, "scatter": ScatterWriter}[kernel.kind]
+    writer = {
+        "map": MapWriter,
+        "rows": RowsWriter,
+        "columns": ColumnsWriter,
+        "scatter": ScatterWriter,
+        "gather": GatherWriter,
+    }[kernel.kind]
     writer(module, name, kernel, target).write()
 
 
@@ -331,9 +337,13 @@ class RowsWriter(FoldWriter):
                     reads = self.inputs_of([e])
                     leaves = dict(known)
                     for r in reads:
-                        leaves[E.load(r, self.operands[r].dtype)] = self.em.read(
-                            bases[r], self.operands[r].dtype, stride=0
+                        o = self.operands[r]
+                        fixed = (
+                            self.em.iota(bases[r], "0")
+                            if o.pattern == IOTA
+                            else self.em.read(bases[r], o.dtype, stride=0)
                         )
+                        leaves[E.load(r, o.dtype)] = fixed
                     value = self.em.emit([e], leaves)[0]
                     self.em.write(value, bases[number], self.operands[number].dtype, "1")
             full = [(len(kernel.inputs) + k, e) for k, (_, e, level) in enumerate(kernel.outputs) if level == "full"]
@@ -350,7 +360,9 @@ class RowsWriter(FoldWriter):
         for k, (operand, root, level) in enumerate(self.kernel.outputs):
             if level != "full" or not folded:
                 continue
-            common = [e for e in E.walk([root]) if e in shared and e.dtype is operand.dtype and e.op not in ("load", "const")]
+            common = [
+                e for e in E.walk([root]) if e in shared and e.dtype is operand.dtype and e.op not in ("load", "const")
+            ]
             best = max(common, key=lambda e: cost([e]), default=None)
             if best is not None and cost([best]) >= WORTH_A_STORE and all(best is not e for _, e in spills):
                 spills.append((len(self.kernel.inputs) + k, best))
@@ -590,7 +602,55 @@ class ColumnsWriter(FoldWriter):
                 self.put(number, bases[number], start, axis, count, em.emit([e], more)[0])
 
 
-class ScatterWriter(KernelWriter):
+class PositionedWriter(KernelWriter):
+    """Kernels that compute where a run of elements lies."""
+
+    def row_offset(self, at: Expr, bases: list) -> str:
+        """`at` at the beginning of the last axis, as a scalar."""
+        axis = self.kernel.outer - 1
+        count = "1" if self.lanes > 1 else None
+        self.em.valid = count
+        leaves = dict(self.fixed)
+        for r in self.inputs_of([at]):
+            leaves[E.load(r, self.operands[r].dtype)] = self.element(r, bases[r], "0", axis, count)
+        value = self.em.emit([at], leaves)[0]
+        return self.b.value(f"extractelement <{self.lanes} x i64> {value}, i32 0") if self.lanes > 1 else value
+
+
+class GatherWriter(PositionedWriter):
+    """out[row, :] = x[offset of the row, :]; a negative offset fills the row with the constant kept as reduction 0."""
+
+    def write(self) -> None:
+        b, em, kernel = self.b, self.em, self.kernel
+        operand, source, _ = kernel.outputs[0]
+        missing = kernel.reductions[0][1]
+        out, dtype = len(kernel.inputs), operand.dtype
+        with b.loop("%begin", "%end", hint="row") as row:
+            bases = self.bases
+            if kernel.outer > 1:
+                bases = self.located(self.decompose(row.i, self.sizes[:-1]), range(kernel.outer - 1), self.bases)
+            offset = self.row_offset(source.args[0], bases)
+            start = em.advance(bases[source.value], offset, dtype)
+            yes, no, done = b.new_label("found"), b.new_label("missing"), b.new_label("row_done")
+            b.branch_if(b.compare("sge", offset, "0"), yes, no)
+
+            def copy(i: str, count: str | None) -> None:
+                em.write(
+                    em.read(em.advance(start, i, dtype), dtype, count), em.advance(bases[out], i, dtype), dtype, count
+                )
+
+            def fill(i: str, count: str | None) -> None:
+                em.write(em.emit([missing], {})[0], em.advance(bases[out], i, dtype), dtype, count)
+
+            for label, body in ((yes, copy), (no, fill)):
+                b.label(label)
+                vector_loop(b, "0", self.sizes[-1], self.lanes, 1, body)
+                b.branch(done)
+            b.label(done)
+        b.finish()
+
+
+class ScatterWriter(PositionedWriter):
     """out[offset] += value for every index, in order; negative offsets are skipped. Runs on one thread.
 
     With a contiguous output operand the offset is that of a whole run along the last axis, added vector by vector.
@@ -633,8 +693,7 @@ class ScatterWriter(KernelWriter):
                 em.write(em.emit([total], leaves)[0], pointer, dtype, count)
 
             if self.by_vectors:
-                lanes = em.emit([at], leaves_at(at, "0", "1" if self.lanes > 1 else None))[0]
-                offset = b.value(f"extractelement <{self.lanes} x i64> {lanes}, i32 0") if self.lanes > 1 else lanes
+                offset = self.row_offset(at, bases)
                 with b.when(b.compare("sge", offset, "0"), "valid"):
 
                     def body(i: str, count: str | None) -> None:

@@ -272,7 +272,9 @@ class Lowering:
             self.write(o, Layout(buffer, dtype, o.shape, contiguous_strides(o.shape)))
 
     def lower_group(self, group: Group) -> None:
-        if group.kind in ("map", "rows", "columns"):
+        if group.kind == "map" and group.nodes[0].op.family == "index" and indexing.takes_rows(self, group):
+            indexing.lower_take_rows(self, group)
+        elif group.kind in ("map", "rows", "columns"):
             self.lower_loops(group)
         elif group.kind == "assembly":
             self.lower_assembly(group.nodes[0])

@@ -56,18 +56,30 @@ def asarray(obj: object, /, *, dtype: object = None, device: object = None, copy
     return result
 
 
+_NUMPY_DTYPES: dict = {}  # NumPy dtype -> ours
+
+
+def _dtype_of_numpy(dtype) -> DType:
+    found = _NUMPY_DTYPES.get(dtype)
+    if found is None:
+        found = dt.BY_NAME.get(dtype.name)
+        if found is None or found.weak:
+            raise DTypeError(f"[asarray] expected an array of bool, int, float or complex dtype, got {dtype}")
+        if dtype.isnative:
+            _NUMPY_DTYPES[dtype] = found
+    return found
+
+
 def _from_numpy(data, device: object) -> Tensor:
-    name = data.dtype.name
-    if name == "bfloat16":  # ml_dtypes: the bits are what counts
-        data, name = data.view("uint16"), "bfloat16"
-    if name not in dt.BY_NAME or dt.BY_NAME[name].weak:
-        raise DTypeError(f"[asarray] expected an array of bool, int, float or complex dtype, got {data.dtype}")
+    ours = _dtype_of_numpy(data.dtype)
+    if ours is dt.bfloat16:  # ml_dtypes: the bits are what counts
+        data = data.view("uint16")
     if not data.dtype.isnative:
         data = data.astype(data.dtype.newbyteorder("="))
-    shape = data.shape
-    data = numpy.ascontiguousarray(data)
-    meta = _core.meta(dt.BY_NAME[name].code, shape, None, as_device(device, "asarray").index)
-    return _core.from_buffer(meta, memoryview(data).cast("B") if data.size else b"")
+    if not data.flags.c_contiguous:
+        data = numpy.ascontiguousarray(data)
+    meta = _core.meta(ours.code, data.shape, None, as_device(device, "asarray").index)
+    return _core.from_buffer(meta, data if data.size else b"")
 
 
 def _from_sequence(obj: object, wanted: DType | None, device: object) -> Tensor:
