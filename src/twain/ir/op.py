@@ -92,7 +92,43 @@ def register(record: OpRecord):
     if record.name in REGISTRY:
         raise ArgumentError(f"[register] expected a new op name, got {record.name!r}, which exists")
     REGISTRY[record.name] = record
-    return _core.Op(record.name, record.arity, record)
+    op = _core.Op(record.name, record.arity, record)
+    op.__doc__ = documentation(record)
+    op.__text_signature__ = signature(record)
+    return op
+
+
+def signature(record: OpRecord) -> str:
+    """How the op is called, as text: "(x, axis=None, keepdims=False)"."""
+    names = (
+        ["arrays"] if record.arity < 0 else list(record.argument_names or (f"x{i + 1}" for i in range(record.arity)))
+    )
+    names = names[: abs(record.arity)]
+    code = getattr(record.attributes, "__code__", None)
+    if code is not None:
+        count = code.co_argcount
+        defaults = record.attributes.__defaults__ or ()
+        static = list(code.co_varnames[:count])
+        for i, value in enumerate(defaults, count - len(defaults)):
+            static[i] += f"={value!r}" if isinstance(value, (bool, int, float, str, tuple, type(None))) else "=..."
+        if code.co_flags & 0x04:  # *shape
+            static.append("*" + code.co_varnames[count + code.co_kwonlyargcount])
+        names += static
+    return f"({', '.join(names)})"
+
+
+def documentation(record: OpRecord) -> str:
+    """What `help` shows: the op's own text, then what follows from its entry."""
+    lines = [record.doc.strip()] if record.doc else []
+    if record.family == "elementwise":
+        how = "Of each element" if record.arity == 1 else "Element by element; operands broadcast"
+        kinds = ", ".join(d.name for d in record.rules.dtypes)
+        lines.append(f"{how}. dtypes: {kinds}{'; ints and bools count as float32' if record.rules.to_float else ''}.")
+    elif record.family == "reduction":
+        lines.append("Over `axis`: an int, a tuple, or None for all; keepdims leaves axes of size 1 in their place.")
+    if record.reference and record.reference.startswith("numpy."):
+        lines.append(f"Defined by {record.reference}.")
+    return "\n\n".join(lines) or record.name
 
 
 def specs_of(inputs: tuple) -> list:

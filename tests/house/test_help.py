@@ -1,0 +1,23 @@
+"""Everything public tells what it is and how it is called."""
+
+import inspect
+
+import pytest
+
+import twain
+
+PUBLIC = [name for name in dir(twain) if not name.startswith("_") and callable(getattr(twain, name))]
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_public_functions_explain_themselves(name):
+    found = getattr(twain, name)
+    assert (found.__doc__ or "").strip(), f"twain.{name} has no docstring"
+    if not isinstance(found, type):
+        inspect.signature(found)
+
+
+def test_signatures_of_ops_name_operands_and_settings():
+    assert str(inspect.signature(twain.sum)) == "(x, axis=None, keepdims=False)"
+    assert str(inspect.signature(twain.where)) == "(condition, x1, x2)"
+    assert "float32" in twain.exp.__doc__
