@@ -10,6 +10,7 @@ from pathlib import Path
 import twain
 
 from . import digits, text
+from .invocation import call
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.epochs is not None and options.epochs < 1:
         parser.error("--epochs must be at least 1")
     if options.what == "digits" and options.sentence:
-        parser.error("a sentence goes with text: python -m twain.demo text " + " ".join(options.sentence))
+        parser.error(f"a sentence goes with text: {call()} text " + " ".join(options.sentence))
     if options.eager:
         twain.config.eager = True
     try:

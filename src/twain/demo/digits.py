@@ -12,6 +12,7 @@ from twain.datasets import digits
 from twain.io import save_file
 from twain.train import Checkpoint, CSVLogger, LRSchedule, Model, TensorBoard
 
+from .invocation import call
 from .picture import draw
 
 EPOCHS = 15
@@ -90,9 +91,13 @@ def run(folder: Path, epochs: int | None, seed: int) -> int:
     if writer is not None:
         print(f"  {events}   TensorBoard event files: tensorboard --logdir {events}")
     print("Next:")
-    print("  python -m twain.demo --eager            the same run op by op: the same numbers to rounding")
-    print("  python -m twain.demo text les langues étrangères   tell the language of a text")
-    print("  twain train digits --model mlp --epochs 5   another network; twain info shows what it runs on")
+    for command, purpose in (
+        (f"{call()} --eager", "the same run op by op: the same numbers to rounding"),
+        (f"{call()} text les langues étrangères", "tell the language of a text"),
+        (f"{call('twain')} train digits --model mlp --epochs 5", "another network"),
+        (f"{call('twain')} info", "what it runs on"),
+    ):
+        print(f"  {command.ljust(50)}  {purpose}")
     if epochs is None and accuracy < WANTED:
         print(f"The accuracy is below the {100 * WANTED:.0f} % that this network should reach: please report it.")
         return 1

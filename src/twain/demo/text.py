@@ -14,6 +14,8 @@ from twain.datasets import LanguageNames, languages
 from twain.io import save_file
 from twain.train import Model
 
+from .invocation import call
+
 EPOCHS = 4
 BATCH = 64
 LEARNING_RATE = 0.01
@@ -131,7 +133,7 @@ def run(folder: Path, epochs: int | None, seed: int, sentence: str) -> int:
     for text in [sentence] if sentence.strip() else EXAMPLES:
         print(_guess(network, train, text))
     if not sentence.strip():
-        print("\nYour own: python -m twain.demo text på norsk")
+        print(f"\nYour own: {call()} text på norsk")
     if not agree:
         print("The four runs should have ended with the same parameters: please report it.")
         return 1

@@ -313,7 +313,9 @@ class Model(Module):
             "epoch": training.epoch,
             "history": training.history.state_dict(),
             "callbacks": [
-                {"name": type(c).__name__, "state": c.state_dict()} for c in training.callbacks if hasattr(c, "state_dict")
+                {"name": type(c).__name__, "state": c.state_dict()}
+                for c in training.callbacks
+                if hasattr(c, "state_dict")
             ],
         }
 

@@ -66,16 +66,11 @@ class ProgressBar(Callback):
         self._seconds = now - self._begun
         if self.live and now - self._drawn >= REFRESH:
             self._drawn = now
-            self._draw(self._line(self.model.epoch, self.model.current_logs()))
+            self._draw(self.model.epoch, self.model.current_logs())
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
-        line = self._line(epoch, logs)
-        if self.live:
-            self._draw(line)
-            self.stream.write("\n")
-            self._width = 0
-        else:
-            self.stream.write(line + "\n")
+        self.clear()
+        self.stream.write(self._line(epoch, logs) + "\n")
         self.stream.flush()
 
     def clear(self) -> None:
@@ -91,17 +86,26 @@ class ProgressBar(Callback):
             self.stream.flush()
 
     def _line(self, epoch: int, logs: dict[str, Any]) -> str:
-        epochs, steps = self.params["epochs"], self.params["steps"]
-        head = f"epoch {epoch + 1:>{len(str(epochs))}}/{epochs}"
-        if self.live:
-            full, empty = ("#", ".") if self._plain() else ("\u2501", "\u2500")
-            done = WIDTH if not steps else min(WIDTH, WIDTH * self._steps // steps)
-            head += f"  {full * done}{empty * (WIDTH - done)}  {self._steps}/{steps}"
         rate = self._samples / self._seconds if self._seconds > 0 else 0.0
-        return f"{head}  {logs_text(logs)}  {rate:,.0f} {self.params['unit']}/s"
+        return f"{self._head(epoch)}  {logs_text(logs)}  {rate:,.0f} {self.params['unit']}/s"
 
-    def _draw(self, line: str) -> None:
+    def _head(self, epoch: int) -> str:
+        epochs = self.params["epochs"]
+        return f"epoch {epoch + 1:>{len(str(epochs))}}/{epochs}"
+
+    def _draw(self, epoch: int, logs: dict[str, Any]) -> None:
+        """The line of the epoch under way, with a bar where there is room for one."""
         room = shutil.get_terminal_size().columns - 1
+        head = self._head(epoch)
+        line = self._line(epoch, logs)
+        steps = self.params["steps"]
+        if steps:
+            count = f"  {self._steps}/{steps}"
+            width = min(WIDTH, room - len(line) - len(count) - 2)
+            if width >= 4:
+                full, empty = ("#", ".") if self._plain() else ("\u2501", "\u2500")
+                done = min(width, width * self._steps // steps)
+                line = f"{head}  {full * done}{empty * (width - done)}{count}{line[len(head) :]}"
         line = line[:room]
         self.stream.write("\r" + line + " " * max(0, self._width - len(line)))
         self._width = len(line)

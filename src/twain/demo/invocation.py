@@ -1,0 +1,16 @@
+"""How the reader calls what the demo proposes next: through ./dev in a checkout, else by the installed names."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+
+def call(program: str = "demo") -> str:
+    """The start of a command line: for "demo" this demo, for "twain" the command twain."""
+    environment = Path(".venv")
+    in_checkout = Path("dev").is_file() and environment.is_dir() and environment.resolve() == Path(sys.prefix).resolve()
+    if program == "demo":
+        return "./dev demo" if in_checkout else "python -m twain.demo"
+    folder = "Scripts" if sys.platform == "win32" else "bin"
+    return f".venv/{folder}/twain" if in_checkout else "twain"
