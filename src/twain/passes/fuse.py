@@ -202,7 +202,9 @@ class Fusion:
         chosen = next((g for g in candidates if self.legal(g, n)), None)
         if chosen is None and n.shape == () and not self.needs(n):
             chosen = self.scalars  # all scalars that follow from parameters: one kernel
-            if chosen is None or not self.legal(chosen, n):
+            # it may have joined another group, or folds something by now
+            gone = chosen is None or chosen not in self.groups or chosen.kind != "map"
+            if gone or not self.legal(chosen, n):
                 self.scalars = self.start("map", (), n)
                 return
         if chosen is None:
