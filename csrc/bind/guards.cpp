@@ -18,7 +18,10 @@ namespace {
 
 twain::TensorFacts facts_of(PyObject* tensor) {
   const twain::Handle& handle = twain::handle_of(tensor);
-  return {handle.value.meta, handle.value.node != nullptr, handle.grad != nullptr, twain::handle_is_leaf(&handle)};
+  const twain::Node* node = handle.value.node;
+  // A leaf with hooks is none that a plan may stand for: the hooks would not run.
+  const bool hooked = node != nullptr && node->leaf != nullptr && node->extra != nullptr && !node->extra->hooks.empty();
+  return {handle.value.meta, node != nullptr, handle.grad != nullptr, !hooked && twain::handle_is_leaf(&handle)};
 }
 
 const void* meta_address(PyObject* object) {

@@ -54,29 +54,40 @@ PyObject* call_slot(Slot slot, PyObject* a, PyObject* b) {
   });
 }
 
+// A tensor and a Python number.
+PyObject* binary_slow(Slot slot, PyObject* a, PyObject* b) {
+  PyOp* op = operators[slot].op;
+  const bool left = is_tensor(a);
+  PyObject* other = left ? b : a;
+  if (op != nullptr && op->has_default && (PyFloat_CheckExact(other) || PyLong_CheckExact(other))) {
+    try {
+      Value scalar, output;
+      if (scalar_value(op, other, &scalar) &&
+          dispatch_fast(&op->op, op->default_attrs, left ? &value_of(a) : &scalar, left ? &scalar : &value_of(b), output))
+        return wrap(std::move(output));
+    } catch (...) {
+      set_python_error();
+      return nullptr;
+    }
+  }
+  return call_slot(slot, a, b);
+}
+
 template <Slot slot>
 PyObject* binary(PyObject* a, PyObject* b) {
   PyOp* op = operators[slot].op;
-  if (op == nullptr || !op->has_default) [[unlikely]] return call_slot(slot, a, b);
-  try {
-    Value output;
-    if (is_tensor(a) && is_tensor(b)) [[likely]] {
+  if (op != nullptr && is_tensor(a) && is_tensor(b) && op->has_default) [[likely]] {
+    try {
+      Value output;
       if (dispatch_fast(&op->op, op->default_attrs, &value_of(a), &value_of(b), output)) [[likely]]
         return wrap(std::move(output));
-    } else {
-      PyObject* other = is_tensor(a) ? b : a;
-      Value scalar;
-      if ((is_tensor(a) || is_tensor(b)) && (PyFloat_CheckExact(other) || PyLong_CheckExact(other)) &&
-          scalar_value(op, other, &scalar) &&
-          dispatch_fast(&op->op, op->default_attrs, is_tensor(a) ? &value_of(a) : &scalar,
-                        is_tensor(a) ? &scalar : &value_of(b), output))
-        return wrap(std::move(output));
+    } catch (...) {
+      set_python_error();
+      return nullptr;
     }
-  } catch (...) {
-    set_python_error();
-    return nullptr;
+    return call_slot(slot, a, b);
   }
-  return call_slot(slot, a, b);
+  return binary_slow(slot, a, b);
 }
 
 template <Slot slot>
@@ -93,6 +104,28 @@ PyObject* unary(PyObject* a) {
     }
   }
   return call_slot(slot, a, nullptr);
+}
+
+// x op= y for a known simple program that keeps x's description, where nothing is to be recorded. False: nothing has
+// happened.
+bool in_place_fast(const PyOp* op, Handle& handle, const Value& other) {
+  Value& value = handle.value;
+  const Modes& current = modes();
+  if (current.recorder != nullptr || current.anomaly || handle.retains_grad) return false;
+  if (value.node != nullptr || other.node != nullptr)
+    if (current.grad_enabled || !handle_is_leaf(&handle)) return false;
+  Program* program = table_find(op->op.id, attrs_id(op->default_attrs), value.meta->id, other.meta->id, 2);
+  if (program == nullptr || !program->simple || program->simple_output != value.meta) return false;
+  const std::vector<uint32_t>& reuse = program->outputs[0].reuse;
+  if (program->in_order && !reuse.empty() && reuse[0] == 0 && storage_writable(value.storage) &&
+      value.storage != other.storage) {
+    void* const buffers[3] = {value.data, other.data, value.data};
+    program->kernel(buffers, program->simple_params, 0, program->total);
+    value.trace = 0;
+  } else {
+    handle_assign(&handle, detail::run_simple(program, &value, &other));
+  }
+  return true;
 }
 
 // x op= y: the op's result becomes the value of the handle x; its memory is reused if nobody else holds it.
@@ -112,9 +145,12 @@ PyObject* in_place(Slot slot, PyObject* self, PyObject* other) {
       handle_assign(&handle, value_of(result.get()));
       return Py_NewRef(self);
     }
+    if (is_tensor(other) && target.op->has_default && in_place_fast(target.op, handle, value_of(other)))
+      return Py_NewRef(self);
     Arguments arguments(2);
     for (uint32_t i = 0; i < 2; ++i)
       if (arguments.set(target.op, i, i == 0 ? self : other, true) != Arguments::Outcome::ok) return not_implemented();
+    if (target.op->has_default && in_place_fast(target.op, handle, *arguments.inputs()[1])) return Py_NewRef(self);
     Call call;
     call.op = &target.op->op;
     call.attrs = default_attrs(target.op);
@@ -271,6 +307,13 @@ void fill_operator_slots(PyTypeObject* type) {
   type->tp_as_sequence = &sequence;
   type->tp_richcompare = compare;
   type->tp_hash = [](PyObject* self) -> Py_hash_t {  // by identity
+    if (modes().recorder != nullptr) [[unlikely]] {  // the order of a set of tensors is that of their addresses
+      const int reported = guarded_int([&] {
+        report_read(self, "hash");
+        return 0;
+      });
+      if (reported < 0) return -1;
+    }
     const auto address = reinterpret_cast<uintptr_t>(self);
     return static_cast<Py_hash_t>(address >> 4 | address << (8 * sizeof(address) - 4)) & PY_SSIZE_T_MAX;
   };

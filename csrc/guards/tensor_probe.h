@@ -11,7 +11,7 @@ struct TensorFacts {
   const void* meta;  // equal descriptions are one object, so this is compared by address
   bool requires_grad;
   bool has_grad;
-  bool is_leaf;  // not the result of a recorded op
+  bool is_leaf;  // not the result of a recorded op, and without hooks
 };
 
 struct TensorProbe {

@@ -7,9 +7,10 @@ import dataclasses
 import enum
 import functools
 import types
+import warnings
 
 import pytest
-from eager_and_compiled import check, values
+from eager_and_compiled import check, compile, freeze, values
 
 import twain
 
@@ -346,17 +347,41 @@ def test_set_order():
 
 
 def test_set_of_tensors():
-    def case(wrap):
-        def f(a, b):
-            total = None
-            for t in {a, b}:
-                total = t if total is None else total + t
-            return total
+    def f(a, b):
+        total = None
+        for t in {a, b}:
+            total = t if total is None else total * 2 + t
+        return total
 
-        f = wrap(f)
-        return lambda i: f(values(2, start=i), values(2))
+    g = compile(f)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        kept = []
+        for i in range(20):
+            a, b = values(2, start=i), values(2)
+            assert freeze(g(a, b)) == freeze(f(a, b))
+            kept.append(a if i % 3 else b)  # so that addresses vary
+    assert g.hits == 0 and "set member" in g.explain()
 
-    check(case, kept=None)
+
+def test_set_of_objects():
+    class Piece:
+        def __init__(self, t):
+            self.t = t
+
+    def f(a, b):
+        total = None
+        for piece in {a, b}:
+            total = piece.t if total is None else total * 2 + piece.t
+        return total
+
+    g = compile(f)
+    pieces = [Piece(values(2, start=k)) for k in range(6)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for i in range(40):
+            a, b = pieces[i % 6], pieces[(i * 5 + 1) % 6]
+            assert freeze(g(a, b)) == freeze(f(a, b))
 
 
 def test_tensor_keys():
@@ -1109,3 +1134,74 @@ def test_global_learning_rate():
         return call
 
     check(case)
+
+
+def test_metaclass_attribute():
+    class Meta(type):
+        k = 2.0
+
+    class Box(metaclass=Meta):
+        pass
+
+    def case(wrap):
+        Meta.k = 2.0
+
+        def f(x):
+            return x * Box.k
+
+        f = wrap(f)
+
+        def call(i):
+            Meta.k = 2.0 + i // 5
+            return f(values(3))
+
+        return call
+
+    check(case)
+
+
+def test_descriptor():
+    class Scaled:
+        def __init__(self, k):
+            self.k = k
+
+        def __get__(self, instance, owner):
+            return instance.base * self.k
+
+    class Box:
+        base = 2.0
+        value = Scaled(3.0)
+
+    def case(wrap):
+        Box.__dict__["value"].k = 3.0
+        box = Box()
+
+        def f(x):
+            return x * box.value
+
+        f = wrap(f)
+
+        def call(i):
+            Box.__dict__["value"].k = 3.0 + i // 5
+            return f(values(3))
+
+        return call
+
+    check(case)
+
+
+def test_default_device():
+    def case(wrap):
+        def f():
+            return twain.zeros((2,)) + 1
+
+        f = wrap(f)
+
+        def call(i):
+            with twain.device("cpu:1" if i % 3 == 0 else "cpu:0"):
+                y = f()
+            return y, str(y.device)
+
+        return call
+
+    check(case, kept=None)

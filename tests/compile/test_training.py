@@ -718,3 +718,49 @@ def test_shared_parameter():
         return call
 
     check(case, calls=20)
+
+
+def test_hook_registered_later():
+    def case(wrap):
+        w = parameter(4)
+
+        def f(x):
+            w.grad = None
+            (w * x).sum().backward()
+            return w.grad
+
+        f = wrap(f)
+        handles = []
+
+        def call(i):
+            if i == 7:
+                handles.append(w.register_hook(lambda g: g * 2))
+            if i == 10:
+                handles.pop().remove()
+            return f(values(4, start=i))
+
+        return call
+
+    check(case, calls=20)
+
+
+def test_retained_gradient_of_a_result():
+    def case(wrap):
+        w = parameter(4)
+
+        def f(x):
+            y = w * x
+            y.retain_grad()
+            return y
+
+        f = wrap(f)
+
+        def call(i):
+            w.grad = None
+            y = f(values(4, start=i))
+            y.sum().backward()
+            return y.grad, w.grad
+
+        return call
+
+    check(case, kept=None)

@@ -25,16 +25,17 @@ class CodeFacts:
     """names: every attribute, global and identifier-like string constant it mentions.
     globals, cells: {name: tree of attribute chains read from it}; an empty tree means that the object itself is used.
     imports: (module name, level, names taken from it). dynamic: reads attributes by computed names.
-    sees_floats: may read a float's value in a way that a traced float can't notice.
+    uses_sets: iterates in an order that may be the order of addresses. sees_floats: may read a float's value in a way that a traced float can't notice.
     """
 
-    __slots__ = ("cells", "dynamic", "globals", "imports", "names", "nested", "sees_floats")
+    __slots__ = ("cells", "dynamic", "globals", "imports", "names", "nested", "sees_floats", "uses_sets")
 
     def __init__(self, code: CodeType):
         names = set(code.co_names)
         self.nested = []
         self.imports = []
         self.sees_floats = False
+        self.uses_sets = "set" in names or "frozenset" in names
         for constant in code.co_consts:
             self._constant(constant, names)
         self.globals: dict = {}
@@ -65,6 +66,8 @@ class CodeFacts:
                 elif name == "IMPORT_NAME":
                     level, taken = constants[-2:] if len(constants) >= 2 else (0, None)
                     self.imports.append((instruction.argval, level or 0, tuple(taken or ())))
+                elif name in ("BUILD_SET", "SET_ADD"):
+                    self.uses_sets = True
                 elif name == "BINARY_MODULO" or (name == "BINARY_OP" and "%" in instruction.argrepr):
                     self.sees_floats = True
         self.names = frozenset(names)

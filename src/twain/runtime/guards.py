@@ -120,6 +120,8 @@ class _Builder:
         self.names = state.names
         self.user_names = state.user_names
         self.everything = state.everything
+        self.uses_sets = state.uses_sets
+        self.hashed = recorder.hashed
         self.wanted = {id(p.object) for p in wanted}
         self.nodes: list[tuple] = []
         self.extra: list[tuple] = []
@@ -278,6 +280,8 @@ class _Builder:
             return "identity", value
         if kind is METHOD and not hasattr(value, "__func__"):
             return "identity", value
+        if self.uses_sets and type(value).__hash__ is object.__hash__:
+            return "identity", value  # a set may have ordered it by its address
         return "type", type(value)
 
     def _inside(self, place: Place, index: int) -> None:
@@ -308,6 +312,8 @@ class _Builder:
                 )
             if items is not None:
                 self.extra.append((f"{path_text(place)} has changed", functools.partial(_same_items, place)))
+        elif kind is TENSOR and id(value) in self.hashed:
+            self.add("value", index, None, "identity", value)
         elif kind is FUNCTION and value.__code__ in self.codes:
             self.add("attribute", index, "__code__", "identity", value.__code__)
             if place.from_call():

@@ -267,10 +267,15 @@ class Recorder:
                     _core.set_recorder(previous)
                 self.predicates.append(Predicate(len(self.calls), trace, outcome, user_line(sys._getframe(1))))
             elif kind == "hash":
-                if id(tensor) in self.state.primary:
-                    self.hashed.add(id(tensor))
+                if is_own_code(sys._getframe(1).f_code):
+                    return
+                place = self.state.primary.get(id(tensor))
+                if place is None or place.parent is None:
+                    self.refuse(
+                        "uses a tensor of this call as a set member or dict key: their order may be that of addresses"
+                    )
                 else:
-                    self.refuse("uses a new tensor as a set member or dict key, whose order is the order of addresses")
+                    self.hashed.add(id(tensor))
             else:
                 self.refuse(f"takes a value out of a tensor ({_READS.get(kind, kind)})")
         finally:

@@ -151,6 +151,7 @@ class State:
         self.primary: dict[int, Place] = {}
         self.names: set = set()
         self.user_names: set = set()
+        self.uses_sets = False
         self.everything = False  # attributes are read by computed names
         self.codes: set = set()
         self.functions: dict = {}  # code -> place of the function
@@ -293,6 +294,9 @@ class State:
                     self.reach(place, step, key, item, False)
 
     def _class(self, place: Place, names) -> None:
+        meta = type(place.value)
+        if names is None and meta is not type and kinds.is_python_class(meta) and id(meta) not in self.primary:
+            self.reach(None, "root", None, meta, place.by_user)
         wanted = self.names if names is None else names
         for cls in place.value.__mro__:
             if not cls.__flags__ & 1 << 9:
@@ -356,7 +360,7 @@ class State:
         for name, tree in facts.globals.items():
             if trusted:
                 value = namespace.get(name)
-                if value is not None and _is_own_state(value):
+                if _is_own_state(name, value):
                     self.reach(place, "global", name, value, False)
                 continue
             value = namespace.get(name, MISSING)
@@ -416,6 +420,8 @@ class State:
         facts = facts_of(code)
         trusted = is_trusted_code(code)
         self.codes.add(code)
+        if not trusted and facts.uses_sets:
+            self.uses_sets = True
         fresh = facts.names - self.names
         self.names |= facts.names
         if not trusted:
@@ -449,7 +455,7 @@ class State:
         """What a function of twain's own, met on the way, keeps in globals."""
         for name in facts.globals:
             value = namespace.get(name)
-            if value is not None and _is_own_state(value):
+            if _is_own_state(name, value):
                 module = sys.modules.get(namespace.get("__name__"))
                 if module is None or module.__dict__ is not namespace:
                     raise Unrecordable(f"it uses {name}, which belongs to no module")
@@ -696,8 +702,10 @@ def store(value: object, step: str, key: object, new: object) -> None:
         raise Unrecordable(f"it stores a tensor by the step {step}")
 
 
-def _is_own_state(value: object) -> bool:
-    """Is a global of twain's own something that computing changes: a tensor, or an object that holds some?"""
+def _is_own_state(name: str, value: object) -> bool:
+    """Is a global of twain's own something that changes: a setting, a tensor, or an object that holds some?"""
+    if is_plain_value(value):
+        return value is not None and not name.isupper() and not name.startswith("__")
     kind = kind_of(value)
     if kind is TENSOR:
         return True

@@ -112,6 +112,7 @@ _BLIND_FUNCTIONS = frozenset(
         "format_map",
     ]
 )
+_HOOKING = frozenset({"register_hook", "retain_grad"})
 _BLIND_OWNERS = frozenset({"twain._core", _core.Tensor})
 # What twain's own code must not do either inside a recording.
 _NEVER = frozenset({"time", "_random", "posix", "nt", "_io", "_socket", "_thread", "_signal"})
@@ -215,6 +216,9 @@ class Watch:
             if name in _NAMING_FUNCTIONS and not own[1]:
                 self.name_dynamically(frame)
         else:
+            if name in _HOOKING and type(owner) is _core.Tensor:
+                self.refuse(f"calls {name}(), which a plan can't leave behind", frame)
+                return
             if own[0]:
                 if type(owner).__module__ in _NEVER:
                     self.refuse(f"calls {type(owner).__name__}.{name}()", frame)
