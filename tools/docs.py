@@ -1,9 +1,11 @@
-"""Write the documentation as HTML: README.md and docs/*.md as pages, and the reference from docstrings.
+"""Write the documentation as HTML: README.md, CONTRIBUTING.md and docs/*.md as pages, the functions and what each op can
+do from the op table, and the reference of the rooms from docstrings.
 
 `python tools/docs.py FOLDER`; called by `./dev docs`, which installs markdown and pdoc.
 """
 
 import html
+import inspect
 import os
 import re
 import shutil
@@ -12,6 +14,10 @@ from pathlib import Path
 
 import markdown
 import pdoc
+
+import twain
+from twain.ir.op import REGISTRY
+from twain.testing.drivers import load_all
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -47,18 +53,64 @@ def page(title: str, body: str, links: list[tuple[str, str]], here: str) -> str:
     )
 
 
+def functions_page() -> str:
+    """Markdown: every function that `twain` exports, with its signature and the first line of its docstring."""
+    lines = [
+        "# Functions",
+        "",
+        "What `twain` itself exports. Those that are ops are methods of `Tensor` as well, mostly.",
+        "",
+    ]
+    lines += ["| function | |", "|---|---|"]
+    for name in sorted(n for n in dir(twain) if not n.startswith("_") and callable(getattr(twain, n))):
+        found = getattr(twain, name)
+        if isinstance(found, type):
+            continue
+        text = (inspect.getdoc(found) or "").split("\n\n")[0].replace("\n", " ").replace("|", "&#124;")
+        parameters = [str(p.replace(annotation=p.empty)) for p in inspect.signature(found).parameters.values()]
+        lines.append(f"| `{name}({', '.join(parameters)})` | {text} |")
+    return "\n".join(lines)
+
+
+def ops_page() -> str:
+    """Markdown: what each op of the table can do."""
+    load_all()
+    lines = [
+        "# Ops",
+        "",
+        f"The {len(REGISTRY)} ops of the table, composites included. Gradient: reverse mode; a composite",
+    ]
+    lines[-1] += " has that of its parts. Forward and batch: the op carries the rules for forward mode and for `vmap`."
+    lines += ["", "| op | family | gradient | forward | batch | ONNX | defined by |", "|---|---|---|---|---|---|---|"]
+    for name, record in sorted(REGISTRY.items()):
+        parts = record.composite is not None
+        marks = ["yes" if rule is not None else "by its parts" if parts else "" for rule in
+                 (record.vjp, record.jvp, record.batch)]  # fmt: skip
+        reference = (record.reference or "").replace("twain.testing.", "")
+        lines.append(f"| `{name}` | {record.family} | {' | '.join(marks)} | {record.onnx or ''} | `{reference}` |")
+    return "\n".join(lines)
+
+
 def write_pages(target: Path) -> int:
-    """Render README.md (as index.html) and docs/*.md; return how many pages."""
-    sources = [path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))) if path.exists()]
+    """Render README.md (as index.html), CONTRIBUTING.md, docs/*.md and the pages made of the table; return how many."""
+    (target / "functions.md").write_text(functions_page())
+    (target / "ops.md").write_text(ops_page())
+    sources = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
+    sources = [path for path in (*sources, target / "functions.md", target / "ops.md") if path.exists()]
     names = {path: "index.html" if path.name == "README.md" else path.stem + ".html" for path in sources}
     links = [(title_of(path.read_text(), path), name) for path, name in names.items()]
     links.append(("Reference", "reference/twain.html"))
     for path, name in names.items():
         text = path.read_text()
         # Pages link to one another as files in the repository; here they are beside each other.
-        text = re.sub(r"\]\((?:docs/|\./)?([\w-]+)\.md(#[\w-]+)?\)", r"](\1.html\2)", text)
+        text = re.sub(r"\]\((?:docs/|\./|\.\./)?([\w-]+)\.md(#[\w-]+)?\)", r"](\1.html\2)", text)
+        text = text.replace("](README.html", "](index.html")
+        # Other files are in the repository only.
+        text = re.sub(r"\[([^\]]+)\]\((?!\w+:|[\w-]+\.html|#)[^)]+\)", r"\1", text)
         body = markdown.markdown(text, extensions=["tables", "fenced_code", "toc", "sane_lists"])
         (target / name).write_text(page(title_of(text, path), body, links, name))
+    (target / "functions.md").unlink()
+    (target / "ops.md").unlink()
     if "index.html" not in names.values():
         body = "<h1>twain</h1>" + "".join(f'<p><a href="{file}">{html.escape(name)}</a></p>' for name, file in links)
         (target / "index.html").write_text(page("twain", body, links, "index.html"))
