@@ -80,8 +80,9 @@ class OpRecord:
         except TypeError as error:
             if isinstance(error, ArgumentError):
                 raise
-            text = str(error).replace("<lambda>()", "").replace(f"{self.attributes.__name__}()", "").strip()
-            raise ArgumentError(f"[{self.name}] {text}") from None
+            text = str(error).replace(f"{self.attributes.__qualname__}()", "").replace("<lambda>()", "")
+            text = text.replace(f"{self.attributes.__name__}()", "").strip()
+            raise ArgumentError(f"[{self.name}] {text}; expected {self.name}{signature(self)}") from None
 
     def __repr__(self) -> str:
         return f"OpRecord({self.name})"
