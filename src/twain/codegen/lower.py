@@ -13,7 +13,7 @@ from ..base.shapes import contiguous_strides, size_of
 from ..ir import node as ir
 from ..ir.node import Graph, Node
 from ..ops.families import compute_dtype
-from ..passes.fuse import LARGE_COLUMNS, Fusion, Group
+from ..passes.fuse import LARGE_COLUMNS, Group, fuse
 from . import expr as E
 from .access import collapse, compose, identity_map, operand_map, strides_along
 from .kernel import (
@@ -120,7 +120,7 @@ class Lowering:
         for p in graph.parameters:
             buffer = Buffer("input", p.attrs, 0)
             self.layouts[p] = Layout(buffer, stored(p.dtype), p.shape, tuple(strides[p.attrs]))
-        self.fusion = Fusion(graph)
+        self.fusion = fuse(graph)
         self.results: list = [None] * len(graph.outputs)
         self.written: set[Node] = set()  # assemblies whose operands are computed in place
         self.copies: list[tuple] = []  # outputs that are copied to their storage at the end

@@ -18,6 +18,7 @@ from ..ir.node import Graph, Node
 
 SERIAL_ROW = 16384  # a row this short may be folded by one thread
 FEW_ROWS = 8
+LARGE_OPERANDS = 2  # of the result's size, read by what follows a contraction within its kernel
 LARGE_COLUMNS = 1 << 18  # column folds this large are split into blocks, which nothing else may join
 LARGEST = 96  # nodes per group: beyond it registers spill
 
@@ -47,12 +48,20 @@ class Group:
         return f"Group({self.kind} {self.shape} {self.axes} {self.nodes})"
 
 
+def fuse(graph: Graph) -> Fusion:
+    """The groups of `graph`."""
+    first = Fusion(graph)
+    crowded = first.crowded()
+    return Fusion(graph, crowded) if crowded else first
+
+
 class Fusion:
     """The groups of a graph, in an order in which they can run."""
 
-    __slots__ = ("group_of", "groups", "inlined", "row_level", "scalars", "users")
+    __slots__ = ("group_of", "groups", "inlined", "plain", "row_level", "scalars", "users")
 
-    def __init__(self, graph: Graph):
+    def __init__(self, graph: Graph, plain: frozenset = frozenset()):
+        self.plain = plain  # contractions that nothing may join
         self.groups: list[Group] = []
         self.group_of: dict[Node, Group] = {}
         self.scalars: Group | None = None
@@ -82,6 +91,22 @@ class Fusion:
                 kind = family if family in ("contraction", "assembly") else "single"
                 self.start(kind, n.shape, n)
         self.groups = order(self.groups)
+
+    def crowded(self) -> frozenset:
+        """Contractions whose followers read so many large operands that a loop of their own is faster."""
+        found = set()
+        for group in self.groups:
+            if group.kind == "contraction":
+                read = {i for n in group.nodes[1:] for i in n.inputs if self.is_large(i, group) and self.outside(i, group)}
+                if len(read) > LARGE_OPERANDS:
+                    found.add(group.nodes[0])
+        return frozenset(found)
+
+    def is_large(self, i: Node | None, group: Group) -> bool:
+        return i is not None and i.size == size_of(group.shape) and i.size > 1
+
+    def outside(self, i: Node, group: Group) -> bool:
+        return self.group_of.get(self.source(i)) is not group
 
     # -- dependences
     def source(self, n: Node) -> Node:
@@ -150,7 +175,7 @@ class Fusion:
             return False
         if len(into.nodes) + len(other.nodes) > LARGEST:
             return False
-        if into.kind == "contraction" and any(self.positional(n) for n in other.nodes):
+        if into.kind == "contraction" and (into.nodes[0] in self.plain or any(self.positional(n) for n in other.nodes)):
             return False
         outside = (into.direct | other.direct) - {into, other}
         if any(into in h.deps or other in h.deps for h in outside):
@@ -223,7 +248,7 @@ class Fusion:
         if g.kind == "map":
             return g.shape == n.shape and i is base
         if g.kind == "contraction":
-            return g.shape == n.shape and i is base
+            return g.nodes[0] not in self.plain and g.shape == n.shape and i is base
         if g.kind == "columns":
             small = size_of(g.shape) < LARGE_COLUMNS
             return (
