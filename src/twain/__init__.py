@@ -2,10 +2,11 @@
 
 import importlib as _importlib
 
+from ._core import empty_cache, get_threads, memory_stats, set_memory_cap, set_threads
 from .base.config import config
 from .base.dtypes import (
     bfloat16,
-    bool_ as bool,  # noqa: A004
+    bool_ as bool,
     can_cast,
     complex64,
     complex128,
