@@ -4,6 +4,7 @@
 #include <Python.h>
 
 #include <exception>
+#include <new>
 #include <utility>
 
 #include "dispatch/dispatch.h"
@@ -75,7 +76,31 @@ inline Value& value_of(PyObject* tensor) { return as_tensor(tensor)->handle.valu
 inline PyObject* object_of(Handle* handle) {
   return reinterpret_cast<PyObject*>(reinterpret_cast<char*>(handle) - offsetof(PyTensor, handle));
 }
-PyObject* wrap(Value&& value);  // new Tensor; null: no memory, error set
+
+// Freed objects wait here for the next tensor.
+struct FreeTensors {
+  static constexpr int kCapacity = 256;
+  PyTensor* objects[kCapacity];
+  int count;
+};
+extern FreeTensors free_tensors;
+PyObject* new_tensor_object();  // null: no memory, error set
+
+// A new Tensor; null: no memory, error set.
+inline PyObject* wrap(Value&& value) {
+  PyObject* object;
+  if (free_tensors.count != 0) [[likely]] {
+    object = reinterpret_cast<PyObject*>(free_tensors.objects[--free_tensors.count]);
+    _Py_NewReference(object);
+  } else {
+    object = new_tensor_object();
+    if (object == nullptr) return nullptr;
+  }
+  PyTensor* tensor = as_tensor(object);
+  new (&tensor->handle) Handle{std::move(value)};
+  tensor->weak_references = nullptr;
+  return object;
+}
 
 // Raises TypeError unless `object` is a Tensor.
 PyObject* expect_tensor(PyObject* object, const char* function, const char* argument);

@@ -10,17 +10,16 @@
 namespace twain {
 namespace {
 
-// Freed objects wait here for the next tensor.
-constexpr int kFreeObjects = 256;
-PyTensor* free_objects[kFreeObjects];
-int free_count = 0;
-
 void deallocate(PyObject* self) {
   PyTensor* tensor = as_tensor(self);
   if (tensor->weak_references != nullptr) [[unlikely]] PyObject_ClearWeakRefs(self);
-  handle_clear(&tensor->handle);
-  if (free_count < kFreeObjects)
-    free_objects[free_count++] = tensor;
+  Handle& handle = tensor->handle;
+  if (handle.value.node == nullptr && handle.grad == nullptr) [[likely]]
+    handle.value.reset();
+  else
+    handle_clear(&handle);
+  if (free_tensors.count < FreeTensors::kCapacity)
+    free_tensors.objects[free_tensors.count++] = tensor;
   else
     PyObject_Free(self);
 }
@@ -171,20 +170,9 @@ PyGetSetDef tensor_attributes[] = {
     {"grad_fn", get_grad_fn, nullptr, "Name of the op that made it, if a gradient flows through it."},
     {nullptr}};
 
-PyObject* wrap(Value&& value) {
-  PyObject* object;
-  if (free_count != 0) [[likely]] {
-    object = reinterpret_cast<PyObject*>(free_objects[--free_count]);
-    _Py_NewReference(object);
-  } else {
-    object = reinterpret_cast<PyObject*>(PyObject_New(PyTensor, &tensor_type));
-    if (object == nullptr) return nullptr;
-  }
-  PyTensor* tensor = as_tensor(object);
-  new (&tensor->handle) Handle{std::move(value)};
-  tensor->weak_references = nullptr;
-  return object;
-}
+FreeTensors free_tensors;
+
+PyObject* new_tensor_object() { return reinterpret_cast<PyObject*>(PyObject_New(PyTensor, &tensor_type)); }
 
 void check_writable_leaf(const Handle* handle, const char* what) {
   if (handle->value.node == nullptr || handle->value.node->leaf != handle || !modes().grad_enabled) return;

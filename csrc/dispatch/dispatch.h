@@ -7,6 +7,12 @@
 #include "tape/node.h"
 #include "tensor/small_array.h"
 
+#if defined(_MSC_VER)
+#define TWAIN_INLINE __forceinline
+#else
+#define TWAIN_INLINE inline __attribute__((always_inline))
+#endif
+
 namespace twain {
 
 using Values = SmallArray<Value, 4>;
@@ -54,7 +60,7 @@ inline Value run_view(const Program* program, const Value* a) {
 
 // The fast way for one or two inputs, one output (or view) and no special mode. `b` may be null: one input. False: nothing has
 // happened, call dispatch().
-inline bool dispatch_fast(const Op* op, const Attrs* attrs, const Value* a, const Value* b, Value& output) {
+TWAIN_INLINE bool dispatch_fast(const Op* op, const Attrs* attrs, const Value* a, const Value* b, Value& output) {
   if (special_threads != 0) [[unlikely]] {
     const Modes& current = thread_modes;
     if (current.recorder != nullptr || current.anomaly) return false;

@@ -225,7 +225,8 @@ void program_finish(Program* program) {
 }
 
 void program_run(Program* program, const Value* const* inputs, Donation donation, Value* outputs) {
-  if (!program->donates) donation.inputs = 0;
+  // A host callback may fail half-way, and then nothing may have been written.
+  if (!program->donates || program->has_host_steps) donation.inputs = 0;
   for (uint32_t i = 0; i < program->output_count; ++i)
     place_output(program, program->outputs[i], inputs, donation, outputs[i]);
   if (program->steps.empty()) return;

@@ -20,30 +20,16 @@ struct FreeBlock {
 FreeBlock* free_blocks[kPooledClasses + 1] = {};
 int32_t free_counts[kPooledClasses + 1] = {};
 
-Node* node_make(uint32_t edge_count, uint32_t saved_count) {
-  const size_t nbytes = sizeof(Node) + edge_count * sizeof(Edge) + saved_count * sizeof(Saved);
-  const size_t blocks = (nbytes + kBlock - 1) / kBlock;
-  const auto size_class = static_cast<uint16_t>(std::min<size_t>(blocks, kPooledClasses + 1));
+Node* node_make(uint16_t size_class, uint32_t edge_count, uint32_t saved_count) {
   void* memory;
-  if (size_class <= kPooledClasses && free_blocks[size_class] != nullptr) {
+  if (size_class <= kPooledClasses && free_blocks[size_class] != nullptr) [[likely]] {
     memory = free_blocks[size_class];
     free_blocks[size_class] = free_blocks[size_class]->next;
     --free_counts[size_class];
   } else {
-    memory = ::operator new(blocks * kBlock);
+    memory = ::operator new(sizeof(Node) + edge_count * sizeof(Edge) + saved_count * sizeof(Saved) + kBlock);
   }
-  auto* node = static_cast<Node*>(memory);
-  node->references = 1;
-  node->pass = 0;
-  node->edge_count = edge_count;
-  node->saved_count = saved_count;
-  node->size_class = size_class;
-  node->freed = false;
-  node->program = nullptr;
-  node->rule = nullptr;
-  node->leaf = nullptr;
-  node->extra = nullptr;
-  return node;
+  return new (memory) Node{1, 0, 0, edge_count, saved_count, size_class, false, nullptr, nullptr, nullptr, nullptr};
 }
 
 void node_free(Node* node) {
@@ -100,8 +86,14 @@ void hook_release(Hook* hook) {
   delete hook;
 }
 
+uint16_t node_size_class(size_t edges, size_t saved) {
+  const size_t nbytes = sizeof(Node) + edges * sizeof(Edge) + saved * sizeof(Saved);
+  return static_cast<uint16_t>(std::min<size_t>((nbytes + kBlock - 1) / kBlock, kPooledClasses + 1));
+}
+
 Node* leaf_node_make(Handle* leaf) {
-  Node* node = node_make(0, 0);
+  static const uint16_t size_class = node_size_class(0, 0);
+  Node* node = node_make(size_class, 0, 0);
   node->leaf = leaf;
   return node;
 }
@@ -117,44 +109,62 @@ Hook* node_add_hook(Node* node, uint32_t output, void* owned_function) {
   return hook;
 }
 
-void tape_record(Program* program, Rule* rule, const Value* const* inputs, Value* outputs) {
-  const uint32_t input_count = program->input_count;
+namespace {
+// Borrowed memory may be changed by its owner, so the tape keeps a copy.
+Saved save_copy(const Value& value) {
+  Value copy = owned_copy(value);
+  const Saved saved{std::exchange(copy.storage, nullptr), copy.data, value.trace};
+  meta_release(copy.meta);
+  return saved;
+}
+}  // namespace
+
+void tape_record(Program* program, const Rule* rule, const Value* const* inputs, Value* outputs) {
+  const uint32_t input_count = program->input_count, output_count = program->output_count;
   const auto saved_count = static_cast<uint32_t>(rule->saved.size());
-  Node* node = node_make(input_count, saved_count);
+  Node* node = node_make(rule->node_class, input_count, saved_count);
   program_retain(program);
   node->program = program;
   node->rule = rule;
   Edge* edges = node->edges();
+  const int32_t* results = rule->results.data();
   for (uint32_t i = 0; i < input_count; ++i) {
-    Node* source = inputs[i] != nullptr && rule->results[i] != -1 ? inputs[i]->node : nullptr;
-    if (source != nullptr) node_retain(source);
-    edges[i] = {source, source != nullptr ? inputs[i]->output : 0};
+    Node* source = inputs[i] != nullptr && results[i] != -1 ? inputs[i]->node : nullptr;
+    edges[i].node = source;
+    if (source == nullptr) continue;
+    edges[i].output = inputs[i]->output;
+    node_retain(source);
   }
   Saved* saved = node->saved();
+  const uint32_t* indices = rule->saved.data();
   for (uint32_t k = 0; k < saved_count; ++k) {
-    const uint32_t index = rule->saved[k];
-    const Value* value = index < input_count ? inputs[index] : &outputs[index - input_count];
+    const Value* value = indices[k] < input_count ? inputs[indices[k]] : &outputs[indices[k] - input_count];
     if (value == nullptr || value->storage == nullptr) {
       saved[k] = {};
-      continue;
+    } else if (value->storage->borrowed) [[unlikely]] {
+      try {
+        saved[k] = save_copy(*value);
+      } catch (...) {
+        node->saved_count = k;
+        node_release(node);
+        throw;
+      }
+    } else {
+      storage_retain(value->storage);
+      saved[k] = {value->storage, value->data, value->trace};
     }
-    if (value->storage->borrowed) [[unlikely]] {  // its owner may write to it later
-      Value copy = owned_copy(*value);
-      saved[k] = {std::exchange(copy.storage, nullptr), copy.data, value->trace};
-      meta_release(copy.meta);
-      continue;
-    }
-    storage_retain(value->storage);
-    saved[k] = {value->storage, value->data, value->trace};
   }
-  const uint32_t output_count = program->output_count;
+  node->references = 0;
   for (uint32_t i = 0; i < output_count; ++i) {
-    if (!program->outputs[i].meta->differentiable) continue;
-    node_retain(node);
+    if (!outputs[i].meta->differentiable) continue;
+    ++node->references;
     outputs[i].node = node;
     outputs[i].output = i;
   }
-  node_release(node);
+  if (node->references == 0) {
+    node->references = 1;
+    node_release(node);
+  }
 }
 
 Value saved_value(Node* node, uint32_t i, bool with_link) {

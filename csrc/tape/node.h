@@ -28,6 +28,7 @@ struct NodeExtra {  // what few nodes have
   void* line = nullptr;  // where the user called the op, owned
 };
 
+uint16_t node_size_class(size_t edges, size_t saved);
 Node* leaf_node_make(Handle* leaf);
 NodeExtra& node_extra(Node* node);
 Hook* node_add_hook(Node* node, uint32_t output, void* owned_function);
@@ -35,7 +36,7 @@ Hook* node_add_hook(Node* node, uint32_t output, void* owned_function);
 inline uint32_t output_count(const Node* node) { return node->program == nullptr ? 1 : node->program->output_count; }
 
 // Makes the node of a call that has run and links its outputs to it. `inputs[i]` may be null.
-void tape_record(Program* program, Rule* rule, const Value* const* inputs, Value* outputs);
+void tape_record(Program* program, const Rule* rule, const Value* const* inputs, Value* outputs);
 
 // The value saved in position `i`, with the tape link it had. Throws Error if it has been freed.
 Value saved_value(Node* node, uint32_t i, bool with_link);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <unordered_set>
 
+#include "tape/node.h"
+
 
 namespace twain {
 
@@ -13,6 +15,7 @@ Rule::~Rule() {
 
 void rule_finish(Rule* rule) {
   std::unordered_set<int32_t> seen;
+  rule->node_class = node_size_class(rule->results.size(), rule->saved.size());
   for (int32_t source : rule->results) {
     if (source >= 0) rule->op_outputs = std::max(rule->op_outputs, static_cast<uint32_t>(source) + 1);
     if (source != -1 && !seen.insert(source).second) rule->shares_results = true;

@@ -40,6 +40,7 @@ struct Rule {
   std::vector<int32_t> results;  // per input: -1 none, k >= 0 output k of op, -2-j the gradient of output j
   uint32_t op_outputs = 0;       // how many outputs of op are used: 1 + the largest k
   bool shares_results = false;   // some result goes to several inputs
+  uint16_t node_class = 0;       // size of its nodes, see node.cpp
   Mask mask;
   // Of op, for the gradients met last. Not owned, as programs and rules may form cycles: good while the table is of
   // this generation.
