@@ -67,7 +67,10 @@ def functions_page() -> str:
         if isinstance(found, type):
             continue
         text = (inspect.getdoc(found) or "").split("\n\n")[0].replace("\n", " ").replace("|", "&#124;")
-        parameters = [str(p.replace(annotation=p.empty)) for p in inspect.signature(found).parameters.values()]
+        try:
+            parameters = [str(p.replace(annotation=p.empty)) for p in inspect.signature(found).parameters.values()]
+        except ValueError:  # of the core: its text begins with the call
+            parameters = ["..."]
         lines.append(f"| `{name}({', '.join(parameters)})` | {text} |")
     return "\n".join(lines)
 

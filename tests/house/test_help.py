@@ -1,6 +1,7 @@
 """Everything public tells what it is and how it is called."""
 
 import inspect
+import types
 
 import pytest
 
@@ -13,7 +14,7 @@ PUBLIC = [name for name in dir(twain) if not name.startswith("_") and callable(g
 def test_public_functions_explain_themselves(name):
     found = getattr(twain, name)
     assert (found.__doc__ or "").strip(), f"twain.{name} has no docstring"
-    if not isinstance(found, type):
+    if isinstance(found, (twain.add.__class__, types.FunctionType)):
         inspect.signature(found)
 
 
