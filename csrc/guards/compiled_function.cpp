@@ -3,7 +3,11 @@
 
 #include <structmember.h>
 
+#include <complex>
 #include <cstddef>
+#include <memory>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "bind/op_type.h"
@@ -18,16 +22,32 @@ namespace twain {
 
 namespace {
 
-// An operand of the plan's op: a tensor among the guards' values, a float among them, or a function of such floats.
+// An operand of an op: a tensor or float among the guards' values, a function of such floats, or the result of an
+// earlier part.
 struct Operand {
   int32_t value = -1;
   PyObject* function = nullptr;    // owned
   std::vector<int32_t> arguments;  // of the function
+  int32_t part = -1;
+  uint32_t output = 0;
+};
+
+// One stretch of the plan. All but the last compute, as output 0, a predicate that decides how the code went on.
+struct Part {
+  PyObject* op;  // owned; null: nothing to compute
+  bool attached;
+  bool expected;  // what the predicate was
+  std::vector<Operand> operands;
+};
+
+struct Source {
+  uint32_t part;
+  uint32_t output;
 };
 
 // A tensor object that the plan makes, from an output of its op.
 struct NewTensor {
-  uint32_t output;
+  Source source;
   bool attached;           // linked to the tape, if that is on
   bool leaf;               // requires a gradient of its own
   Program* consumed;       // owned; the tape behind it has been used up: shows a gradient function that can't run
@@ -36,7 +56,7 @@ struct NewTensor {
 // A handle among the guards' values that gets another value.
 struct Rebind {
   int32_t value;
-  uint32_t output;
+  Source source;
   bool attached;
 };
 
@@ -59,9 +79,7 @@ struct PyPlan {
   PyObject* tree_object;  // owned
   GuardTree* tree;
   uint64_t modes;
-  PyObject* op;  // owned; null: nothing to compute
-  bool attached;
-  std::vector<Operand>* operands;
+  std::vector<Part>* parts;
   std::vector<NewTensor>* news;
   std::vector<Rebind>* rebinds;
   std::vector<Move>* moves;
@@ -211,45 +229,103 @@ Value detached_if(Value&& value, bool attached) {
   return std::move(value);
 }
 
-// Runs the op, then makes every new object, then writes. What can fail comes before the first write.
-PyObject* replay(PyPlan* plan, const Fetched& values) {
-  Values outputs;
-  if (plan->op != nullptr) {
-    const size_t count = plan->operands->size();
-    SmallArray<const Value*, 16> inputs(count);
-    SmallArray<Handle*, 16> handles(count);
-    SmallArray<Value, 4> numbers(count);
-    for (size_t i = 0; i < count; ++i) {
-      const Operand& operand = (*plan->operands)[i];
-      PyObject* value = operand.value >= 0 ? values[operand.value] : nullptr;
-      if (value != nullptr && is_tensor(value)) {
-        inputs[i] = &value_of(value);
-        handles[i] = &handle_of(value);
-        continue;
-      }
-      Ref computed;
-      if (value == nullptr) {
-        computed = checked(call_on(operand.function, operand.arguments, values));
-        value = computed.get();
-      }
-      const double number = PyFloat_AsDouble(value);
-      if (number == -1.0 && PyErr_Occurred()) throw CallbackFailed();
-      numbers[i] = weak_float(number);
-      inputs[i] = &numbers[i];
-    }
-    twain::Call call;
-    call.op = &as_op(plan->op)->op;
-    call.inputs = inputs.data();
-    call.handles = handles.data();
-    call.count = static_cast<uint32_t>(count);
-    call.donated = plan->donated;
-    call.record = plan->attached;
-    dispatch(call, outputs);
+// What the parts have computed for one call. Plans that begin alike share their first parts, which then run once.
+class Computed {
+ public:
+  Values* find(PyObject* op) const {
+    for (const auto& [known, values] : entries_)
+      if (known == op) return values.get();
+    return nullptr;
   }
+  Values& add(PyObject* op) { return *entries_.emplace_back(op, std::make_unique<Values>()).second; }
+
+ private:
+  std::vector<std::pair<PyObject*, std::unique_ptr<Values>>> entries_;
+};
+
+void run_part(const Part& part, const Fetched& values, Values* const* results, uint64_t donated, Values& outputs) {
+  const size_t count = part.operands.size();
+  SmallArray<const Value*, 16> inputs(count);
+  SmallArray<Handle*, 16> handles(count);
+  SmallArray<Value, 4> numbers(count);
+  for (size_t i = 0; i < count; ++i) {
+    const Operand& operand = part.operands[i];
+    if (operand.part >= 0) {
+      inputs[i] = &(*results[operand.part])[operand.output];
+      continue;
+    }
+    PyObject* value = operand.value >= 0 ? values[operand.value] : nullptr;
+    if (value != nullptr && is_tensor(value)) {
+      inputs[i] = &value_of(value);
+      handles[i] = &handle_of(value);
+      continue;
+    }
+    Ref computed;
+    if (value == nullptr) {
+      computed = checked(call_on(operand.function, operand.arguments, values));
+      value = computed.get();
+    }
+    const double number = PyFloat_AsDouble(value);
+    if (number == -1.0 && PyErr_Occurred()) throw CallbackFailed();
+    numbers[i] = weak_float(number);
+    inputs[i] = &numbers[i];
+  }
+  twain::Call call;
+  call.op = &as_op(part.op)->op;
+  call.inputs = inputs.data();
+  call.handles = handles.data();
+  call.count = static_cast<uint32_t>(count);
+  call.donated = donated;
+  call.record = part.attached;
+  dispatch(call, outputs);
+}
+
+bool is_true(const Value& value) {
+  const Scalar scalar = read_scalar(value.meta->dtype, value.data);
+  switch (scalar.kind) {
+    case Scalar::boolean:
+    case Scalar::integer: return scalar.i != 0;
+    case Scalar::unsigned_integer: return scalar.u != 0;
+    case Scalar::real: return scalar.r != 0;
+    case Scalar::complex_number: return scalar.c != std::complex<double>(0);
+  }
+  return false;
+}
+
+PyObject* finish(PyPlan* plan, const Fetched& values, Values* const* results);
+
+// Runs the parts. Null without an error: a predicate has come out otherwise; nothing has been written.
+PyObject* replay(PyPlan* plan, const Fetched& values, Computed& computed) {
+  const size_t count = plan->parts->size();
+  if (count == 1) {
+    const Part& part = plan->parts->front();
+    Values outputs;
+    Values* const results[] = {&outputs};
+    if (part.op != nullptr) run_part(part, values, results, plan->donated, outputs);
+    return finish(plan, values, results);
+  }
+  SmallArray<Values*, 8> results(count);
+  for (size_t k = 0; k < count; ++k) {
+    const Part& part = (*plan->parts)[k];
+    const bool last = k + 1 == count;
+    Values* outputs = part.op != nullptr && !last ? computed.find(part.op) : nullptr;
+    if (outputs == nullptr) {
+      outputs = &computed.add(last ? nullptr : part.op);
+      if (part.op != nullptr) run_part(part, values, results.data(), last ? plan->donated : 0, *outputs);
+    }
+    results[k] = outputs;
+    if (!last && is_true((*outputs)[0]) != part.expected) return nullptr;
+  }
+  return finish(plan, values, results.data());
+}
+
+// Makes every new object, then writes. What can fail comes before the first write.
+PyObject* finish(PyPlan* plan, const Fetched& values, Values* const* results) {
+  const auto value_at = [&](const Source& source) { return Value((*results[source.part])[source.output]); };
   std::vector<Ref> news;
   news.reserve(plan->news->size());
   for (const NewTensor& item : *plan->news) {
-    news.emplace_back(checked(wrap(detached_if(Value(outputs[item.output]), item.attached))));
+    news.emplace_back(checked(wrap(detached_if(value_at(item.source), item.attached))));
     Handle& handle = handle_of(news.back().get());
     if (item.leaf) handle_set_requires_grad(&handle, true);
     if (item.consumed != nullptr) mark_consumed(handle.value, item.consumed);
@@ -258,15 +334,13 @@ PyObject* replay(PyPlan* plan, const Fetched& values) {
   // What is replaced is let go of at the very end: that may run code of the user's.
   std::vector<Ref> old;
   old.reserve(plan->moves->size());
-  std::vector<Value> old_values;
-  old_values.reserve(plan->rebinds->size());
   for (const Move& move : *plan->moves) {
     PyObject* owner = move.owner != nullptr ? move.owner : values[move.value];
     old.emplace_back(current(move, owner));
   }
   for (const Rebind& rebind : *plan->rebinds) {
     Handle& handle = handle_of(values[rebind.value]);
-    handle_assign(&handle, detached_if(Value(outputs[rebind.output]), rebind.attached));
+    handle_assign(&handle, detached_if(value_at(rebind.source), rebind.attached));
   }
   for (const Move& move : *plan->moves) {
     PyObject* target = move.from_value >= 0 ? values[move.from_value]
@@ -316,6 +390,7 @@ PyObject* vectorcall(PyObject* self_object, PyObject* const* args, size_t flags,
     ++self->calls;
     if (self->calls < self->next_audit && self->plans != nullptr) {
       const uint64_t modes_now = tensor_probe.modes();
+      Computed computed;
       Ref plans = Ref::borrow(self->plans);
       for (Py_ssize_t i = 0; i < PyList_GET_SIZE(plans.get()); ++i) {
         Ref held = Ref::borrow(PyList_GET_ITEM(plans.get(), i));
@@ -324,6 +399,8 @@ PyObject* vectorcall(PyObject* self_object, PyObject* const* args, size_t flags,
         Fetched values(plan->tree->input_count());
         if (!plan->tree->evaluate({args, positional, keywords}, values.data(), nullptr)) continue;
         if (!condition_holds(plan, values)) continue;
+        PyObject* result = replay(plan, values, computed);
+        if (result == nullptr) continue;
         ++plan->hits;
         ++self->hits;
         if (i != 0 && i < PyList_GET_SIZE(plans.get())) {
@@ -331,7 +408,7 @@ PyObject* vectorcall(PyObject* self_object, PyObject* const* args, size_t flags,
           PyList_SET_ITEM(plans.get(), 0, PyList_GET_ITEM(plans.get(), i));
           PyList_SET_ITEM(plans.get(), i, first);
         }
-        return replay(plan, values);
+        return result;
       }
     }
     return call_slowly(self, args, positional, keywords);
@@ -393,55 +470,82 @@ Move move_from(PyObject* item, size_t values, size_t news) {
   return move;
 }
 
-void fill_plan(PyPlan* plan, PyObject* operands, PyObject* news, PyObject* rebinds, PyObject* moves) {
+Source source_from(PyObject* item, PyPlan* plan) {
+  Ref pair = checked(PySequence_Tuple(item));
+  expect_size(pair.get(), 2);
+  const int32_t part = index_in(PyTuple_GET_ITEM(pair.get(), 0), plan->parts->size(), "part");
+  const int32_t output = index_in(PyTuple_GET_ITEM(pair.get(), 1), 1 << 30, "output");
+  if (part < 0 || output < 0) throw Error(ErrorKind::value, "[ReplayPlan] expected (part, output)");
+  return {static_cast<uint32_t>(part), static_cast<uint32_t>(output)};
+}
+
+// Owned by `part` from the start, so that a failure half-way leaks nothing.
+void fill_part(Part& part, PyObject* operands, PyPlan* plan) {
   const size_t values = plan->tree->input_count();
   for_each_tuple(operands, [&](PyObject* item) {
-    expect_size(item, 3);
+    expect_size(item, 4);
     Operand operand;
     operand.value = index_in(PyTuple_GET_ITEM(item, 0), values, "operand");
     operand.arguments = indices_in(PyTuple_GET_ITEM(item, 2), values);
+    if (PyTuple_GET_ITEM(item, 3) != Py_None) {
+      const Source source = source_from(PyTuple_GET_ITEM(item, 3), plan);
+      operand.part = static_cast<int32_t>(source.part);
+      operand.output = source.output;
+    }
     PyObject* function = PyTuple_GET_ITEM(item, 1);
+    if (operand.value < 0 && operand.part < 0 && function == Py_None)
+      throw Error(ErrorKind::value, "[ReplayPlan] expected an operand to be a value, a function or a result");
     operand.function = function == Py_None ? nullptr : Py_NewRef(function);
-    plan->operands->push_back(std::move(operand));
+    part.operands.push_back(std::move(operand));
   });
+}
+
+void fill_plan(PyPlan* plan, PyObject* parts, PyObject* news, PyObject* rebinds, PyObject* moves) {
+  const size_t values = plan->tree->input_count();
+  for_each_tuple(parts, [&](PyObject* item) {
+    expect_size(item, 4);
+    PyObject* op = PyTuple_GET_ITEM(item, 0);
+    if (op != Py_None && !is_op(op)) throw Error(ErrorKind::type, "[ReplayPlan] expected an Op or None");
+    plan->parts->push_back({op == Py_None ? nullptr : Py_NewRef(op), PyTuple_GET_ITEM(item, 1) == Py_True,
+                            PyTuple_GET_ITEM(item, 2) == Py_True, {}});
+    fill_part(plan->parts->back(), PyTuple_GET_ITEM(item, 3), plan);
+  });
+  if (plan->parts->empty()) throw Error(ErrorKind::value, "[ReplayPlan] expected at least one part");
   for_each_tuple(news, [&](PyObject* item) {
     expect_size(item, 4);
-    const auto output = static_cast<uint32_t>(index_in(PyTuple_GET_ITEM(item, 0), 1 << 30, "output"));
+    const Source source = source_from(PyTuple_GET_ITEM(item, 0), plan);
     PyObject* consumed = PyTuple_GET_ITEM(item, 3);  // (name, Meta) or None
     if (consumed != Py_None && (!PyTuple_Check(consumed) || PyTuple_GET_SIZE(consumed) != 2))
       throw Error(ErrorKind::type, "[ReplayPlan] expected (name, Meta) or None");
-    plan->news->push_back({output, PyTuple_GET_ITEM(item, 1) == Py_True, PyTuple_GET_ITEM(item, 2) == Py_True,
-                           consumed == Py_None ? nullptr
-                                               : consumed_program(PyTuple_GET_ITEM(consumed, 0),
-                                                                  meta_of(PyTuple_GET_ITEM(consumed, 1), "ReplayPlan"))});
+    Program* program = nullptr;
+    if (consumed != Py_None)
+      program = consumed_program(PyTuple_GET_ITEM(consumed, 0), meta_of(PyTuple_GET_ITEM(consumed, 1), "ReplayPlan"));
+    plan->news->push_back({source, PyTuple_GET_ITEM(item, 1) == Py_True, PyTuple_GET_ITEM(item, 2) == Py_True, program});
   });
+  const std::vector<Operand>& last = plan->parts->back().operands;
   for_each_tuple(rebinds, [&](PyObject* item) {
     expect_size(item, 3);
     const int32_t value = index_in(PyTuple_GET_ITEM(item, 0), values, "handle");
-    const auto output = static_cast<uint32_t>(index_in(PyTuple_GET_ITEM(item, 1), 1 << 30, "output"));
-    plan->rebinds->push_back({value, output, PyTuple_GET_ITEM(item, 2) == Py_True});
-    // The handle's own value won't be read again once the op has run.
-    for (size_t i = 0; i < plan->operands->size() && i < 64; ++i)
-      if ((*plan->operands)[i].value == value) plan->donated |= uint64_t{1} << i;
+    plan->rebinds->push_back({value, source_from(PyTuple_GET_ITEM(item, 1), plan), PyTuple_GET_ITEM(item, 2) == Py_True});
+    // The handle's own value won't be read again once the last op has run.
+    for (size_t i = 0; i < last.size() && i < 64; ++i)
+      if (last[i].value == value && value >= 0) plan->donated |= uint64_t{1} << i;
   });
   for_each_tuple(moves, [&](PyObject* item) { plan->moves->push_back(move_from(item, values, plan->news->size())); });
 }
 
 PyObject* plan_create(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
-  static const char* names[] = {"tree",    "modes", "op",     "attached",  "operands",            "news",
-                                "rebinds", "moves", "result", "condition", "condition_arguments", nullptr};
-  PyObject *tree, *op, *operands, *news, *rebinds, *moves, *result, *condition, *condition_arguments;
+  static const char* names[] = {"tree",   "modes",     "parts",               "news", "rebinds", "moves",
+                                "result", "condition", "condition_arguments", nullptr};
+  PyObject *tree, *parts, *news, *rebinds, *moves, *result, *condition, *condition_arguments;
   unsigned long long modes_word;
-  int attached;
-  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OKOpOOOOO!OO", const_cast<char**>(names), &tree, &modes_word, &op,
-                                   &attached, &operands, &news, &rebinds, &moves, &PyTuple_Type, &result, &condition,
-                                   &condition_arguments))
+  if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OKOOOOO!OO", const_cast<char**>(names), &tree, &modes_word, &parts, &news,
+                                   &rebinds, &moves, &PyTuple_Type, &result, &condition, &condition_arguments))
     return nullptr;
   return guarded([&]() -> PyObject* {
-    if (op != Py_None && !is_op(op)) throw Error(ErrorKind::type, "[ReplayPlan] expected an Op or None");
     Ref holder = checked(type->tp_alloc(type, 0));
     PyPlan* plan = as_plan(holder.get());
-    plan->operands = new std::vector<Operand>;
+    plan->parts = new std::vector<Part>;
     plan->news = new std::vector<NewTensor>;
     plan->rebinds = new std::vector<Rebind>;
     plan->moves = new std::vector<Move>;
@@ -450,12 +554,10 @@ PyObject* plan_create(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     if (plan->tree == nullptr) throw Error(ErrorKind::type, "[ReplayPlan] expected a GuardTree");
     plan->tree_object = Py_NewRef(tree);
     plan->modes = modes_word;
-    plan->op = op == Py_None ? nullptr : Py_NewRef(op);
-    plan->attached = attached != 0;
     plan->result = Py_NewRef(result);
     plan->condition = condition == Py_None ? nullptr : Py_NewRef(condition);
     *plan->condition_arguments = indices_in(condition_arguments, plan->tree->input_count());
-    fill_plan(plan, operands, news, rebinds, moves);
+    fill_plan(plan, parts, news, rebinds, moves);
     return holder.release();
   });
 }
@@ -463,11 +565,13 @@ PyObject* plan_create(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
 int plan_traverse(PyObject* self, visitproc visit, void* arg) {
   PyPlan* plan = as_plan(self);
   Py_VISIT(plan->tree_object);
-  Py_VISIT(plan->op);
   Py_VISIT(plan->result);
   Py_VISIT(plan->condition);
-  if (plan->operands != nullptr)
-    for (const Operand& operand : *plan->operands) Py_VISIT(operand.function);
+  if (plan->parts != nullptr)
+    for (const Part& part : *plan->parts) {
+      Py_VISIT(part.op);
+      for (const Operand& operand : part.operands) Py_VISIT(operand.function);
+    }
   if (plan->moves != nullptr)
     for (const Move& move : *plan->moves) {
       Py_VISIT(move.owner);
@@ -478,8 +582,9 @@ int plan_traverse(PyObject* self, visitproc visit, void* arg) {
 
 int plan_clear(PyObject* self) {
   PyPlan* plan = as_plan(self);
-  if (plan->operands != nullptr)
-    for (Operand& operand : *plan->operands) Py_CLEAR(operand.function);
+  if (plan->parts != nullptr)
+    for (Part& part : *plan->parts)
+      for (Operand& operand : part.operands) Py_CLEAR(operand.function);
   if (plan->moves != nullptr)
     for (Move& move : *plan->moves) {
       Py_CLEAR(move.owner);
@@ -497,17 +602,18 @@ void plan_dealloc(PyObject* self) {
   if (plan->news != nullptr)
     for (NewTensor& item : *plan->news)
       if (item.consumed != nullptr) program_release(item.consumed);
-  delete plan->operands;
+  if (plan->parts != nullptr)
+    for (Part& part : *plan->parts) Py_CLEAR(part.op);
+  delete plan->parts;
   delete plan->news;
   delete plan->rebinds;
   delete plan->moves;
   delete plan->condition_arguments;
-  Py_CLEAR(plan->op);
   Py_CLEAR(plan->tree_object);
   Py_TYPE(self)->tp_free(self);
 }
 
-// plan(args, kwargs): the result, or NotImplemented if the guards don't hold. For the slow path and for tests.
+// plan(args, kwargs): the result, or NotImplemented if guards or predicates don't hold. For the slow path and for tests.
 PyObject* plan_run(PyObject* self, PyObject* call_args) {
   PyObject *args, *kwargs;
   if (!PyArg_ParseTuple(call_args, "O!O!", &PyTuple_Type, &args, &PyDict_Type, &kwargs)) return nullptr;
@@ -524,8 +630,11 @@ PyObject* plan_run(PyObject* self, PyObject* call_args) {
                               nullptr) ||
         !condition_holds(plan, values))
       return Py_NewRef(Py_NotImplemented);
+    Computed computed;
+    PyObject* result_object = replay(plan, values, computed);
+    if (result_object == nullptr) return Py_NewRef(Py_NotImplemented);
     ++plan->hits;
-    return replay(plan, values);
+    return result_object;
   });
 }
 
@@ -621,11 +730,12 @@ bool add_compiled_function(PyObject* module) {
   slow_name = PyUnicode_InternFromString("_call_slowly");
   plan_type.tp_name = "twain._core.ReplayPlan";
   plan_type.tp_doc =
-      "ReplayPlan(tree, modes, op, attached, operands, news, rebinds, moves, result, condition, condition_arguments): what\n"
-      "a call becomes when the guards of `tree` hold. Numbers below name values that the tree hands over, or outputs of op.\n"
-      "operands: (value or -1, function of floats or None, its arguments); news: (output, attached, leaf, (name, Meta)\n"
-      "of a consumed gradient function or None); rebinds: (handle's value, output, attached); moves: (slot, owner or None,\n"
-      "owner's value, key, value or -1, new or -1); result: a template of nested tuples.";
+      "ReplayPlan(tree, modes, parts, news, rebinds, moves, result, condition, condition_arguments): what a call becomes when\n"
+      "the guards of `tree` hold. Numbers below name values that the tree hands over; results are (part, output).\n"
+      "parts: (op or None, attached, what its predicate was, operands), an operand being (value or -1, function of floats or\n"
+      "None, its arguments, result or None); news: (result, attached, leaf, (name, Meta) of a consumed gradient function or\n"
+      "None); rebinds: (handle's value, result, attached); moves: (slot, owner or None, owner's value, key, value or -1, new\n"
+      "or -1); result: a template of nested tuples.";
   plan_type.tp_basicsize = sizeof(PyPlan);
   plan_type.tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC;
   plan_type.tp_new = plan_create;

@@ -25,7 +25,8 @@ class CodeFacts:
     """names: every attribute, global and identifier-like string constant it mentions.
     globals, cells: {name: tree of attribute chains read from it}; an empty tree means that the object itself is used.
     imports: (module name, level, names taken from it). dynamic: reads attributes by computed names.
-    uses_sets: iterates in an order that may be the order of addresses. sees_floats: may read a float's value in a way that a traced float can't notice.
+    uses_sets: iterates in an order that may be the order of addresses.
+    sees_floats: may read a float's value in a way that a traced float can't notice.
     """
 
     __slots__ = ("cells", "dynamic", "globals", "imports", "names", "nested", "sees_floats", "uses_sets")

@@ -80,22 +80,26 @@ class Replay:
 
     def native(self, plan: Plan, guards: Guards, modes: int):
         """The same as an object of the core's, or None if the core can't do it all."""
-        if len(self.parts) != 1 or guards.extra:
+        if guards.extra:
             return None
-        part = self.parts[0]
-        outputs = {source: i for i, source in enumerate(part.outputs)}
-        operands = []
-        for gather in self._gathers[0]:
-            if type(gather) is int:
-                operands.append((gather, None, ()))
-            elif len(gather.where) == 1 and gather.is_plain:
-                operands.append((gather.where[0], None, ()))
-            else:
-                operands.append((-1, gather.inner, gather.where))
-        news = []
-        for source, attached, leaf, consumed in self._news:
-            news.append((outputs[source], attached, leaf, consumed))
-        rebinds = [(where, outputs[source], attached) for where, source, attached in self._rebinds]
+        made: dict = {}  # source -> (part, output)
+        parts = []
+        outcomes = (*self._outcomes, False)
+        for k, (part, gathers) in enumerate(zip(self.parts, self._gathers)):
+            operands = []
+            for gather in gathers:
+                if type(gather) is int:
+                    operands.append((gather, None, (), None))
+                elif type(gather) is tuple:
+                    operands.append((-1, None, (), made[gather]))
+                elif gather.is_plain:
+                    operands.append((gather.where[0], None, (), None))
+                else:
+                    operands.append((-1, gather.inner, gather.where, None))
+            parts.append((part.op, part.attached, outcomes[k], operands))
+            made.update((source, (k, i)) for i, source in enumerate(part.outputs))
+        news = [(made[source], *how) for source, *how in self._news]
+        rebinds = [(where, made[source], attached) for where, source, attached in self._rebinds]
         moves = []
         for owner, where, step, key, target in self._moves:
             if step == "global":
@@ -112,9 +116,7 @@ class Replay:
         if guards.conditions is not None:
             arguments, condition, _ = guards.conditions
         pattern = _pattern(plan.result, self._position) or (_with_memo(self._result),)
-        return _core.ReplayPlan(
-            guards.tree, modes, part.op, part.attached, operands, news, rebinds, moves, pattern, condition, arguments
-        )
+        return _core.ReplayPlan(guards.tree, modes, parts, news, rebinds, moves, pattern, condition, arguments)
 
     def run(self, values: list, done: dict) -> object:
         """The function's result. `done` keeps the results of parts that other plans of the same call share."""
