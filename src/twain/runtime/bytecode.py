@@ -8,6 +8,8 @@ from __future__ import annotations
 import dis
 from types import CodeType
 
+from .kinds import is_trusted_code
+
 # Names through which attributes are read or written by a name that isn't in the code.
 DYNAMIC_NAMES = frozenset(
     {"__dict__", "__getattribute__", "__slots__", "attrgetter", "methodcaller", "vars", "getattr_static", "locals"}
@@ -31,7 +33,7 @@ class CodeFacts:
 
     __slots__ = ("cells", "dynamic", "globals", "imports", "names", "nested", "sees_floats", "uses_sets")
 
-    def __init__(self, code: CodeType):
+    def __init__(self, code: CodeType, trusted: bool):
         names = set(code.co_names)
         self.nested = []
         self.imports = []
@@ -41,6 +43,16 @@ class CodeFacts:
             self._constant(constant, names)
         self.globals: dict = {}
         self.cells: dict = {}
+        self.names = frozenset(names)
+        self.dynamic = not DYNAMIC_NAMES.isdisjoint(names)
+        if trusted:  # its names are enough, and quicker to find
+            self.globals = {name: {} for name in code.co_names}
+            self.sees_floats = True
+        else:
+            self.sees_floats = self.sees_floats or not FLOAT_PEEKING_NAMES.isdisjoint(names)
+            self._read(code)
+
+    def _read(self, code: CodeType) -> None:
         chain = None  # the tree that the attribute load right behind would extend
         constants: list = []
         for instruction in dis.get_instructions(code):
@@ -71,10 +83,6 @@ class CodeFacts:
                     self.uses_sets = True
                 elif name == "BINARY_MODULO" or (name == "BINARY_OP" and "%" in instruction.argrepr):
                     self.sees_floats = True
-        self.names = frozenset(names)
-        self.dynamic = not DYNAMIC_NAMES.isdisjoint(names)
-        if not FLOAT_PEEKING_NAMES.isdisjoint(names):
-            self.sees_floats = True
 
     @staticmethod
     def _open(tree: dict) -> tuple:
@@ -106,5 +114,5 @@ def facts_of(code: CodeType) -> CodeFacts:
     if facts is None:
         if len(_CACHE) > 4096:
             _CACHE.clear()
-        facts = _CACHE[code] = CodeFacts(code)
+        facts = _CACHE[code] = CodeFacts(code, is_trusted_code(code))
     return facts

@@ -286,7 +286,7 @@ class State:
         for step, found in (("attribute", attributes), ("slot", slots)):
             if not found:
                 continue
-            for key in list(found) if self.everything or own else [k for k in found if k in wanted]:
+            for key in list(found) if self.everything or own else _common(wanted, found):
                 item = found[key]
                 if key in self.user_names or self.everything:
                     self.reach(place, step, key, item, place.by_user or not own or key in self.user_names)
@@ -303,7 +303,7 @@ class State:
                 continue
             trusted = cls.__module__.partition(".")[0] == "twain" if type(cls.__module__) is str else False
             namespace = cls.__dict__
-            for key in list(namespace) if names is None else [k for k in namespace if k in wanted]:
+            for key in list(namespace) if names is None else _common(wanted, namespace):
                 special = key.startswith("__") and key.endswith("__")
                 if key not in wanted and not special and not self.everything:
                     continue
@@ -333,7 +333,7 @@ class State:
             self._entered(place)
         if place.content[3]:
             wanted = self.names if names is None else names
-            for key in [k for k in place.content[3] if k in wanted]:
+            for key in _common(wanted, place.content[3]):
                 if key != "__wrapped__":
                     self.reach(place, "attribute", key, place.content[3][key], place.by_user)
 
@@ -472,6 +472,7 @@ class State:
 
     def _use(self, names: frozenset | set) -> None:
         """These names are in use from now on: look at what they mean on all objects known."""
+        names = dict.fromkeys(sorted(names))
         for place in list(self.places):
             if (place.kind in (INSTANCE, CLASS, FUNCTION) and place.content is not None) or place.kind is CLASS:
                 self.queue.append((place, names))
@@ -700,6 +701,17 @@ def store(value: object, step: str, key: object, new: object) -> None:
         object.__setattr__(value, key, new)
     else:
         raise Unrecordable(f"it stores a tensor by the step {step}")
+
+
+def _common(wanted, namespace) -> list:
+    """The keys of `namespace` among the names wanted, in an order that is the same every time."""
+    if len(wanted) < len(namespace):
+        return (
+            [k for k in wanted if k in namespace]
+            if type(wanted) is dict
+            else sorted(k for k in wanted if k in namespace)
+        )
+    return [k for k in namespace if k in wanted]
 
 
 def _is_own_state(name: str, value: object) -> bool:
