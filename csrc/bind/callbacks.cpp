@@ -39,8 +39,8 @@ Ref metas_tuple(size_t count, MetaAt meta_at) {
 
 Program* prepare(Op* op, Attrs* attrs, const Value* inputs, uint32_t count) {
   Ref metas = metas_tuple(count, [&](size_t i) { return inputs[i] ? inputs[i].meta : nullptr; });
-  Ref result = checked(PyObject_CallFunctionObjArgs(required(callbacks.prepare, "prepare"), op_object(op),
-                                                    attrs_object(attrs), metas.get(), nullptr));
+  Ref result = checked_rule(PyObject_CallFunctionObjArgs(required(callbacks.prepare, "prepare"), op_object(op),
+                                                         attrs_object(attrs), metas.get(), nullptr));
   if (Py_TYPE(result.get()) != &program_type) {
     PyErr_Format(PyExc_TypeError, "[prepare] expected a Program for %s, got %s", op->name, Py_TYPE(result.get())->tp_name);
     throw CallbackFailed();

@@ -1,4 +1,6 @@
-#include "bind/python.h"
+#include <cstdlib>
+
+#include "bind/op_type.h"
 #include "dispatch/error.h"
 
 namespace twain {
@@ -28,6 +30,34 @@ void set_python_error() noexcept {
 Ref checked(PyObject* result) {
   if (result == nullptr) throw CallbackFailed();
   return Ref(result);
+}
+
+namespace {
+
+// One of base/errors.py that is about what the user gave, not about twain.
+bool is_user_mistake(PyObject* type) {
+  Ref module(PyObject_GetAttrString(type, "__module__"));
+  Ref name(PyObject_GetAttrString(type, "__name__"));
+  const bool known = module && name && PyUnicode_Check(module.get()) && PyUnicode_Check(name.get()) &&
+                     PyUnicode_CompareWithASCIIString(module.get(), "twain.base.errors") == 0 &&
+                     PyUnicode_CompareWithASCIIString(name.get(), "VerificationError") != 0;
+  if (!known) PyErr_Clear();
+  return known;
+}
+
+}  // namespace
+
+Ref checked_rule(PyObject* result) {
+  if (result != nullptr) return Ref(result);
+  PyObject *type, *value, *traceback;
+  PyErr_Fetch(&type, &value, &traceback);
+  const char* verify = std::getenv("TWAIN_VERIFY");
+  if (type != nullptr && (verify == nullptr || *verify == '\0') && is_user_mistake(type)) {
+    PyErr_NormalizeException(&type, &value, &traceback);
+    if (value != nullptr && PyException_SetTraceback(value, Py_None) == 0) Py_CLEAR(traceback);
+  }
+  PyErr_Restore(type, value, traceback);
+  throw CallbackFailed();
 }
 
 PyObject* expect_tensor(PyObject* object, const char* function, const char* argument) {

@@ -1,4 +1,5 @@
 // _core functions about memory and caches.
+#include "bind/index_memory.h"
 #include "bind/module_parts.h"
 #include "bind/python.h"
 
@@ -63,6 +64,7 @@ PyObject* cache_stats(PyObject*, PyObject*) {
 
 PyObject* clear_caches(PyObject*, PyObject*) {
   return guarded([]() -> PyObject* {
+    forget_indices();
     table_clear();
     Py_RETURN_NONE;
   });

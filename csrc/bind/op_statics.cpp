@@ -143,7 +143,7 @@ Attrs* bind(PyOp* op, const Statics& statics) {
     PyErr_Format(PyExc_TypeError, "[%U] expected at most %d arguments, all tensors", op->name, op->arity);
     throw CallbackFailed();
   }
-  Ref attrs = checked(PyObject_CallFunctionObjArgs(method.get(), args.get(), kwargs.get(), nullptr));
+  Ref attrs = checked_rule(PyObject_CallFunctionObjArgs(method.get(), args.get(), kwargs.get(), nullptr));
   return intern_attrs(attrs.get());
 }
 

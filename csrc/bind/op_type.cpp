@@ -30,7 +30,23 @@ bool scalar_value(PyOp* op, PyObject* object, Value* value) {
   return true;
 }
 
+namespace {
+
+[[noreturn]] void refuse_argument(const PyOp* op, uint32_t position, PyObject* given) {
+  Ref name(op->arity >= 0 && op->argument_names != nullptr && position < PyTuple_GET_SIZE(op->argument_names)
+               ? Py_NewRef(PyTuple_GET_ITEM(op->argument_names, position))
+               : PyUnicode_FromFormat(op->arity < 0 ? "item %u" : "argument %u", position));
+  const bool data = PyList_Check(given) || PyTuple_Check(given);
+  if (name)
+    PyErr_Format(PyExc_TypeError, "[%U] expected %U to be a Tensor, an array or a number, got %s%s", op->name, name.get(),
+                 given == Py_None ? "None" : Py_TYPE(given)->tp_name, data ? "; twain.asarray(...) makes a tensor of it" : "");
+  throw CallbackFailed();
+}
+
+}  // namespace
+
 Arguments::Outcome Arguments::set(PyOp* op, uint32_t position, PyObject* object, bool operand) {
+  PyObject* const given = object;
   for (int attempt = 0; attempt < 2; ++attempt) {
     if (is_tensor(object)) {
       handles_[position] = attempt == 0 ? &handle_of(object) : nullptr;
@@ -44,16 +60,11 @@ Arguments::Outcome Arguments::set(PyOp* op, uint32_t position, PyObject* object,
     if (object == Py_None && !operand) return Outcome::ok;
     if (is_symbol(object)) return Outcome::symbol;
     if (attempt == 1 || callbacks.convert == nullptr) break;
-    PyObject* converted = PyObject_CallFunction(callbacks.convert, "OIO", op, position, object);
-    if (converted == nullptr) throw CallbackFailed();
-    kept_[position] = converted;
-    object = converted;
+    object = kept_[position] = checked_rule(PyObject_CallFunction(callbacks.convert, "OIO", op, position, object)).release();
     if (object == Py_NotImplemented) break;
   }
   if (operand) return Outcome::unsupported;
-  PyErr_Format(PyExc_TypeError, "[%U] expected argument %u: a Tensor or a number, got %s", op->name, position,
-               Py_TYPE(object)->tp_name);
-  throw CallbackFailed();
+  refuse_argument(op, position, given);
 }
 
 PyObject* results_object(PyOp* op, Values& outputs) {

@@ -79,6 +79,10 @@ class Arguments {
   SmallArray<PyObject*, 4> kept_;  // made by convert, owned
 };
 
+// `checked` for calls of an op's rules: of a mistake of the user's, the frames inside twain are hidden, so that the
+// traceback ends at the user's line. TWAIN_VERIFY=1 shows them.
+Ref checked_rule(PyObject* result);
+
 PyObject* results_object(PyOp* op, Values& outputs);
 PyObject* run_op(PyOp* op, Attrs* attrs, Arguments& arguments);
 PyObject* call_trace(PyOp* op, Attrs* attrs, PyObject* args_tuple);  // a call with a traced value in it

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <string>
 
+#include "bind/index_memory.h"
 #include "bind/op_type.h"
 #include "bind/tensor_type.h"
 #include "dispatch/error.h"
@@ -193,6 +194,13 @@ PyObject* subscript(PyObject* self, PyObject* index) {
     PyErr_SetString(PyExc_TypeError, "[getitem] no indexing is installed");
     return nullptr;
   }
+  try {
+    if (PyObject* known = remembered_index(self, index)) return known;
+  } catch (...) {
+    set_python_error();
+    return nullptr;
+  }
+  if (PyErr_Occurred()) return nullptr;
   return PyObject_CallFunctionObjArgs(operators[getitem].callable, self, index, nullptr);
 }
 
@@ -250,6 +258,7 @@ PyObject* set_operator(PyObject*, PyObject* args) {
   if (!PyArg_ParseTuple(args, "sO", &name, &callable)) return nullptr;
   for (int slot = 0; slot < slot_count; ++slot)
     if (std::strcmp(name, slot_names[slot]) == 0) {
+      if (slot == getitem) forget_indices();
       operators[slot].op = is_op(callable) ? as_op(callable) : nullptr;
       PyObject* previous = std::exchange(operators[slot].callable, callable == Py_None ? nullptr : Py_NewRef(callable));
       return previous == nullptr ? Py_NewRef(Py_None) : previous;

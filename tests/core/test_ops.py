@@ -317,3 +317,38 @@ def test_apply_takes_attrs_and_targets():
     assert z is y
     assert y.tolist() == [3, 4]
     assert WEAK_FLOAT == 16
+
+
+def test_remembered_indices():
+    calls = []
+
+    def prepare(attrs, metas):
+        row = _core.meta(FLOAT32, metas[0].shape[1:])
+        return _core.Program("row", metas, [(row, 0, 4 * row.size * attrs[0], ())], 0, [])
+
+    row = _core.Op("row", 1, Record("row", prepare, bind=lambda i: (i,)))
+
+    def getitem(x, key):
+        calls.append(key)
+        number = key if isinstance(key, int) else 1
+        _core.remember_index(x, key, row, number)
+        return row(x, number)
+
+    _core.set_operator("getitem", getitem)
+    x = tensor(range(6), (3, 2))
+    keys = [1, 2, 0, (1,), slice(1, 2), slice(1, None), (slice(None), None, ...), -1, True, 2**70, (0,) * 5, "text"]
+    for _ in range(3):
+        assert x[1].tolist() == [2, 3]
+        for key in keys[1:7]:
+            x[key]
+    assert calls == [1, 2, 0, slice(1, 2), slice(1, None), (slice(None), None, ...)]
+    calls.clear()
+    for _ in range(2):
+        x[True]  # not the int 1
+        x["text"]
+    assert len(calls) == 4
+    assert tensor(range(12), (4, 3))[1].tolist() == [3, 4, 5]  # another description
+    y = x.requires_grad_()[1]
+    assert y.requires_grad is False
+    with pytest.raises(TypeError):
+        _core.remember_index(x, 1)
