@@ -11,11 +11,14 @@ from .. import _core
 from .. import ops as _ops
 from ..base import dtypes as dt
 from ..base.dtypes import DType
+from ..base.errors import DTypeError, TwainError
 from ..ir.interpret import interpret, reference, rounded, widened
 from ..ir.node import Graph, Node, Spec, make_parameter
 from ..ir.op import REGISTRY, OpRecord, apply, as_value, dynamic
 from ..ops import elementwise as e
 from ..tensor import asarray
+from ..transforms.jvp import jvp
+from ..transforms.vmap import every_batched, vmap
 from .compare import TOLERANCE, assert_close
 from .samples import SPECIAL, Try, call_op, outputs_of, to_array, to_tensor, tries
 
@@ -53,7 +56,11 @@ def expected_of(record: OpRecord, one: Try) -> list:
         fixed = record.rules.fixed or (None,) * len(arrays)
         arrays = [a if f is not None else widened(rounded(a, wanted)) for a, f in zip(one.arrays, fixed)]
     with np.errstate(all="ignore"):
-        result = function(arrays, *one.args, **one.kwargs) if record.arity < 0 else function(*arrays, *one.args, **one.kwargs)
+        result = (
+            function(arrays, *one.args, **one.kwargs)
+            if record.arity < 0
+            else function(*arrays, *one.args, **one.kwargs)
+        )
     return outputs_of(result)
 
 
@@ -134,7 +141,9 @@ def check_compiled(record: OpRecord, dtype: DType) -> None:
         with np.errstate(all="ignore"):
             meant = interpret(alone, one.arrays)
         for got, want, spec in zip(eager, meant, (o.spec for o in alone.outputs)):
-            assert got.dtype is spec.dtype and tuple(got.shape) == spec.shape, f"{what}: inferred {spec}, got {got.dtype}"
+            assert got.dtype is spec.dtype and tuple(got.shape) == spec.shape, (
+                f"{what}: inferred {spec}, got {got.dtype}"
+            )
             assert_close(to_array(got), want, spec.dtype, what + "eager against interpreter", 8.0)
         fused = graph_of(record, one, chained)
         compiled = run_graph(fused, one.tensors())
@@ -145,6 +154,9 @@ def check_compiled(record: OpRecord, dtype: DType) -> None:
 
 
 # ---------------------------------------------------------------- derivatives
+DOUBLE = (dt.float64, dt.complex128)  # results of other dtypes are too coarse for finite differences
+
+
 class Direction:
     """A try in float64 with random directions for its floating operands and random weights for its results."""
 
@@ -161,7 +173,7 @@ class Direction:
 
     def call(self, tensors: list) -> list:
         found = call_op(op_of(self.record), tensors, self.one.args, self.one.kwargs)
-        return [y for y in found if y.dtype.kind in "fc"]
+        return [y for y in found if y.dtype in DOUBLE]
 
     def moved(self, step: float) -> list:
         arrays = [a + step * self.along[i] if i in self.along else a for i, a in enumerate(self.one.arrays)]
@@ -173,20 +185,30 @@ class Direction:
 
 def inner(a: np.ndarray, b: np.ndarray) -> float:
     """The real inner product."""
-    return float(np.sum(a.real * b.real) + (np.sum(a.imag * b.imag) if np.iscomplexobj(a) and np.iscomplexobj(b) else 0.0))
+    return float(
+        np.sum(a.real * b.real) + (np.sum(a.imag * b.imag) if np.iscomplexobj(a) and np.iscomplexobj(b) else 0.0)
+    )
 
 
 def assert_slope(got: float, want: float, size: float, what: str, tolerance: float = 2e-6) -> None:
     assert np.isfinite(got), f"{what}: derivative is {got}"
-    assert abs(got - want) <= tolerance * max(1.0, abs(want), size), f"{what}: derivative {got}, finite differences {want}"
+    assert abs(got - want) <= tolerance * max(1.0, abs(want), size), (
+        f"{what}: derivative {got}, finite differences {want}"
+    )
 
 
 STEP = 1e-6
 
 
-def check_gradient(record: OpRecord, dtype: DType = dt.float64, second: bool = True) -> int:
+def double_of(record: OpRecord) -> DType:
+    """The dtype in which derivatives are checked."""
+    return dt.float64 if record.family != "elementwise" or dt.float64 in record.rules.dtypes else dt.complex128
+
+
+def check_gradient(record: OpRecord, dtype: DType | None = None, second: bool = True) -> int:
     """vjp in random directions against central differences; second order too."""
     count = 0
+    dtype = dtype or double_of(record)
     for one in tries(record, dtype, seed=2):
         d = Direction(record, one)
         leaves = d.leaves()
@@ -199,7 +221,9 @@ def check_gradient(record: OpRecord, dtype: DType = dt.float64, second: bool = T
         keep = [i for i, y in enumerate(results) if y.requires_grad]
         found = gradients_of(results, wanted, weights, keep, create_graph=second)
         for g, x in zip(found, wanted):
-            assert g is None or (g.dtype is x.dtype and tuple(g.shape) == tuple(x.shape)), f"{what}: gradient of {x.shape} is {g.shape}"
+            assert g is None or (g.dtype is x.dtype and tuple(g.shape) == tuple(x.shape)), (
+                f"{what}: gradient of {x.shape} is {g.shape}"
+            )
         got = sum(inner(to_array(g), d.along[i]) for g, i in zip(found, d.places) if g is not None)
 
         def loss(step, d=d, weights=weights):
@@ -211,7 +235,9 @@ def check_gradient(record: OpRecord, dtype: DType = dt.float64, second: bool = T
         if not second:
             continue
         others = {i: d.noise(one.arrays[i]) for i in d.places}
-        pairs = [(g, asarray(others[i], dtype=g.dtype)) for g, i in zip(found, d.places) if g is not None and g.requires_grad]
+        pairs = [
+            (g, asarray(others[i], dtype=g.dtype)) for g, i in zip(found, d.places) if g is not None and g.requires_grad
+        ]
         if not pairs:
             continue
         again = _core.gradients([g for g, _ in pairs], wanted, [v for _, v in pairs], allow_unused=True)
@@ -228,6 +254,139 @@ def check_gradient(record: OpRecord, dtype: DType = dt.float64, second: bool = T
     return count
 
 
+def check_jvp(record: OpRecord, dtype: DType | None = None) -> int:
+    """Tangents against central differences, and <weights, jvp> == <vjp, directions>."""
+    count = 0
+    dtype = dtype or double_of(record)
+    for one in tries(record, dtype, seed=3):
+        d = Direction(record, one)
+        what = label(record, dtype, one, "jvp")
+        graph = graph_of(record, one)
+        kept = [i for i, o in enumerate(graph.outputs) if o.dtype in DOUBLE]
+        if not kept or not d.places:
+            continue
+        before = _core.set_tracing(True)
+        try:
+            pushed = jvp(graph, d.places)
+        finally:
+            _core.set_tracing(before)
+        given = [*one.tensors(), *(asarray(d.along[i], dtype=one.dtypes[i]) for i in d.places)]
+        found = run_graph(pushed, given)
+        half = len(graph.outputs)
+        plus, minus = d.call(d.moved(STEP)), d.call(d.moved(-STEP))
+        total = 0.0
+        weights = []
+        for i, a, b in zip(kept, plus, minus):
+            tangent = to_array(found[half + i])
+            slope = (to_array(a) - to_array(b)) / (2 * STEP)
+            weight = d.noise(to_array(a))
+            weights.append(asarray(weight, dtype=a.dtype))
+            total += inner(weight, tangent)
+            scale = max(1.0, float(np.abs(slope).max())) if slope.size else 1.0
+            np.testing.assert_allclose(tangent, slope, rtol=1e-5, atol=2e-6 * scale, err_msg=what)
+        leaves = d.leaves()
+        results = d.call(leaves)
+        keep = [i for i, y in enumerate(results) if y.requires_grad]
+        if keep:
+            pulled = gradients_of(results, [leaves[i] for i in d.places], weights, keep)
+            dual = sum(inner(to_array(g), d.along[i]) for g, i in zip(pulled, d.places) if g is not None)
+            assert abs(dual - total) <= 1e-9 * max(1.0, abs(dual), abs(total)), f"{what}: jvp {total}, vjp {dual}"
+        count += 1
+    return count
+
+
+def check_vmap(record: OpRecord, dtype: DType, size: int = 3) -> int:
+    """A batch of operands, all together and one by one, against a loop over it."""
+    count = 0
+    for one in tries(record, dtype, seed=4):
+        places = [i for i, a in enumerate(one.arrays) if a is not None]
+        choices = [places, *([i] for i in places if len(places) > 1)] if places else []
+        graph = graph_of(record, one)
+        for chosen in choices:
+            what = label(record, dtype, one, f"vmap over {chosen}")
+            stacked = {i: several(one.arrays[i], size) for i in chosen}
+            before = _core.set_tracing(True)
+            try:
+                many = every_batched(*vmap(graph, dict.fromkeys(chosen, True), size), size)
+            finally:
+                _core.set_tracing(before)
+            full = [stacked.get(i, a) for i, a in enumerate(one.arrays)]
+            found = run_graph(many, [to_tensor(a, d) for a, d in zip(full, one.dtypes)])
+            for b in range(size):
+                row = [stacked[i][b] if i in stacked else a for i, a in enumerate(one.arrays)]
+                single = call_op(
+                    op_of(record), [to_tensor(a, d) for a, d in zip(row, one.dtypes)], one.args, one.kwargs
+                )
+                for got, want in zip(found, single):
+                    assert got.dtype is want.dtype, f"{what}: dtype {got.dtype}, expected {want.dtype}"
+                    assert_close(to_array(got)[b], to_array(want), want.dtype, what, 8.0)
+            count += 1
+    return count
+
+
+# ---------------------------------------------------------------- refusals
+def refused(record: OpRecord, call, *kinds) -> str | None:
+    """The message of the error that `call` raises; None if it raises none."""
+    try:
+        call()
+    except kinds or (TwainError, TypeError, ValueError) as error:
+        return str(error)
+    return None
+
+
+def check_refusals(record: OpRecord) -> int:
+    """Every dtype outside of the op's own (after the promotion of integers where it takes them) is refused by name."""
+    op = op_of(record)
+    count = len(record.samples.domains)
+    fixed = getattr(record.rules, "fixed", None) or (None,) * count
+    allowed = set(record.rules.dtypes)
+    if getattr(record.rules, "to_float", False):
+        allowed |= {d for d in dt.ANY if d.kind in "biu"}
+    refused_ones = [d for d in dt.ANY if d not in allowed]
+    args, kwargs = record.samples.arguments[0]
+    for dtype in refused_ones:
+        x = [asarray([1, 0, 1], dtype=dtype if f is None else f) for f in fixed]
+        message = refused(record, lambda x=x: call_op(op, x, args, kwargs), DTypeError)
+        assert message is not None, f"{record.name} takes {dtype}, which isn't among its dtypes"
+        assert f"[{record.name}]" in message and str(dtype) in message, f"{record.name}: {message!r}"
+    return len(refused_ones)
+
+
+def check_errors(record: OpRecord) -> None:
+    """Too many arguments, unknown keywords, axes out of range, shapes that don't fit, and the samples' own errors."""
+    op = op_of(record)
+    dtype = double_of(record)
+    if record.family in ("elementwise", "reduction") and dtype not in record.rules.dtypes:
+        dtype = record.rules.dtypes[0]
+    one = next(iter(tries(record, dtype)))
+    good = one.tensors()
+    calls = [lambda: call_op(op, good, (*one.args, *[object()] * 9), one.kwargs)]
+    calls.append(lambda: call_op(op, good, one.args, {**one.kwargs, "no_such_keyword": 1}))
+    if record.family == "reduction":
+        calls += [lambda: op(good[0], axis=7), lambda: op(good[0], axis=-9), lambda: op(good[0], axis="x")]
+    if record.family == "elementwise" and len(good) > 1:
+        wrong = [samples_like(good[0], (2, 3)), *[samples_like(x, (4, 5)) for x in good[1:]]]
+        calls.append(lambda: call_op(op, wrong, one.args, one.kwargs))
+    for number, call in enumerate(calls):
+        message = refused(record, call)
+        assert message is not None, f"{record.name}: bad call number {number} is taken"
+        assert message.startswith(("[", record.name)) or record.name in message, f"{record.name}: {message!r}"
+    for args, kwargs, text in record.errors or ():
+        message = refused(record, lambda args=args, kwargs=kwargs: call_op(op, good, args, kwargs))
+        assert message is not None and text in message, f"{record.name}: {message!r}, expected {text!r}"
+
+
+def samples_like(x, shape: tuple):
+    """A tensor of ones in x's dtype."""
+    return asarray(np.ones(shape), dtype=x.dtype)
+
+
+def several(array: np.ndarray, size: int) -> np.ndarray:
+    """Different arrays with the elements of one, stacked."""
+    flat = array.reshape(-1)
+    return np.stack([np.roll(flat, 7 * b).reshape(array.shape) for b in range(size)])
+
+
 def gradients_of(results: list, wanted: list, weights: list, keep: list, create_graph: bool = False) -> list:
     return _core.gradients(
         [results[i] for i in keep], wanted, [weights[i] for i in keep], create_graph=create_graph, allow_unused=True
@@ -235,6 +394,6 @@ def gradients_of(results: list, wanted: list, weights: list, keep: list, create_
 
 
 __all__ = [
-    "TOLERANCE", "Direction", "Node", "check_compiled", "check_gradient", "check_special", "check_value", "graph_of", "load_all",
-    "op_of", "run_graph",
+    "TOLERANCE", "Direction", "Node", "check_compiled", "check_errors", "check_gradient", "check_jvp", "check_refusals", "check_special", "check_value", "check_vmap", "graph_of", "load_all",
+    "op_of", "reference", "run_graph",
 ]  # fmt: skip

@@ -237,7 +237,9 @@ def _pool(x, function, kernel_size, stride, padding, dilation, ceil_mode):
 
 def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
     """The largest element of each window."""
-    return _pool(np.asarray(x), lambda seen, places: seen.max((-2, -1)), kernel_size, stride, padding, dilation, ceil_mode)
+    return _pool(
+        np.asarray(x), lambda seen, places: seen.max((-2, -1)), kernel_size, stride, padding, dilation, ceil_mode
+    )
 
 
 def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):

@@ -120,7 +120,9 @@ def draw(rng, domain: object, shape: tuple, dtype: DType, record: OpRecord, shap
     low, high = domain
     if dtype.kind in "iu":
         floor = 0 if dtype.kind == "u" or record.name == "power" else int(np.ceil(low))
-        return rng.integers(max(int(np.ceil(low)), floor), max(int(high), floor + 2) + 1, shape).astype(array_dtype(dtype))
+        return rng.integers(max(int(np.ceil(low)), floor), max(int(high), floor + 2) + 1, shape).astype(
+            array_dtype(dtype)
+        )
     x = rng.uniform(low, high, shape)
     if dtype.kind == "c":
         x = x + 1j * (rng.uniform(low, high, shape) if low < 0 else rng.uniform(-low, low, shape) / 2)
