@@ -464,7 +464,9 @@ class Body:
             return E.cast(result, n.dtype)
         if n.op is ir.constant:
             return E.const(n.attrs, stored(n.dtype))
-        layout = self.lowering.layout(n)
+        # what this kernel computes is not in memory yet, even if it has a place there
+        within = n.op.family == "movement" and self.lowering.fusion.source(n) in self.members
+        layout = None if within else self.lowering.layout(n)
         if layout is not None:
             return self.read(layout, map_)
         inner = n.op.rules[1](n.attrs, n.inputs[0].shape, n.shape)
@@ -493,7 +495,12 @@ class Body:
     def add_reduction(self, n: Node) -> None:
         x = n.inputs[0]
         combine = n.op.rules.kind
-        value = self.value(x, identity_map(self.shape))
+        if combine.startswith("arg") and len(n.attrs[0]) > 1:  # positions are counted in row-major order
+            layout = self.lowering.buffered(x)
+            layout = layout if layout.contiguous else self.lowering.copy(layout)
+            value = self.read(layout, identity_map(self.shape))
+        else:
+            value = self.value(x, identity_map(self.shape))
         if combine in ("and", "or"):
             value = E.cast(value, dt.bool_)
         elif combine not in ("argmax", "argmin", "max", "min"):
