@@ -172,6 +172,15 @@ def elementwise_rules(name: str, derivatives, pullbacks):
             return _scaled(g, d(*inputs, out) if callable(d) else d, conjugate)
         return None if pullbacks[i] is None else pullbacks[i](g, *inputs, out)
 
+    def pushed(i, t, inputs, out):
+        """A pullback run forwards. It multiplies by the conjugate of the derivative, a tangent by the derivative itself."""
+        if pullbacks is None or pullbacks[i] is None or inputs[i].dtype.kind != "c":
+            return one(i, t, inputs, out, False)
+        if out.dtype.kind == "c":
+            return late.conj(one(i, late.conj(t), inputs, out, False))
+        slope = one(i, late.cast(1.0, out.dtype), inputs, out, False)  # of a real part of the operand
+        return late.real(late.multiply(late.conj(slope), t))
+
     def vjp(attrs, gradients, inputs, outputs, needs):
         result = []
         for i in range(count):
@@ -189,7 +198,7 @@ def elementwise_rules(name: str, derivatives, pullbacks):
         for i in range(count):
             if tangents[i] is None:
                 continue
-            t = one(i, tangents[i], inputs, outputs[0], False)
+            t = pushed(i, tangents[i], inputs, outputs[0])
             if t is not None:
                 total = t if total is None else late.add(total, t)
         if total is None:

@@ -44,7 +44,7 @@ def _interleave_jvp(kernel, call, tangents, inputs, outputs):
 
 
 interleave = assembly(
-    "interleave", -1, attributes=lambda *kernel: kernel, infer=_interleave_infer, regions=_interleave_regions,
+    "interleave", -1, attributes=lambda height, width: (height, width), infer=_interleave_infer, regions=_interleave_regions,
     vjp=_interleave_vjp, jvp=_interleave_jvp, reference="twain.testing.references.interleave",
     batch=lambda attrs, call, inputs, batched, size: call(attrs, *[
         x if b else late.broadcast_to(x, (size, *x.shape)) for x, b in zip(inputs, batched)]),
