@@ -1,5 +1,6 @@
 """Set-up shared by all tests; nothing here imports twain, so that tests of starting up see a fresh process."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -14,15 +15,9 @@ def root() -> Path:
     return ROOT
 
 
-@pytest.fixture(scope="session", autouse=True)
-def private_cache(tmp_path_factory: pytest.TempPathFactory):
-    """Keep kernels that the tests compile out of the user's own cache."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TWAIN_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 def pytest_configure(config: pytest.Config) -> None:
+    # Kernels that the tests compile stay out of the user's own cache, and are there for the next run.
+    os.environ["TWAIN_CACHE"] = str(ROOT / "build" / "test-kernels")
     # Profiles are only set where hypothesis is installed; the lint environment may lack it.
     if "hypothesis" not in sys.modules:
         try:
@@ -31,5 +26,5 @@ def pytest_configure(config: pytest.Config) -> None:
             return
     import hypothesis
 
-    hypothesis.settings.register_profile("twain", deadline=None, max_examples=60, derandomize=False, print_blob=True)
+    hypothesis.settings.register_profile("twain", deadline=None, max_examples=60, derandomize=True, print_blob=True)
     hypothesis.settings.load_profile("twain")

@@ -41,6 +41,8 @@ def __getattr__(name: str):
     if name in _FUNCTIONAL:
         value = getattr(_importlib.import_module("twain.nn.functional"), name)
     elif name == "compile":
+        functional = _importlib.import_module("twain.nn.functional")  # no import may happen inside a recording
+        globals().update({n: getattr(functional, n) for n in _FUNCTIONAL})
         value = _importlib.import_module("twain.runtime.compile").compile
     elif name == "info":
         value = _importlib.import_module("twain.runtime.info").info

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 from ..base.errors import DeviceError
 
-MAX_CPU_DEVICES = 64
+MAX_CPU_DEVICES = 16  # as many as the core keeps accounts for
 
 
 class Device:
