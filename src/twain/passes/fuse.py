@@ -15,6 +15,7 @@ from __future__ import annotations
 from ..base.shapes import size_of
 from ..ir import node as ir
 from ..ir.node import Graph, Node
+from ..ir.verify import show
 
 SERIAL_ROW = 16384  # a row this short may be folded by one thread
 FEW_ROWS = 8

@@ -5,10 +5,15 @@ from __future__ import annotations
 from ..ir import node as ir
 from ..ir.node import Graph, Node
 from ..ir.op import expand
+from ..ir.verify import around
 
 
 def simplify(graph: Graph) -> Graph:
     """The same function in primitives: composites inlined, identities dropped, common subexpressions shared."""
+    return around("simplify", _simplified, graph, primitive=True)
+
+
+def _simplified(graph: Graph) -> Graph:
     worker = _Simplifier()
     memo: dict[Node, Node | tuple] = {p: p for p in graph.parameters}
     outputs = worker.run(graph.outputs, memo)
