@@ -8,6 +8,8 @@ whole family shares.
 
 from __future__ import annotations
 
+import threading
+
 from .. import _core
 from ..base.errors import ArgumentError
 from .node import Graph, Node, is_python_scalar, make_constant, make_parameter
@@ -136,12 +138,23 @@ def specs_of(inputs: tuple) -> list:
     return [None if i is None else i.spec for i in inputs]
 
 
+class _Lifting(threading.local):
+    """While a user's function is traced: what makes a Node of a Tensor that it meets (see tensor/transforms.py)."""
+
+    function = None
+
+
+lifting = _Lifting()
+
+
 def as_value(x: object, name: str) -> Node | None:
     """A Node for anything a rule may pass: Node, Python scalar, None."""
     if x is None or type(x) is Node:
         return x
     if is_python_scalar(x):
         return make_constant(x)
+    if lifting.function is not None and type(x) is _core.Tensor:
+        return lifting.function(x)
     raise ArgumentError(f"[{name}] expected a traced value or a Python scalar, got {type(x).__name__}")
 
 
@@ -159,12 +172,21 @@ def apply(record: OpRecord, attrs: object, args: tuple) -> Node | tuple:
 
 def infer(record: OpRecord, attrs: object, specs: list) -> tuple:
     """(canonical attrs, result specs)."""
+    if None in specs and record.composite is None:
+        raise ArgumentError(_missing(record, specs))
     if record.canonical is not None:
         attrs = record.canonical(attrs, *specs)
     if record.composite is not None:
         return attrs, tuple(o.spec for o in expand(record, attrs, tuple(specs)).outputs)
     result = record.infer(attrs, *specs)
     return attrs, (result if type(result) is tuple else (result,))
+
+
+def _missing(record: OpRecord, specs: list) -> str:
+    """The message for a call without some of its operands."""
+    names = record.argument_names or tuple(f"argument {i}" for i in range(len(specs)))
+    absent = ", ".join(name for name, spec in zip(names, specs) if spec is None)
+    return f"[{record.name}] expected {len(specs)} tensors, got none for {absent}"
 
 
 _EXPANSIONS: dict[tuple, Graph] = {}

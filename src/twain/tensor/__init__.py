@@ -76,7 +76,7 @@ from ..ops.elementwise import (
     trunc,
     where,
 )
-from ..ops.index import take, take_along_axis, tril, triu
+from ..ops.index import tril, triu
 from ..ops.linalg import matmul
 from ..ops.reduce import all, any, argmax, argmin, logsumexp, max, mean, min, prod, std, sum, var
 from ..ops.shape import broadcast_to
@@ -92,6 +92,7 @@ from . import methods as _methods  # noqa: E402
 _methods.install()
 
 from . import random  # noqa: E402
+from .bounds import take, take_along_axis  # noqa: E402
 from .creation import (  # noqa: E402
     arange,
     asarray,
@@ -125,6 +126,7 @@ from .methods import (  # noqa: E402
     stack,
     transpose,
 )
+from .transforms import jvp, vmap  # noqa: E402
 from ..ops.shape import permute_dims, reshape  # noqa: E402
 
 Tensor = _core.Tensor

@@ -118,7 +118,8 @@ def getitem(x: Tensor, key: object) -> Tensor:
             if len(_BASIC) >= _BASIC_LIMIT:
                 _BASIC.clear()
             _BASIC[x.shape, name] = known
-        _core.remember_index(x, key, basic_index, *known)
+        if type(x) is Tensor:  # a traced value has nothing to remember
+            _core.remember_index(x, key, basic_index, *known)
         return basic_index(x, *known)
     parts = expand_key(x, key)
     arrays = [i for i, part in enumerate(parts) if _is_array(part)]

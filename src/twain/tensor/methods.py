@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from .. import _core
-from ..base.dtypes import as_dtype
+from ..base.dtypes import BY_NAME, as_dtype
 from ..base.errors import ArgumentError, GradientError, ShapeError
 from ..base.shapes import as_index, normalize_axes, normalize_axis
+from ..ir.node import Node
 from ..ops import elementwise as e
 from ..ops import linalg, reduce, shape
-from ..ops.index import take, tril, triu
-from .creation import contiguous, to_device
+from ..ops.index import tril, triu
+from .bounds import take
+from .creation import as_operand, asarray, contiguous, to_device
 from .device import Device
 from .indexing import getitem, nonzero, setitem
 from .printing import to_numpy, to_repr
@@ -36,6 +38,8 @@ def to(x: Tensor, *targets: object, dtype: object = None, device: object = None)
     for target in targets:
         if isinstance(target, Device) or (isinstance(target, str) and target.startswith("cpu")):
             device = target
+        elif isinstance(target, str) and target not in BY_NAME:
+            raise ArgumentError(f"[to] expected a device such as 'cpu:0' or a dtype such as 'float32', got {target!r}")
         else:
             dtype = target
     if dtype is not None:
@@ -96,9 +100,24 @@ def moveaxis(x: Tensor, source: int, destination: int, /) -> Tensor:
     return shape.permute_dims(x, tuple(order))
 
 
+def _tensors(function: str, arrays: object) -> list:
+    """The arrays to join; NumPy's become tensors."""
+    if not hasattr(arrays, "__iter__"):
+        raise ArgumentError(f"[{function}] expected a sequence of tensors, got {type(arrays).__name__}")
+    found = list(arrays)
+    for i, one in enumerate(found):
+        if type(one) is Tensor:
+            continue
+        if not hasattr(one, "shape"):
+            raise ArgumentError(f"[{function}] expected a sequence of tensors, got {type(one).__name__} for item {i}")
+        if hasattr(one, "__array__"):
+            found[i] = asarray(one)
+    return found
+
+
 def stack(arrays: object, /, *, axis: int = 0) -> Tensor:
     """Tensors of one shape joined along a new axis."""
-    arrays = list(arrays)
+    arrays = _tensors("stack", arrays)
     if not arrays:
         raise ArgumentError("[stack] expected at least one array, got none")
     if any(a.shape != arrays[0].shape for a in arrays):
@@ -109,7 +128,7 @@ def stack(arrays: object, /, *, axis: int = 0) -> Tensor:
 
 def concat(arrays: object, /, *, axis: int | None = 0) -> Tensor:
     """Tensors joined along an existing axis (None: flattened first)."""
-    arrays = list(arrays)
+    arrays = _tensors("concat", arrays)
     if axis is None:
         return shape.concat([shape.reshape(a, (-1,)) if a.size else shape.reshape(a, (0,)) for a in arrays], 0)
     return shape.concat(arrays, axis)
@@ -178,7 +197,9 @@ def _iterate(x: Tensor):
 
 def array_interface(x: Tensor, dtype=None, copy=None):
     """`numpy.asarray(x)`: a read-only view, or a copy where dtype or copy ask for one."""
-    data = to_numpy(x.detach())
+    if x.requires_grad:
+        raise ArgumentError("[numpy] expected a tensor without a gradient history; use x.detach()")
+    data = to_numpy(x)
     if dtype is not None and data.dtype != dtype:
         return data.astype(dtype)
     return data.copy() if copy else data
@@ -213,12 +234,12 @@ METHODS = {
         e.sigmoid, e.relu, e.floor, e.ceil, e.round, e.trunc, e.sign, e.square, e.reciprocal, e.isnan, e.isinf, e.isfinite,
         e.maximum, e.minimum, e.logical_and, e.logical_or, e.logical_not, e.logical_xor, e.add, e.subtract, e.multiply,
         e.divide, e.negative, e.power, e.conj, reduce.sum, reduce.prod, reduce.max, reduce.min, reduce.any, reduce.all,
-        reduce.argmax, reduce.argmin, reduce.mean, reduce.var, reduce.std, reduce.logsumexp, linalg.matmul, take, tril, triu,
+        reduce.argmax, reduce.argmin, reduce.mean, reduce.var, reduce.std, reduce.logsumexp, linalg.matmul, tril, triu,
         shape.broadcast_to,
     )},
     "reshape": _reshape, "view": _reshape, "permute_dims": _permute, "permute": _permute, "transpose": transpose,
     "squeeze": squeeze, "expand_dims": expand_dims, "unsqueeze": expand_dims, "flatten": flatten, "astype": astype, "to": to,
-    "clip": clip, "clamp": clip, "contiguous": contiguous, "nonzero": nonzero, "flip": flip, "roll": roll,
+    "take": take, "clip": clip, "clamp": clip, "contiguous": contiguous, "nonzero": nonzero, "flip": flip, "roll": roll,
     "__copy__": copy_method, "__deepcopy__": deepcopy_method, "__array__": array_interface, "numpy": numpy_method,
     "float": lambda x: astype(x, "float32"), "double": lambda x: astype(x, "float64"), "long": lambda x: astype(x, "int64"),
     "int": lambda x: astype(x, "int32"), "bool": lambda x: astype(x, "bool"), "bfloat16": lambda x: astype(x, "bfloat16"),
@@ -226,12 +247,30 @@ METHODS = {
 }  # fmt: skip
 
 
+def _needs_values(name: str):
+    def method(x: Node, *args: object, **kwargs: object) -> None:
+        raise GradientError(
+            f"[{name}] expected a tensor with values, got one that stands for many: inside of vmap and jvp nothing can be "
+            "read; compute it outside and pass it in, or use where(...)"
+        )
+
+    return method
+
+
 def install() -> None:
-    """Complete the Tensor type."""
+    """Complete the Tensor type, and give traced values the methods that need no values."""
     for name, function in METHODS.items():
         _core.set_method(name, function)
+        if not hasattr(Node, name) and name not in ("contiguous", "to", "cpu"):
+            setattr(Node, name, function)
+    for name in ("item", "tolist", "numpy", "nonzero", "backward", "__array__", "__float__", "__int__"):
+        setattr(Node, name, _needs_values(name))
+    Node.T = property(_transposed)
+    Node.mT = property(matrix_transpose)
+    Node.__getitem__ = getitem
     _core.set_property("T", _transposed)
     _core.set_property("mT", matrix_transpose)
     _core.set_operator("getitem", getitem)
     _core.set_operator("setitem", setitem)
-    _core.install(repr=to_repr, numpy=to_numpy)
+    _core.set_method("__array_priority__", 1000.0)  # array + tensor is ours to compute, not NumPy's
+    _core.install(repr=to_repr, numpy=to_numpy, convert=as_operand)

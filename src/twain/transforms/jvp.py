@@ -17,7 +17,7 @@ def jvp(graph: Graph, wanted: list) -> Graph:
     """
     known = {p.attrs: p for p in graph.parameters}
     first = 1 + max(known, default=-1)
-    tangents: dict[Node, tuple] = {p: (None,) for p in graph.parameters}
+    tangents: dict[Node, tuple] = dict.fromkeys(graph.parameters, (None,))
     more = []
     for number, position in enumerate(wanted):
         t = make_parameter(first + number, known[position].spec)
