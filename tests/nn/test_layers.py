@@ -64,8 +64,12 @@ def test_padding_gets_no_gradient():
     assert embed.weight.grad.tolist() == [[0, 0], [2, 2], [0, 0], [0, 0]]
 
 
-def test_embedding_of_an_index_out_of_range_is_nan():
-    assert nn.Embedding(4, 2)(twain.asarray([9])).isnan().all().item()
+def test_embedding_of_an_index_out_of_range_is_an_error_and_compiled_nan():
+    embed = nn.Embedding(4, 2)
+    with pytest.raises(IndexError, match=r"\[embedding\] index 9 is out of range"):
+        embed(twain.asarray([9]))
+    compiled = twain.compile(lambda x: embed(x))
+    assert compiled(twain.asarray([9])).isnan().all().item()
 
 
 def test_batch_norm_counts_batches_and_keeps_its_statistics_in_eval():
@@ -121,8 +125,11 @@ def test_wrong_shapes_and_dtypes(call, text):
         call()
 
 
-def test_a_label_out_of_range_gives_nan_and_not_a_wrong_number():
-    loss = F.cross_entropy(twain.zeros((3, 4)), twain.asarray([0, 4, 1]), reduction="none")
+def test_a_label_out_of_range_is_an_error_and_compiled_nan_and_never_a_wrong_number():
+    with pytest.raises(IndexError, match=r"labels in \[0, 4\), got 4"):
+        F.cross_entropy(twain.zeros((3, 4)), twain.asarray([0, 4, 1]))
+    compiled = twain.compile(lambda x, y: F.cross_entropy(x, y, reduction="none"))
+    loss = compiled(twain.zeros((3, 4)), twain.asarray([0, 4, 1]))
     assert loss.isnan().tolist() == [False, True, False]
     ignored = F.cross_entropy(twain.zeros((3, 4)), twain.asarray([0, -100, 1]), reduction="none")
     assert ignored.tolist() == pytest.approx([1.3862944, 0.0, 1.3862944])
@@ -138,7 +145,9 @@ def test_loss_modules_hold_their_settings():
 
 
 def test_one_hot():
-    assert F.one_hot(twain.asarray([1, 0, 5]), 3).tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 0]]
+    assert F.one_hot(twain.asarray([1, 0, 2]), 3).tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 1]]
+    with pytest.raises(IndexError, match="class numbers"):
+        F.one_hot(twain.asarray([1, 0, 5]), 3)
     assert F.one_hot(twain.asarray([[1], [0]]), 2, axis=0).shape == (2, 2, 1)
 
 

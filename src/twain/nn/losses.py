@@ -1,7 +1,5 @@
 """Losses as modules: settings in the constructor, called with (prediction, target)."""
 
-
-
 from __future__ import annotations
 
 from typing import Any, ClassVar
