@@ -197,7 +197,8 @@ def test_evaluate_inside_a_run_leaves_its_sums_alone(data):
     assert len(seen) == 8
 
 
-def test_the_step_is_compiled_once_for_a_schedule(data):
+def test_the_step_is_compiled_once_for_a_schedule(data, monkeypatch):
+    monkeypatch.setattr(twain.config, "eager", False)
     from twain.train import LRSchedule
 
     model = compiled()

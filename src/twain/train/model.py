@@ -11,7 +11,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from .. import _core
-from ..base.errors import ArgumentError, ShapeError, ValueRangeError
+from ..base.errors import ArgumentError, IndexingError, ShapeError, ValueRangeError
 from ..io import load
 from ..nn import Graph, Module
 from ..nn import functional as F
@@ -457,10 +457,15 @@ class _Run:
                 self.parameters["unit"] = self.source.unit
             for callback in self.beginning:
                 callback.on_batch_begin(batch, {"size": size})
-            loss = self.step(recipe, inputs, target, size)
+            try:
+                loss = self.step(recipe, inputs, target, size)
+            except IndexingError as error:
+                where = f"epoch {epoch + 1}, batch {batch + 1}"
+                raise _wrong_labels(model, recipe, inputs, target, where) or error from None
             value = loss.item()
             if not math.isfinite(value):
-                raise _non_finite(model, value, epoch, batch, inputs, target, recipe)
+                where = f"epoch {epoch + 1}, batch {batch + 1}"
+                raise _non_finite(model, recipe, value, inputs, target, where)
             for callback in self.ending:
                 callback.on_batch_end(batch, {"loss": loss, "size": size})
             self.stop_if_interrupted(epoch, batch)
@@ -550,22 +555,28 @@ def _prepare(model: Model, recipe: Recipe, inputs: tuple, target: Any) -> None:
         metric.prepare(outputs, target[:1] if isinstance(target, Tensor) else target)
 
 
-def _non_finite(
-    model: Model, value: float, epoch: int, batch: int, inputs: tuple, target: Any, recipe: Recipe
-) -> Exception:
-    """The error for a loss that is not a number: labels out of range, or a training that diverged."""
-    where = f"epoch {epoch + 1}, batch {batch + 1}"
+def _wrong_labels(model: Model, recipe: Recipe, inputs: tuple, target: Any, where: str) -> Exception | None:
+    """The error for class numbers that the model has no output for, or None."""
     by_class = recipe.loss in _CLASS_LOSSES or isinstance(recipe.loss, (CrossEntropyLoss, NLLLoss))
-    if by_class and isinstance(target, Tensor) and target.dtype.kind in "iu":
-        model.eval()
-        with no_grad():
-            classes = model(*inputs).shape[1]
-        ignored = getattr(recipe.loss, "ignore_index", -100)
-        wrong = [int(v) for v in target.reshape(-1).tolist() if v != ignored and not 0 <= v < classes]
-        if wrong:
-            return ValueRangeError(
-                f"[fit] expected labels in [0, {classes}): the model has {classes} outputs; got {wrong[0]} in {where}"
-            )
+    if not (by_class and isinstance(target, Tensor) and target.dtype.kind in "iu"):
+        return None
+    model.eval()
+    with no_grad():
+        classes = model(*inputs).shape[1]
+    ignored = getattr(recipe.loss, "ignore_index", -100)
+    wrong = [int(v) for v in target.reshape(-1).tolist() if v != ignored and not 0 <= v < classes]
+    if not wrong:
+        return None
+    return ValueRangeError(
+        f"[fit] expected labels in [0, {classes}): the model has {classes} outputs; got {wrong[0]} in {where}"
+    )
+
+
+def _non_finite(model: Model, recipe: Recipe, value: float, inputs: tuple, target: Any, where: str) -> Exception:
+    """The error for a loss that is not a number: labels out of range, or a training that diverged."""
+    labels = _wrong_labels(model, recipe, inputs, target, where)
+    if labels is not None:
+        return labels
     bad = [i for i, v in enumerate(inputs) if isinstance(v, Tensor) and v.dtype.kind == "f" and not _finite(v)]
     if bad:
         return NonFiniteLossError(f"[fit] the loss became {value} in {where}: input {bad[0]} holds NaN or infinity")
