@@ -70,6 +70,18 @@ def test_jvp_of_vmap_and_vmap_of_jvp(x):
     close(one, two)
 
 
+def test_gradients_of_single_examples(x):
+    w = twain.asarray([1.0, -2.0, 0.5])
+
+    def loss(v, row):
+        return (row @ v).sin().sum() + (v * v).sum()
+
+    got = twain.vmap(twain.grad(loss), in_axes=(None, 0))(w, x)
+    close(got, rows(lambda row: twain.grad(loss)(w, row), x), 1e-4)
+    second = twain.vmap(lambda v: twain.grad(lambda a: (twain.grad(lambda b: (b**3).sum())(a) * a).sum())(v))(x)
+    close(second, 9 * x * x, 1e-3)
+
+
 def test_compiled(x):
     @twain.compile
     def function(a):

@@ -92,13 +92,16 @@ class Fusion:
                 kind = family if family in ("contraction", "assembly") else "single"
                 self.start(kind, n.shape, n)
         self.groups = order(self.groups)
+        show("fuse", lambda: "\n".join([str(graph), *map(repr, self.groups)]))
 
     def crowded(self) -> frozenset:
         """Contractions whose followers read so many large operands that a loop of their own is faster."""
         found = set()
         for group in self.groups:
             if group.kind == "contraction":
-                read = {i for n in group.nodes[1:] for i in n.inputs if self.is_large(i, group) and self.outside(i, group)}
+                read = {
+                    i for n in group.nodes[1:] for i in n.inputs if self.is_large(i, group) and self.outside(i, group)
+                }
                 if len(read) > LARGE_OPERANDS:
                     found.add(group.nodes[0])
         return frozenset(found)

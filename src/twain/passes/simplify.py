@@ -10,10 +10,11 @@ from ..ir.verify import around
 
 def simplify(graph: Graph) -> Graph:
     """The same function in primitives: composites inlined, identities dropped, common subexpressions shared."""
-    return around("simplify", _simplified, graph, primitive=True)
+    return around("simplify", simplify_part, graph, primitive=True)
 
 
-def _simplified(graph: Graph) -> Graph:
+def simplify_part(graph: Graph) -> Graph:
+    """The same for a part of a larger graph: its parameters may be any nodes."""
     worker = _Simplifier()
     memo: dict[Node, Node | tuple] = {p: p for p in graph.parameters}
     outputs = worker.run(graph.outputs, memo)

@@ -8,6 +8,10 @@ from collections.abc import Callable
 from .. import _core
 from ..base.errors import ArgumentError, GradientError
 from ..base.pytree import flatten, unflatten
+from ..ir.node import Graph, Node
+from ..ops.elementwise import cast, positive
+from ..passes.simplify import simplify_part
+from ..transforms.vjp import gradients as symbolic_gradients
 
 Tensor = _core.Tensor
 
@@ -87,6 +91,8 @@ def value_and_grad(function: Callable, argnums: int | tuple = 0, has_aux: bool =
             if not -len(args) <= n < len(args):
                 raise ArgumentError(f"[grad] expected argnums within the {len(args)} positional arguments, got {n}")
         chosen, spec = flatten([args[n] for n in numbers])
+        if any(type(x) is Node for x in chosen):
+            return _symbolic(function, args, kwargs, numbers, isinstance(argnums, int), has_aux)
         leaves = []
         for x in chosen:
             if type(x) is not Tensor or x.dtype.kind not in "fc":
@@ -116,6 +122,31 @@ def value_and_grad(function: Callable, argnums: int | tuple = 0, has_aux: bool =
     wrapped.__name__ = f"value_and_grad({getattr(function, '__name__', 'function')})"
     wrapped.__doc__ = function.__doc__
     return wrapped
+
+
+def _symbolic(function: Callable, args: tuple, kwargs: dict, numbers: tuple, single: bool, has_aux: bool) -> tuple:
+    """value_and_grad on traced values (inside of vmap or jvp): the gradient's graph joins the trace."""
+    chosen, spec = flatten([args[n] for n in numbers])
+    for x in chosen:
+        if type(x) not in (Node, Tensor) or x.dtype.kind not in "fc":
+            raise ArgumentError(
+                f"[grad] expected floating tensors to differentiate by, got {getattr(x, 'dtype', type(x).__name__)}"
+            )
+    leaves = [positive(x) for x in chosen]  # nodes of their own: other uses of the same values don't count
+    full = list(args)
+    for n, value in zip(numbers, unflatten(spec, leaves)):
+        full[n] = value
+    result = function(*full, **kwargs)
+    value, aux = result if has_aux else (result, None)
+    if type(value) is not Node or value.size != 1:
+        raise GradientError(
+            f"[grad] expected the function to return a scalar tensor, got {getattr(value, 'shape', type(value).__name__)}"
+        )
+    flat = simplify_part(Graph("grad", leaves, [value]))
+    ones = cast(value * 0 + 1, value.dtype)
+    found = symbolic_gradients(flat.outputs, [ones], leaves)
+    tree = unflatten(spec, [x * 0 if g is None else g for g, x in zip(found, leaves)])
+    return ((value, aux) if has_aux else value), tree[0] if single else tuple(tree)
 
 
 def _fresh(x: Tensor) -> Tensor:

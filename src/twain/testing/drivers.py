@@ -99,6 +99,10 @@ def check_special(record: OpRecord, dtype: DType) -> None:
         [got] = call_op(op_of(record), one.tensors(), one.args, one.kwargs)
         want = rounded(expected_of(record, one)[0], got.dtype)
     assert_close(to_array(got), want, got.dtype, label(record, dtype, one, "special values"))
+    zeros = (want == 0) & (to_array(got) == 0)
+    if got.dtype.kind == "f":
+        signs = np.signbit(to_array(got)) != np.signbit(want)
+        assert not (zeros & signs).any(), label(record, dtype, one, "sign of zero")
 
 
 # ---------------------------------------------------------------- graphs

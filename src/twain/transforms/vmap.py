@@ -9,7 +9,7 @@ from ..ir.op import apply, as_value, expand, inline
 from ..ops.shape import broadcast_to
 
 
-def vmap(graph: Graph, batched: dict, size: int) -> tuple:
+def vmap(graph: Graph, batched: dict, size: int) -> tuple[Graph, list[bool]]:
     """(graph, flags): the same function with a batch of `size` as axis 0 of the parameters whose position is in `batched`
     and of the results; flags say which results depend on a batch (the others are as they were)."""
     values: dict[Node, tuple] = {}
