@@ -1,7 +1,5 @@
 """The computations of the layers as functions, with PyTorch's names and order of arguments (`axis` for `dim`)."""
 
-
-
 from __future__ import annotations
 
 from typing import Any
@@ -14,6 +12,7 @@ from ..ops.elementwise import relu, sigmoid, tanh
 from ..ops.nn import linear as _linear
 from ..ops.nn import losses as _losses
 from ..ops.nn import normalization as _normalization
+from ..ops.nn import one_hot as _one_hot
 from ..ops.nn.activations import (
     celu,
     elu,
@@ -52,10 +51,10 @@ from ..ops.nn.losses import (
     smooth_l1_loss,
     soft_margin_loss,
 )
-from ..ops.nn.one_hot import one_hot
 from ..ops.nn.pooling import adaptive_avg_pool2d
 from ..ops.nn.rules import stop_gradient
 from ..tensor import no_grad, random, zeros_like
+from ..tensor.bounds import check_classes, check_index
 
 Tensor = _core.Tensor
 
@@ -67,9 +66,13 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
-    """weight[input]; row `padding_idx` gets no gradient. Integer input (...) -> (..., length of a row)."""
+    """weight[input]; row `padding_idx` gets no gradient. Integer input (...) -> (..., length of a row).
+
+    Raises IndexError for an index out of range; compiled, that reads NaN.
+    """
     if padding_idx is not None and padding_idx < 0:
         padding_idx += weight.shape[0]
+    check_index("embedding", input, weight.shape[0], 0, weight.shape)
     return _linear.embedding(input, weight, padding_idx)
 
 
@@ -200,7 +203,23 @@ def batch_norm_updating(
     return result
 
 
+# ---------------------------------------------------------------- classes
+def one_hot(x: Tensor, num_classes: int, axis: int = -1) -> Tensor:
+    """int64, 1 where the new axis `axis` (of size num_classes) is the number in x.
+
+    Raises IndexError for a number outside [0, num_classes); compiled, that gives zeros.
+    """
+    result = _one_hot.one_hot(x, num_classes, axis)
+    check_classes("one_hot", "class numbers", x, num_classes)
+    return result
+
+
 # ---------------------------------------------------------------- losses with optional operands
+def _check_labels(function: str, input: Tensor, target: Tensor, ignore_index: int) -> None:
+    if type(input) is Tensor and input.ndim:
+        check_classes(function, "labels", target, input.shape[min(1, input.ndim - 1)], ignore_index)
+
+
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -214,12 +233,13 @@ def cross_entropy(
     Args:
         input: (N, C), (N, C, d1, ...) or (C,), not normalised.
         target: class numbers of input's shape without C, or probabilities of input's shape. A number outside [0, C)
-            gives NaN.
+            raises IndexError; compiled, it gives NaN.
         weight: (C,), of the classes.
         ignore_index: samples with this class number don't count.
         reduction: "mean" (by weight), "sum" or "none".
         label_smoothing: this share of each target is spread over all classes.
     """
+    _check_labels("cross_entropy", input, target, ignore_index)
     return _losses.cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
 
 
@@ -227,6 +247,7 @@ def nll_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
 ) -> Tensor:
     """-input[target] for log-probabilities; arguments as in cross_entropy."""
+    _check_labels("nll_loss", input, target, ignore_index)
     return _losses.nll_loss(input, target, weight, ignore_index, reduction)
 
 

@@ -244,7 +244,7 @@ full = composite("full", 1, lambda attrs, value: broadcast_to(cast(value, attrs[
 
 
 def _eye_attributes(n_rows, n_cols, k, dtype):
-    return (n_rows, n_cols, k, dt.as_dtype(dtype, "eye"))
+    return (*check_shape("eye", (n_rows, n_cols)), k, dt.as_dtype(dtype, "eye"))
 
 
 def _eye(attrs):

@@ -295,7 +295,7 @@ def _convert(op, position: int, value: object) -> object:
         return value.__float__() if isinstance(value, float) else value.__complex__()
     if isinstance(value, int):
         return value.__int__()
-    return NotImplemented
+    return _convert_from_outside(op, position, value)
 
 
 def _fill(meta, number: float):
@@ -304,7 +304,9 @@ def _fill(meta, number: float):
 
 
 _core.set_config(config)
-_core.install(prepare=unwatched(prepare), vjp=unwatched(prepare_vjp), convert=_convert, fill=_fill)
+_convert_from_outside = _core.install(
+    prepare=unwatched(prepare), vjp=unwatched(prepare_vjp), convert=_convert, fill=_fill
+)["convert"]
 
 
 def compile(function=None):

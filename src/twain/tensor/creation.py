@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import sys
 
 from .. import _core
 from ..base import dtypes as dt
@@ -153,7 +154,34 @@ def _from_flat(flat: list, shape: tuple, kind: str, wanted: DType | None, device
         memoryview(data).cast("B") if len(data) else b"",
     )
     target = wanted or default
+    if kind == "i" and target.kind in "iu" and flat:
+        _check_fits(flat, target)
     return result if stored is target else cast(result, target)
+
+
+def _check_fits(numbers: list, dtype: DType) -> None:
+    """Refuse Python ints that an integer dtype can't hold."""
+    bits = 8 * dtype.itemsize
+    low, high = (0, 2**bits - 1) if dtype.kind == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
+    for number in (min(numbers), max(numbers)):
+        if not low <= number <= high:
+            raise OverflowError(f"[asarray] expected ints in [{low}, {high}] for {dtype}, got {number}")
+
+
+def as_operand(op, position: int, value: object) -> object:
+    """What an op takes for an operand that is neither a tensor nor a Python number: the core's convert callback.
+
+    NumPy's scalars count as Python's, its arrays are copied; anything else is refused.
+    """
+    loaded = sys.modules.get("numpy")
+    if loaded is not None:
+        if isinstance(value, loaded.generic):
+            return value.item()
+        if isinstance(value, loaded.ndarray):
+            return asarray(value)
+    if isinstance(value, (float, complex)):  # of a subclass
+        return value.__float__() if isinstance(value, float) else value.__complex__()
+    return value.__int__() if isinstance(value, int) else NotImplemented
 
 
 def from_dlpack(x: object, /, *, device: object = None, copy: bool | None = None) -> Tensor:

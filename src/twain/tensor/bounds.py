@@ -1,0 +1,69 @@
+"""Checks of indices that are data. Kernels can't raise, so eager calls look before; a recording and a plan don't."""
+
+from __future__ import annotations
+
+from .. import _core
+from ..base.errors import IndexingError
+from ..base.shapes import normalize_axis
+from ..ops import index as ops
+from .creation import asarray
+
+Tensor = _core.Tensor
+
+
+def recording() -> bool:
+    """Whether a compile recording is under way (values must not be read then)."""
+    recorder = _core.set_recorder(None)
+    _core.set_recorder(recorder)
+    return recorder is not None
+
+
+def out_of_range(index: object, low: int, high: int) -> int | None:
+    """An element of an integer tensor outside [low, high), if there is one and its values may be read."""
+    if type(index) is not Tensor or index.dtype.kind not in "iu" or index.size == 0 or recording():
+        return None
+    least, most = index.min().item(), index.max().item()
+    return least if least < low else most if most >= high else None
+
+
+def check_index(function: str, index: object, size: int, axis: int, shape: tuple) -> None:
+    """Refuse indices outside [-size, size)."""
+    bad = out_of_range(index, -size, size)
+    if bad is not None:
+        raise IndexingError(
+            f"[{function}] index {bad} is out of range for axis {axis} of size {size} (shape {tuple(shape)})"
+        )
+
+
+def check_classes(function: str, what: str, classes: object, count: int, ignore: int | None = None) -> None:
+    """Refuse class numbers outside [0, count), but for `ignore`."""
+    bad = out_of_range(classes, 0, count)
+    if bad is not None and bad == ignore:
+        bad = next((n for n in classes.reshape(-1).tolist() if n != ignore and not 0 <= n < count), None)
+    if bad is not None:
+        raise IndexingError(f"[{function}] expected {what} in [0, {count}), got {bad}")
+
+
+def take(x: Tensor, indices: Tensor, /, axis: int = 0) -> Tensor:
+    """Elements of `x` along `axis` at `indices`; shape x[:axis] + indices + x[axis+1:].
+
+    Negative indices count from the end. Raises IndexError for one out of range; compiled, that reads NaN (of integers,
+    the smallest number).
+    """
+    if type(x) is Tensor:
+        if type(indices) is list:
+            indices = asarray(indices)
+        at = normalize_axis("take", axis, x.ndim)
+        check_index("take", indices, x.shape[at], at, x.shape)
+    return ops.take(x, indices, axis)
+
+
+def take_along_axis(x: Tensor, indices: Tensor, /, axis: int = -1) -> Tensor:
+    """For each place of `indices`, the element of `x` at that place but along `axis` at the index; shape of `indices`.
+
+    Negative indices count from the end. Raises IndexError as `take`.
+    """
+    if type(x) is Tensor:
+        at = normalize_axis("take_along_axis", axis, x.ndim)
+        check_index("take_along_axis", indices, x.shape[at], at, x.shape)
+    return ops.take_along_axis(x, indices, axis)
