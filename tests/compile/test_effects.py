@@ -954,3 +954,17 @@ def test_audit_finds_hidden_state():
         for i in range(10):
             cell.value = 1.0 + i
             assert freeze(g(values(3))) == freeze(values(3) * cell.value)
+
+
+def test_rare_calls_that_print(capsys):
+    def case(wrap):
+        def f(x, verbose):
+            if verbose:
+                print("sum", x.sum())
+            return x * 2
+
+        f = wrap(f)
+        return lambda i: (f(values(3, start=i), i % 12 == 11), capsys.readouterr().out)
+
+    (f,) = check(case, calls=120)
+    assert f.eager_reason is None and f.hits > 80, f.explain()

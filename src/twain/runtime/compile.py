@@ -6,6 +6,7 @@ The rules are in docs/semantics.md, with examples: what can't be replayed faithf
 from __future__ import annotations
 
 import functools
+import gc
 import sys
 import types
 import warnings
@@ -25,6 +26,7 @@ from .watch import unwatched
 MAX_PLANS = 64  # of one function; the least recently used goes
 MAX_BRANCHES = 16  # plans that differ in nothing but how predicates came out
 MAX_ATTEMPTS = 4  # recordings that may fail before the function stays eager for good
+HITS_THAT_EXCUSE = 8  # replayed calls between two failures after which the count of failures starts again
 MAX_IDLE_RECORDINGS = 32  # recordings that were never replayed before it stays eager for good
 LOG_LENGTH = 200
 
@@ -51,6 +53,7 @@ class CompiledFunction(_core.CompiledFunction):
         self._next_attempt = 1
         self._idle = 0
         self._hits_before = 0
+        self._hits_at_failure = 0
         self._plans: dict[int, list] = {}  # modes -> all plans, the newest or most recently used by Python first
         self._log: list[str] = []
         self._warned = False
@@ -141,6 +144,8 @@ class CompiledFunction(_core.CompiledFunction):
             self._say("no plan fits: " + self.why(*args, **kwargs))
         while self.next_audit <= self.calls:
             self.next_audit *= 2
+        collecting = gc.isenabled()
+        gc.disable()  # finalizers of strangers would seem to be part of the function
         try:
             recorder = Recorder(self.function, self.root)
             modes = _core.modes()
@@ -151,6 +156,8 @@ class CompiledFunction(_core.CompiledFunction):
             else:
                 self._keep(recorder, modes, fitting)
         finally:
+            if collecting:
+                gc.enable()
             unlock()
         return result
 
@@ -215,6 +222,9 @@ class CompiledFunction(_core.CompiledFunction):
         self._fail(recorder.reason, recorder.reason_line)
 
     def _fail(self, reason: str, line: tuple | None) -> None:
+        if self.hits - self._hits_at_failure >= HITS_THAT_EXCUSE:
+            self.failures = 0
+        self._hits_at_failure = self.hits
         self.failures += 1
         self._say(f"not kept at call {self.calls}: {_at(reason, line)}")
         self._next_attempt = max(self.calls + 1, 2**self.failures)
