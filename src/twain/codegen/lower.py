@@ -253,6 +253,8 @@ class Lowering:
             )
             if not fits or len(set(sources)) != len(sources):
                 continue
+            if sum(size_of(s.shape) for s in sources) != size_of(n.shape):  # regions overlap: their order matters
+                continue
             into = self.destination(n)
             for source, (_, starts, steps) in zip(sources, regions):
                 self.layouts[source] = region_of(into, starts, steps, source.shape)
