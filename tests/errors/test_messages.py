@@ -44,7 +44,7 @@ def usable_afterwards():
         (lambda: twain.asarray(np.array(["a"])), TypeError, r"\[asarray\] expected an array of bool, int, float"),
         (lambda: range(V[0]), TypeError, r"\[index\] expected a 0-d tensor of an integer dtype, got 0-d float32"),
         # devices
-        (lambda: twain.ones(3, device="cpu:1") + V, ValueError, r"\[add\] expected all operands on one device, got cpu:0 and cpu:1"),
+        (lambda: twain.ones(3, device="cpu:1") + V, ValueError, r"\[add\] .*on one device, got cpu:0 and cpu:1"),
         (lambda: twain.ones(3, device="cuda"), ValueError, r"expected a device such as 'cpu:0'.*got 'cuda'"),
         (lambda: V.to("cuda"), TypeError, r"\[to\] expected a device such as 'cpu:0' or a dtype.*got 'cuda'"),
         # axes
@@ -78,7 +78,7 @@ def usable_afterwards():
         (lambda: twain.concat([V, "a"]), TypeError, r"\[concat\] expected a sequence of tensors, got str for item 1"),
         (lambda: twain.stack(3), TypeError, r"\[stack\] expected a sequence of tensors, got int"),
         (lambda: nn.Linear(3, 4)([1.0, 2.0, 3.0]), TypeError, r"\[linear\] expected x to be a Tensor.*got list"),
-        (lambda: V + [1, 2, 3], TypeError, r"unsupported operand type\(s\) for \+: 'twain.Tensor' and 'list'"),
+        (lambda: V - [1, 2, 3], TypeError, r"unsupported operand type\(s\) for -: 'twain.Tensor' and 'list'"),
         # one element
         (lambda: bool(A), ValueError, r"\[bool\] expected a tensor of one element, got shape \(2, 3\): use any\(\) or all"),
         (lambda: A.item(), TypeError, r"\[item\] expected a tensor of one element, got shape \(2, 3\)"),
@@ -183,7 +183,7 @@ class Broken(Dataset):
         (lambda: list(DataLoader(Broken(lambda i: np.ones(i + 1)), 2)), ValueError, r"samples of one shape.*PaddedCollate"),
         (lambda: list(DataLoader(Broken(lambda i: (i, None)), 2)), TypeError, r"\[collate\] sample\[1\]: expected .*NoneType"),
         (lambda: nn.Sequential([nn.Linear(2, 2)]), TypeError, r"\[Sequential\] expected modules, got list"),
-        (lambda: nn.Linear(2, 2).load_state_dict(nn.Linear(3, 2).state_dict()), ValueError, r"weight: expected shape \(2, 2\), got \(2, 3\)"),
+        (lambda: nn.Linear(2, 2).load_state_dict(nn.Linear(3, 2).state_dict()), ValueError, r"weight: .*\(2, 2\), got \(2, 3\)"),
         (lambda: twain.optim.SGD(nn.Linear(2, 2), lr=0.1), TypeError, r"\[SGD\] expected model\.parameters\(\), got the Linear"),
         (lambda: nn.Module()(V), NotImplementedError, r"define forward\(self, \.\.\.\)"),
     ],

@@ -227,7 +227,7 @@ class ConfusionMatrix(Metric):
     def update(self, outputs: Tensor, targets: Tensor) -> None:
         if self.num_classes is None:
             self.prepare(outputs, targets)
-        size = self.num_classes
+        size = self.state["counts"].shape[0]
         expected = target_classes(outputs, targets).reshape(-1)
         predicted = predicted_classes(outputs, 0.5 if self.threshold is None else self.threshold).reshape(-1)
         rows = F.one_hot(expected, size).astype("float32")
