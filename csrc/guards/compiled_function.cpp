@@ -224,11 +224,6 @@ void write(const Move& move, PyObject* owner, PyObject* value) {
   }
 }
 
-Value detached_if(Value&& value, bool attached) {
-  if (!attached) value.drop_node();
-  return std::move(value);
-}
-
 // What the parts have computed for one call. Plans that begin alike share their first parts, which then run once.
 class Computed {
  public:
@@ -292,63 +287,86 @@ bool is_true(const Value& value) {
   return false;
 }
 
-PyObject* finish(PyPlan* plan, const Fetched& values, Values* const* results);
+// What the user will see of a call, made before the last part runs: that may overwrite storage it was given, and from
+// then on nothing may fail.
+class Outcome {
+ public:
+  Outcome(PyPlan* plan, const Fetched& values) : plan_(plan), values_(values) {
+    news_.reserve(plan->news->size());
+    for (size_t i = 0; i < plan->news->size(); ++i) news_.emplace_back(checked(wrap(Value())));
+    result_ = Ref(build_result(plan->result, values, plan->tree->input_count(), news_));
+    old_.reserve(plan->moves->size());
+  }
+
+  // Gives the new tensors their values, the handles theirs, and the places their tensors.
+  PyObject* commit(Values* const* results) {
+    const auto value_at = [&](const Source& source, bool attached) {
+      Value value((*results[source.part])[source.output]);
+      if (!attached) value.drop_node();
+      return value;
+    };
+    for (size_t i = 0; i < news_.size(); ++i) {
+      const NewTensor& item = (*plan_->news)[i];
+      Handle& handle = handle_of(news_[i].get());
+      handle.value = value_at(item.source, item.attached);
+      if (item.leaf) handle_set_requires_grad(&handle, true);
+      if (item.consumed != nullptr) mark_consumed(handle.value, item.consumed);
+    }
+    // What is replaced is let go of at the very end: that may run code of the user's.
+    for (const Move& move : *plan_->moves) old_.emplace_back(current(move, owner_of(move)));
+    for (const Rebind& rebind : *plan_->rebinds)
+      handle_assign(&handle_of(values_[rebind.value]), value_at(rebind.source, rebind.attached));
+    for (const Move& move : *plan_->moves) {
+      PyObject* target = move.from_value >= 0 ? values_[move.from_value]
+                         : move.from_new >= 0 ? news_[static_cast<size_t>(move.from_new)].get()
+                                              : Py_None;
+      write(move, owner_of(move), target);
+    }
+    return result_.release();
+  }
+
+ private:
+  PyObject* owner_of(const Move& move) const { return move.owner != nullptr ? move.owner : values_[move.value]; }
+
+  PyPlan* plan_;
+  const Fetched& values_;
+  std::vector<Ref> news_;
+  Ref result_;
+  std::vector<Ref> old_;
+};
 
 // Runs the parts. Null without an error: a predicate has come out otherwise; nothing has been written.
-PyObject* replay(PyPlan* plan, const Fetched& values, Computed& computed) {
-  const size_t count = plan->parts->size();
-  if (count == 1) {
-    const Part& part = plan->parts->front();
-    Values outputs;
-    Values* const results[] = {&outputs};
-    if (part.op != nullptr) run_part(part, values, results, plan->donated, outputs);
-    return finish(plan, values, results);
-  }
-  SmallArray<Values*, 8> results(count);
-  for (size_t k = 0; k < count; ++k) {
+PyObject* run_parts(PyPlan* plan, const Fetched& values, Computed& computed) {
+  const size_t last = plan->parts->size() - 1;
+  SmallArray<Values*, 4> results(last + 1);
+  for (size_t k = 0; k < last; ++k) {
     const Part& part = (*plan->parts)[k];
-    const bool last = k + 1 == count;
-    Values* outputs = part.op != nullptr && !last ? computed.find(part.op) : nullptr;
-    if (outputs == nullptr) {
-      outputs = &computed.add(last ? nullptr : part.op);
-      if (part.op != nullptr) run_part(part, values, results.data(), last ? plan->donated : 0, *outputs);
+    results[k] = computed.find(part.op);
+    if (results[k] == nullptr) {
+      results[k] = &computed.add(part.op);
+      run_part(part, values, results.data(), 0, *results[k]);
     }
-    results[k] = outputs;
-    if (!last && is_true((*outputs)[0]) != part.expected) return nullptr;
+    if (is_true((*results[k])[0]) != part.expected) return nullptr;
   }
-  return finish(plan, values, results.data());
+  Outcome outcome(plan, values);
+  Values outputs;
+  results[last] = &outputs;
+  const Part& part = plan->parts->back();
+  // Looking for NaN may raise when the op has run.
+  if (part.op != nullptr) run_part(part, values, results.data(), modes().anomaly ? 0 : plan->donated, outputs);
+  return outcome.commit(results.data());
 }
 
-// Makes every new object, then writes. What can fail comes before the first write.
-PyObject* finish(PyPlan* plan, const Fetched& values, Values* const* results) {
-  const auto value_at = [&](const Source& source) { return Value((*results[source.part])[source.output]); };
-  std::vector<Ref> news;
-  news.reserve(plan->news->size());
-  for (const NewTensor& item : *plan->news) {
-    news.emplace_back(checked(wrap(detached_if(value_at(item.source), item.attached))));
-    Handle& handle = handle_of(news.back().get());
-    if (item.leaf) handle_set_requires_grad(&handle, true);
-    if (item.consumed != nullptr) mark_consumed(handle.value, item.consumed);
+// The same; where an expression of float arguments divides by zero or overflows, the code itself is to show the error,
+// with all that it does before.
+PyObject* replay(PyPlan* plan, const Fetched& values, Computed& computed) {
+  try {
+    return run_parts(plan, values, computed);
+  } catch (const CallbackFailed&) {
+    if (!PyErr_ExceptionMatches(PyExc_ArithmeticError)) throw;
+    PyErr_Clear();
+    return nullptr;
   }
-  Ref result(build_result(plan->result, values, plan->tree->input_count(), news));
-  // What is replaced is let go of at the very end: that may run code of the user's.
-  std::vector<Ref> old;
-  old.reserve(plan->moves->size());
-  for (const Move& move : *plan->moves) {
-    PyObject* owner = move.owner != nullptr ? move.owner : values[move.value];
-    old.emplace_back(current(move, owner));
-  }
-  for (const Rebind& rebind : *plan->rebinds) {
-    Handle& handle = handle_of(values[rebind.value]);
-    handle_assign(&handle, detached_if(value_at(rebind.source), rebind.attached));
-  }
-  for (const Move& move : *plan->moves) {
-    PyObject* target = move.from_value >= 0 ? values[move.from_value]
-                       : move.from_new >= 0 ? news[static_cast<size_t>(move.from_new)].get()
-                                            : Py_None;
-    write(move, move.owner != nullptr ? move.owner : values[move.value], target);
-  }
-  return result.release();
 }
 
 bool condition_holds(PyPlan* plan, const Fetched& values) {
@@ -506,6 +524,8 @@ void fill_plan(PyPlan* plan, PyObject* parts, PyObject* news, PyObject* rebinds,
     expect_size(item, 4);
     PyObject* op = PyTuple_GET_ITEM(item, 0);
     if (op != Py_None && !is_op(op)) throw Error(ErrorKind::type, "[ReplayPlan] expected an Op or None");
+    if (!plan->parts->empty() && plan->parts->back().op == nullptr)
+      throw Error(ErrorKind::value, "[ReplayPlan] only the last part may have nothing to compute");
     plan->parts->push_back({op == Py_None ? nullptr : Py_NewRef(op), PyTuple_GET_ITEM(item, 1) == Py_True,
                             PyTuple_GET_ITEM(item, 2) == Py_True, {}});
     fill_part(plan->parts->back(), PyTuple_GET_ITEM(item, 3), plan);

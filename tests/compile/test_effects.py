@@ -968,3 +968,25 @@ def test_rare_calls_that_print(capsys):
 
     (f,) = check(case, calls=120)
     assert f.eager_reason is None and f.hits > 80, f.explain()
+
+
+def test_float_error_after_a_write():
+    def case(wrap):
+        w = values(3)
+
+        def f(x, k):
+            w.assign(w + x)
+            y = x * (1.0 / k)
+            return y, 1.0 / (k - 4.0)
+
+        f = wrap(f)
+
+        def call(i):
+            try:
+                return f(values(3), [1.0, 2.0, 3.0, 0.0, 4.0][i % 5]), w
+            except ZeroDivisionError as error:
+                return error, w
+
+        return call
+
+    check(case, calls=30)

@@ -121,6 +121,15 @@ class Replay:
     def run(self, values: list, done: dict) -> object:
         """The function's result. `done` keeps the results of parts that other plans of the same call share."""
         results: dict = {}
+        try:
+            news, result = self._compute(values, done, results)
+        except ArithmeticError:  # in an expression of float arguments: the code itself is to show it
+            raise OtherBranch from None
+        self._write(values, results, news)
+        return result
+
+    def _compute(self, values: list, done: dict, results: dict) -> tuple:
+        """All new objects and the result; nothing is written."""
         for number, (part, gather) in enumerate(zip(self.parts, self._gathers)):
             outputs = done.get(part)
             if outputs is None:
@@ -136,8 +145,10 @@ class Replay:
             elif consumed:
                 _core.consume(tensor, consumed[0])
             news.append(tensor)
+        return news, self._result(values, news, {})
+
+    def _write(self, values: list, results: dict, news: list) -> None:
         writes = [(values[i], results[s] if a else results[s].detach()) for i, s, a in self._rebinds]
-        result = self._result(values, news, {})
         with _NoGrad():
             for handle, tensor in writes:
                 handle.assign(tensor)
@@ -145,7 +156,6 @@ class Replay:
                 if target is not None:
                     target = values[target[1]] if target[0] == "place" else news[target[1]]
                 store_at(owner if where is None else values[where], step, key, target)
-        return result
 
 
 def store_at(owner: object, step: str, key: object, value: object) -> None:
