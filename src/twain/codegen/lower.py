@@ -371,6 +371,9 @@ class Lowering:
         for at, step in enumerate(self.steps):
             for out, source in step.pairs:
                 *head, reuse = self.results[out.index]
+                shape, strides = head[1], head[2]
+                if any(d > 1 and a != b for d, a, b in zip(shape, strides, contiguous_strides(shape))):
+                    continue
                 if reuse or source in taken or last[source] != at or source.index in viewed or written[out.index] != 1:
                     continue
                 taken.add(source)
