@@ -107,6 +107,14 @@ def test_a_full_disk_under_the_cache(filled, tmp_path):
     assert not entries(tmp_path / "cache")
 
 
+def test_a_setting_that_is_no_number():
+    result = run("import twain", TWAIN_CACHE_BYTES="1 GB")
+    assert (
+        result.returncode
+        and "expected the environment's TWAIN_CACHE_BYTES to be a number of bytes, got '1 GB'" in result.stderr
+    )
+
+
 def test_out_of_memory_leaves_values_whole():
     w = twain.ones((256, 256))
     w.requires_grad = True

@@ -11,6 +11,15 @@ def _flag(name: str) -> bool:
     return os.environ.get(name, "") not in ("", "0", "false", "no")
 
 
+def _bytes(name: str, default: int) -> int:
+    text = os.environ.get(name, "")
+    if not text:
+        return default
+    if not text.isdecimal():
+        raise ArgumentError(f"[config] expected the environment's {name} to be a number of bytes, got {text!r}")
+    return int(text)
+
+
 class Config:
     """eager: run compiled functions eagerly (TWAIN_EAGER); explain: say why functions are recorded, kept or dropped
     (TWAIN_EXPLAIN); dump: name of the pass to print graphs around, or "all" (TWAIN_DUMP); verify: check graphs around
@@ -25,7 +34,7 @@ class Config:
         self.dump = os.environ.get("TWAIN_DUMP", "")
         self.verify = _flag("TWAIN_VERIFY")
         self.cache_dir = os.environ.get("TWAIN_CACHE", os.path.join(_home_cache(), "twain"))
-        self.cache_bytes = int(os.environ.get("TWAIN_CACHE_BYTES", 256 << 20))
+        self.cache_bytes = _bytes("TWAIN_CACHE_BYTES", 256 << 20)
 
     def __setattr__(self, name: str, value: object) -> None:
         if name not in Config.__slots__:
