@@ -8,8 +8,9 @@ import warnings
 from pathlib import Path
 
 import pytest
+
 import twain
-from twain.runtime.compile import CompileWarning, CompiledFunction
+from twain.runtime.compile import CompiledFunction, CompileWarning
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "semantics.md"
 RULE = re.compile(r"^### (\d+)\. (.*?)\n(.*?)(?=^##|\Z)", re.MULTILINE | re.DOTALL)

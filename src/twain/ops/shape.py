@@ -258,7 +258,8 @@ def _getitem_view(attrs, shape, strides):
 def _getitem_map(attrs, in_shape, out_shape):
     starts, steps, _, _ = attrs
     return [
-        (start, () if axis is None else ((axis, step),)) for start, step, axis in zip(starts, steps, _getitem_axes(attrs))
+        (start, () if axis is None else ((axis, step),))
+        for start, step, axis in zip(starts, steps, _getitem_axes(attrs))
     ]
 
 
