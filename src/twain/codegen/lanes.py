@@ -15,6 +15,7 @@ class LaneEmitter(ExprEmitter):
         super().__init__(builder, lanes, target)
         self._masks: dict[tuple, str] = {}
         self.gather_bases: list = []  # base pointers of operands read at computed offsets
+        self.ragged = True  # whether a count means fewer than all lanes
         self.valid: str | None = None  # lanes that exist where the expression being emitted is evaluated
 
     def _one(self, e, args):
@@ -67,8 +68,19 @@ class LaneEmitter(ExprEmitter):
             self.builder.store(element, one, pointer, 1)
         elif self.target.name.startswith("x86-64-v4") and dtype.kind != "c":
             self.store_element(value, pointer, dtype, self.mask(count), stride)
-        else:
+        elif self.ragged or stride not in (1, "1"):
             self.write_by_copy(value, pointer, dtype, count, stride)
+        else:
+            b = self.builder
+            whole, part, done = b.new_label("whole"), b.new_label("part"), b.new_label("written")
+            b.branch_if(b.compare("eq", count, self.lanes), whole, part)
+            b.label(whole)
+            self.store_element(value, pointer, dtype)
+            b.branch(done)
+            b.label(part)
+            self.write_by_copy(value, pointer, dtype, count, stride)
+            b.branch(done)
+            b.label(done)
 
     def write_by_copy(self, value, pointer: str, dtype: DType, count: str, stride: int | str) -> None:
         """Through the stack, element by element: masked vector stores are slow (or missing) before AVX-512."""

@@ -236,14 +236,27 @@ class MapWriter(KernelWriter):
             for k, value in enumerate(values):
                 self.put(len(self.kernel.inputs) + k, bases[len(self.kernel.inputs) + k], i, axis, count, value)
 
-        vector_loop(b, start, end, lanes, 1 if cost(roots) > 24 else 2, body)
+        vector_loop(b, start, end, lanes, UNROLL if cost(roots) <= LIGHT else HEAVY, body, self.em)
 
 
-def vector_loop(b: Builder, start: str, end: str, lanes: int, unroll: int, body) -> None:
-    """body(i, count) over [start, end): whole vectors (count None), then the rest with count lanes."""
+UNROLL, HEAVY = 2, 0
+LIGHT = 12  # vector instructions per element up to which a loop is unrolled
+
+
+def vector_loop(b: Builder, start: str, end: str, lanes: int, unroll: int, body, em: LaneEmitter) -> None:
+    """body(i, count) over [start, end): whole vectors (count None), then the rest with count lanes.
+
+    A HEAVY body is written once and always counts its lanes: compiling it twice costs more than the mask.
+    """
     if lanes == 1:
         with b.loop(start, end, 1, hint="scalar") as loop:
             body(loop.i, None)
+        return
+    if unroll == HEAVY:
+        with b.loop(start, end, lanes, hint="masked") as masked:
+            em.ragged = False
+            body(masked.i, b.min(b.sub(end, masked.i), lanes))
+            em.ragged = True
         return
     step = lanes * unroll
     with b.loop(start, b.sub(end, step - 1), step, carried=[("i64", start)], hint="vector") as main:
@@ -490,6 +503,8 @@ class RowsWriter(FoldWriter):
         axis = self.axes - 1
         known = self.hoist(roots, known, {E.load(i, self.operands[i].dtype) for i in reads})
         self.carried_types = []
+        waiting = {e: Expr("reduced", e.dtype, (), ("waiting", 0)) for _, e in self.spills}
+        rest = cost(E.substitute(roots, waiting))
 
         def inner(bases, values):
             def body(i, count):
@@ -502,7 +517,7 @@ class RowsWriter(FoldWriter):
                 for (number, _), value in zip(full, self.em.emit(roots, leaves)):
                     self.put(number, bases[number], i, axis, count, value)
 
-            vector_loop(self.b, "0", self.sizes[axis], self.lanes, 1 if cost(roots) > 24 else 2, body)
+            vector_loop(self.b, "0", self.sizes[axis], self.lanes, UNROLL if rest <= LIGHT else HEAVY, body, self.em)
             return []
 
         self.nest(bases, [], inner)
@@ -644,7 +659,7 @@ class GatherWriter(PositionedWriter):
 
             for label, body in ((yes, copy), (no, fill)):
                 b.label(label)
-                vector_loop(b, "0", self.sizes[-1], self.lanes, 1, body)
+                vector_loop(b, "0", self.sizes[-1], self.lanes, 1, body, em)
                 b.branch(done)
             b.label(done)
         b.finish()
@@ -699,7 +714,7 @@ class ScatterWriter(PositionedWriter):
                     def body(i: str, count: str | None) -> None:
                         add(b.add(offset, i), i, count)
 
-                    vector_loop(b, "0", self.sizes[-1], self.lanes, 1, body)
+                    vector_loop(b, "0", self.sizes[-1], self.lanes, 1, body, em)
             else:
                 with b.loop("0", self.sizes[-1], hint="element") as loop:
                     offset = em.emit([at], leaves_at(at, loop.i, None))[0]

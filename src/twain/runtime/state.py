@@ -11,6 +11,7 @@ import gc
 import sys
 import types
 from collections import deque
+from operator import is_
 
 from .. import _core
 from . import kinds
@@ -588,8 +589,13 @@ def same_blob(old, new) -> bool:
     if len(old) != len(new):
         return False
     if isinstance(old, dict):
-        return all(map(same_value, old, new)) and all(map(same_value, old.values(), new.values()))
-    return all(map(same_value, old, new))
+        return _same_each(old, new) and _same_each(old.values(), new.values())
+    return _same_each(old, new)
+
+
+def _same_each(old, new) -> bool:
+    # mostly they are the same objects, which C compares a long list of in no time
+    return all(map(is_, old, new)) or all(map(same_value, old, new))
 
 
 def instance_content(value: object) -> tuple:
