@@ -88,7 +88,12 @@ class Maker:
         elif kind < 0.7:
             self.lines.append(f"{pad}box.none = {self.pick('None', self.tensor())}")
         elif kind < 0.72:
-            self.lines.append(pad + self.pick("state['n'] += 1", "items.append(x)", "box.k = lr", "seen.add(n)"))
+            self.lines.append(
+                pad
+                + self.pick(
+                    "state['n'] += 1", "items.append(x) if len(items) < 6 else None", "box.k = lr", "seen.add(n)"
+                )
+            )
         elif kind < 0.8 and self.grads and depth == 0:
             self.used_grad = True
             self.lines.append(f"{pad}w.grad = None" if self.random.random() < 0.7 else f"{pad}pass")
