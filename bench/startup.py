@@ -34,11 +34,7 @@ import time, twain
 class State: pass
 state = State()
 for i in range(280): setattr(state, f"a{i}", i)
-names = [f"a{i}" for i in range(280)]
-def f(x):
-    total = 0
-    for n in names: total += getattr(state, n)
-    return x + total
+exec("def f(x): return x + (" + " + ".join(f"state.a{i}" for i in range(280)) + ")")
 g = twain.compile(f); x = twain.zeros((4,))
 for _ in range(40): g(x)
 def best(h):

@@ -237,6 +237,8 @@ class Fusion:
                 self.scalars = self.start("map", (), n)
                 return
         if chosen is None:
+            chosen = self.sibling(n)
+        if chosen is None:
             self.start("map", n.shape, n)
             return
         self.join(chosen, n)
@@ -247,6 +249,17 @@ class Fusion:
         for g in candidates:
             if g is not chosen and g in self.groups and chosen.kind != "assembly":
                 self.merge(chosen, g)
+
+    def sibling(self, n: Node) -> Group | None:
+        """A map group that reads one of n's large operands anyway."""
+        for i in n.inputs:
+            if i is None or i.shape != n.shape or i.size < 2:
+                continue
+            for u in self.users[i]:
+                h = self.group_of.get(u) if u is not None else None
+                if h is not None and h.kind == "map" and h.shape == n.shape and self.legal(h, n):
+                    return h
+        return None
 
     def fits(self, g: Group, n: Node, i: Node, base: Node) -> bool:
         if g.kind == "map":
