@@ -73,10 +73,8 @@ class ExprEmitter:
         roots = list(roots)
         wrap = self._wrap
         known: dict[Expr, V | tuple[V, V]] = {e: wrap(v, e.dtype) for e, v in leaves.items()}
-        order = walk(roots) if not leaves else _walk_until(roots, known)
-        for e in order:
-            if e not in known:
-                known[e] = self._one(e, [known[a] for a in e.args])
+        for e in walk(roots, known):
+            known[e] = self._one(e, [known[a] for a in e.args])
         return [_unwrap(known[r]) for r in roots]
 
     def _wrap(self, value: Value, dtype: DType) -> V | tuple[V, V]:
@@ -251,22 +249,6 @@ class ExprEmitter:
         steps = "<" + ", ".join(f"i64 {k}" for k in range(lanes)) + ">"
         offsets = b.value(f"mul {wide} {b.splat(str(stride), 'i64', lanes)}, {steps}")
         return b.value(f"getelementptr {element}, ptr {pointer}, {wide} {offsets}")
-
-
-def _walk_until(roots: list[Expr], known: dict) -> list[Expr]:
-    """walk() that doesn't go below known expressions."""
-    order: list[Expr] = []
-    seen: set[Expr] = set(known)
-    stack = [(r, False) for r in reversed(roots)]
-    while stack:
-        e, done = stack.pop()
-        if done:
-            order.append(e)
-        elif e not in seen:
-            seen.add(e)
-            stack.append((e, True))
-            stack.extend((a, False) for a in reversed(e.args))
-    return order
 
 
 def _unwrap(value: V | tuple[V, V]) -> Value:

@@ -8,6 +8,8 @@ give bool, and bfloat16/float16 values exist only as results of `load` and `cast
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ..base import dtypes as dt
 from ..base.dtypes import DType
 from ..base.errors import VerificationError
@@ -253,10 +255,10 @@ for _op in ("floordiv", "rem", "pow", "atan2", "hypot", "copysign", "nextafter")
     globals()[_op] = _make_binary(_op)
 
 
-def walk(roots: list) -> list:
-    """All expressions below `roots`, operands first, each one once."""
+def walk(roots: list, known: Iterable[Expr] = ()) -> list:
+    """All expressions below `roots`, operands first, each one once, without going into those in `known`."""
     order: list[Expr] = []
-    seen: set[Expr] = set()
+    seen: set[Expr] = set(known)
     stack = [(r, False) for r in reversed(roots)]
     while stack:
         e, done = stack.pop()

@@ -36,7 +36,7 @@ class LoopKernel:
     kind "columns": the same reductions, vectorised along the last outer axis; all outputs are at level "row".
     """
 
-    __slots__ = ("_text", "inputs", "kind", "outer", "outputs", "reduced", "reductions", "targets")
+    __slots__ = ("_text", "inputs", "kind", "outer", "outputs", "reduced", "reductions")
 
     def __init__(self, kind, inputs, outputs, outer: int, reduced: int = 0, reductions=()):
         self.kind = kind

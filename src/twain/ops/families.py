@@ -255,7 +255,6 @@ def reduction(
     errors=None,
     onnx=None,
     doc: str = "",
-    single_axis: bool = False,
     allow_empty: bool = True,
 ):
     """An op that folds some axes: name(x, axis=None, keepdims=False). attrs: (sorted axes, keepdims)."""

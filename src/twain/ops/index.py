@@ -15,7 +15,7 @@ from ..ir.op import OpRecord, register
 from .elementwise import cast, equal, greater_equal, multiply, subtract
 from .families import composite, late
 from .samples import Samples
-from .shape import broadcast_to, permute_dims, reshape
+from .shape import broadcast_to, permute_dims, reshape, spread_batch
 
 # ---------------------------------------------------------------- iota
 iota = register(
@@ -123,12 +123,8 @@ def _along_vjp(axis, g, inputs, outputs, needs):
     return [scatter_add(late.zeros_like(x), indices, g[0], axis, "along") if needs[0] else None, None]
 
 
-def _spread(x, batched, size):
-    return x if batched else broadcast_to(x, (size, *x.shape))
-
-
 def _along_batch(axis, call, inputs, batched, size):
-    return call(axis + 1, *[_spread(x, b, size) for x, b in zip(inputs, batched)])
+    return call(axis + 1, *[spread_batch(x, b, size) for x, b in zip(inputs, batched)])
 
 
 take_along_axis = register(
@@ -180,7 +176,7 @@ def _scatter_jvp(attrs, call, tangents, inputs, outputs):
 
 def _scatter_batch(attrs, call, inputs, batched, size):
     axis, mode = attrs
-    x, indices, updates = (_spread(v, b, size) for v, b in zip(inputs, batched))
+    x, indices, updates = (spread_batch(v, b, size) for v, b in zip(inputs, batched))
     if mode == "take":  # align the indices with x, then add along the axis
         count = 1
         for d in indices.shape[1:]:

@@ -85,10 +85,10 @@ min = reduction("min", "min", dtypes=dt.BOOL + dt.REAL, vjp=_extremum_vjp, jvp=_
 any = reduction("any", "or", dtypes=dt.ANY, result=lambda d: dt.bool_, reference="numpy.any", samples=_tries())
 all = reduction("all", "and", dtypes=dt.ANY, result=lambda d: dt.bool_, reference="numpy.all", samples=_tries())
 argmax = reduction("argmax", "argmax", dtypes=dt.BOOL + dt.REAL, result=lambda d: dt.int64, reference="numpy.argmax",
-                   samples=Samples(((-5, 5),), arguments=_AXES[:3]), onnx="ArgMax", single_axis=True,
+                   samples=Samples(((-5, 5),), arguments=_AXES[:3]), onnx="ArgMax",
                    allow_empty=False)  # fmt: skip
 argmin = reduction("argmin", "argmin", dtypes=dt.BOOL + dt.REAL, result=lambda d: dt.int64, reference="numpy.argmin",
-                   samples=Samples(((-5, 5),), arguments=_AXES[:3]), onnx="ArgMin", single_axis=True,
+                   samples=Samples(((-5, 5),), arguments=_AXES[:3]), onnx="ArgMin",
                    allow_empty=False)  # fmt: skip
 
 

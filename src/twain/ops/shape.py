@@ -356,12 +356,13 @@ def _concat_jvp(axis, call, tangents, inputs, outputs):
     return [call(axis, *[late.zeros_like(x) if t is None else t for t, x in zip(tangents, inputs)])]
 
 
-def _spread(x, batched, size):
+def spread_batch(x, batched, size):
+    """`x` with the batch as axis 0, repeated if it has none."""
     return x if batched else broadcast_to(x, (size, *x.shape))
 
 
 def _concat_batch(axis, call, inputs, batched, size):
-    return call(axis + 1, *[_spread(x, b, size) for x, b in zip(inputs, batched)])
+    return call(axis + 1, *[spread_batch(x, b, size) for x, b in zip(inputs, batched)])
 
 
 concat = assembly(
@@ -427,7 +428,7 @@ def _update_jvp(attrs, call, tangents, inputs, outputs):
 
 def _update_batch(attrs, call, inputs, batched, size):
     starts, steps = attrs
-    return call(((0, *starts), (1, *steps)), *[_spread(x, b, size) for x, b in zip(inputs, batched)])
+    return call(((0, *starts), (1, *steps)), *[spread_batch(x, b, size) for x, b in zip(inputs, batched)])
 
 
 update = assembly(
