@@ -31,6 +31,8 @@ ROOMS = {
 CORE = "_core"
 # What `import twain` gives is assembled above every room.
 FACADE = "__init__"
+# The facade's table of what is loaded when first used.
+EXPORTS = "exports"
 # Programs rather than libraries: they may put several satellites together.
 PROGRAMS = ("demo", "cli", "__main__")
 # For tests only: it may look into every room, and no room may import it.
@@ -59,13 +61,15 @@ def room_of(name: str) -> str:
     """The room of a dotted name: twain.ops.reduce.sum -> ops; what only the facade holds -> __init__."""
     head = [*name.split("."), FACADE][1]
     known = head in ROOMS or head == CORE
+    if head == EXPORTS:
+        return FACADE
     return head if known or (PACKAGE / head).is_dir() or (PACKAGE / f"{head}.py").exists() else FACADE
 
 
 def complaint(room: str, name: str) -> str | None:
     """Why a file in `room` may not import `name`, or None."""
     target = room_of(name)
-    if target in (room, CORE) or room in (FACADE, TESTING):
+    if target in (room, CORE) or room in (FACADE, EXPORTS, TESTING):
         return None
     if target == TESTING:
         return "only tests import twain.testing"

@@ -60,6 +60,11 @@ def is_own_code(code: types.CodeType) -> bool:
     return code.co_filename.startswith(PACKAGE)
 
 
+def is_own_module(module: types.ModuleType) -> bool:
+    """Is this twain itself or a module of it?"""
+    return (module.__dict__.get("__file__") or "").startswith(PACKAGE)
+
+
 def is_trusted_code(code: types.CodeType) -> bool:
     """Does the code's own module hold nothing that could change a result?"""
     name = code.co_filename

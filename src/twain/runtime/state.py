@@ -38,6 +38,7 @@ from .kinds import (
     VALUE,
     WRAPPER,
     is_own_class,
+    is_own_module,
     is_plain_value,
     is_trusted_code,
     kind_of,
@@ -400,6 +401,8 @@ class State:
         for name, inner in (tree or {}).items():
             if name is not None:
                 place.names.add(name)
+                if name not in namespace and is_own_module(place.value):
+                    getattr(place.value, name, None)  # loaded when first used: loading it is no effect of the function
                 self.reach(place, "module", name, namespace.get(name, MISSING), by_user, inner)
 
     def add_argument(self, position: int, value: object, name: str | None) -> Place:

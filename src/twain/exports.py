@@ -1,0 +1,70 @@
+"""What `twain` offers beyond what it loads at once: which module gives which public name.
+
+A name is loaded when it is first used, so that breadth costs no start-up time. Each module lists its names in `__all__`
+as well; `tests/house/test_exports.py` compares. Names marked in METHODS are methods of Tensor too.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+from . import _core
+from .ir.node import Node
+
+# Modules that are attributes of `twain` under a name of their own.
+ROOMS = {
+    name: f"twain.{name}"
+    for name in "nn optim data io train datasets board demo cli transforms runtime testing".split()
+}
+
+FUNCTIONS: dict[str, str] = {
+    "twain.nn.functional": (
+        "avg_pool2d batch_norm binary_cross_entropy binary_cross_entropy_with_logits conv2d cross_entropy dropout elu "
+        "embedding gelu group_norm layer_norm leaky_relu linear log_softmax max_pool2d mse_loss one_hot silu softmax "
+        "softplus"
+    ),
+    "twain.runtime.compile": "compile",
+    "twain.runtime.info": "info",
+    "twain.train": "Model",
+}
+
+# Public functions that are methods of Tensor as well; the tensor is their first argument.
+METHODS: frozenset[str] = frozenset("".split())
+
+MODULE_OF = {name: module for module, names in FUNCTIONS.items() for name in names.split()}
+
+
+def load(name: str) -> object:
+    """The room or function `name`; AttributeError if twain has none of that name. Imports its module if need be."""
+    module = ROOMS.get(name) or MODULE_OF.get(name)
+    if module is None:
+        raise AttributeError(f"module 'twain' has no attribute {name!r}")
+    profile = sys.getprofile()
+    if profile is not None:
+        sys.setprofile(None)  # an import is no part of what a recording should see
+    try:
+        found = importlib.import_module(module)
+    finally:
+        if profile is not None:
+            sys.setprofile(profile)
+    return found if name in ROOMS else getattr(found, name)
+
+
+def _method(name: str):
+    def method(x, *args, **kwargs):
+        function = load(name)
+        _core.set_method(name, function)
+        setattr(Node, name, function)
+        return function(x, *args, **kwargs)
+
+    method.__name__ = method.__qualname__ = name
+    return method
+
+
+def install_methods() -> None:
+    """Give Tensor (and traced values) the methods that load their function when first called."""
+    for name in METHODS:
+        stub = _method(name)
+        _core.set_method(name, stub)
+        setattr(Node, name, stub)
