@@ -24,13 +24,23 @@ FUNCTIONS: dict[str, str] = {
         "embedding gelu group_norm layer_norm leaky_relu linear log_softmax max_pool2d mse_loss one_hot silu softmax "
         "softplus"
     ),
+    "twain.ops.everyday": (
+        "addcdiv addcmul allclose aminmax array_equal deg2rad entr float_power fmax fmin fmod frac frexp gcd "
+        "heaviside isclose isneginf isposinf isreal lcm ldexp lerp logaddexp2 logit nan_to_num nanmax nanmean nanmin "
+        "nanprod nanstd nansum nanvar rad2deg sinc std_mean var_mean xlog1py xlogy"
+    ),
     "twain.runtime.compile": "compile",
     "twain.runtime.info": "info",
     "twain.train": "Model",
 }
 
 # Public functions that are methods of Tensor as well; the tensor is their first argument.
-METHODS: frozenset[str] = frozenset("".split())
+METHODS: frozenset[str] = frozenset(
+    (
+        "addcdiv addcmul allclose aminmax deg2rad float_power fmax fmin fmod frac frexp gcd heaviside isclose "
+        "isneginf isposinf isreal lcm ldexp lerp logit nan_to_num nanmean nansum rad2deg sinc xlogy"
+    ).split()
+)
 
 MODULE_OF = {name: module for module, names in FUNCTIONS.items() for name in names.split()}
 

@@ -14,7 +14,7 @@ from ..base import dtypes as dt
 from ..base.dtypes import DType
 from ..base.errors import VerificationError
 
-ARITHMETIC = frozenset("add sub mul div floordiv rem pow min max atan2 hypot copysign nextafter".split())
+ARITHMETIC = frozenset("add sub mul div floordiv rem pow min max atan2 hypot copysign nextafter gcd".split())
 BITWISE = frozenset("and or xor shl shr".split())
 COMPARE = frozenset("eq ne lt le gt ge".split())
 UNARY_REAL = frozenset(
@@ -251,7 +251,7 @@ def _make_binary(op: str):
 
 for _op in UNARY_REAL:
     globals()[_op] = _make_unary(_op)
-for _op in ("floordiv", "rem", "pow", "atan2", "hypot", "copysign", "nextafter"):
+for _op in ("floordiv", "rem", "pow", "atan2", "hypot", "copysign", "nextafter", "gcd"):
     globals()[_op] = _make_binary(_op)
 
 

@@ -69,6 +69,19 @@ def power(m: Math, base: V, exponent: V, signed: bool) -> V:
     return m.select(negative, inverse, positive)
 
 
+def greatest_common_divisor(m: Math, a: V, b: V, signed: bool) -> V:
+    """The largest divisor of both, not negative; gcd(0, 0) is 0 (Euclid)."""
+
+    def body(values: list[V]) -> tuple[V, list[V]]:
+        x, y = values
+        done = y.eq(0)
+        rest = rem(m, x, y, False)
+        return rest.ne(0), [m.select(done, x, y), rest]
+
+    a, b = absolute(m, a, signed), absolute(m, b, signed)
+    return m.loop_while([a, b], body, b.ne(0))[0]
+
+
 def shift_left(m: Math, x: V, by: V, signed: bool) -> V:
     bits = _BITS[x.t]
     inside = by.below(bits)
@@ -145,6 +158,7 @@ INTEGER: dict[str, Callable] = {
     "floordiv": floordiv,
     "rem": rem,
     "pow": power,
+    "gcd": greatest_common_divisor,
     "shl": shift_left,
     "shr": shift_right,
     "mulhi": multiply_high,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 
 from .. import _core
-from ..base.errors import ArgumentError
+from ..base.errors import ArgumentError, TwainError
 from .node import Graph, Node, is_python_scalar, make_constant, make_parameter
 
 REGISTRY: dict[str, OpRecord] = {}
@@ -202,6 +202,8 @@ def expand(record: OpRecord, attrs: object, specs: tuple) -> Graph:
         before = _core.set_tracing(True)
         try:
             result = record.composite(attrs, *parameters)
+        except TwainError as error:
+            raise _renamed(record, error) from None
         finally:
             _core.set_tracing(before)
         outputs = list(result) if isinstance(result, (tuple, list)) else [result]
@@ -212,6 +214,14 @@ def expand(record: OpRecord, attrs: object, specs: tuple) -> Graph:
             _EXPANSIONS.clear()
         _EXPANSIONS[key] = graph
     return graph
+
+
+def _renamed(record: OpRecord, error: TwainError) -> TwainError:
+    """The error of an op inside of a composite, in the name of the composite: that is what the user called."""
+    text = str(error)
+    if record.family == "dynamic" or text.startswith(f"[{record.name}]") or not text.startswith("["):
+        return error
+    return type(error)(f"[{record.name}]{text[text.index(']') + 1 :]}")
 
 
 def dynamic(name: str, graph: Graph, arity: int) -> OpRecord:
