@@ -14,8 +14,10 @@ from . import expr as E
 
 # How an operand moves along the vectorised axis.
 FIXED, CONTIGUOUS, STRIDED, SCALAR, IOTA, GATHERED = "f", "c", "s", "0", "i", "g"
+EVERY_SECOND, EVEN, ODD = "2", "e", "o"
 # SCALAR: the same element everywhere. IOTA: no buffer, its "elements" are start + strides . index, int64.
-# GATHERED: a buffer read only at computed offsets.
+# GATHERED: a buffer read only at computed offsets. EVERY_SECOND: read with stride 2. EVEN and ODD, in this order: two
+# results that fill every second element of one run.
 
 
 class Operand:
@@ -34,23 +36,27 @@ class LoopKernel:
     kind "rows": per index of the outer axes, reductions run over the reduced axes; outputs at level "row" are stored once
     per row, those at level "full" for every element.
     kind "columns": the same reductions, vectorised along the last outer axis; all outputs are at level "row".
+
+    `short`: of a map with short rows, how many lanes it uses; a row has at least as many elements. Its last vector overlaps
+    the one before, so nothing that is written may be read.
     """
 
-    __slots__ = ("_text", "inputs", "kind", "outer", "outputs", "reduced", "reductions")
+    __slots__ = ("_text", "inputs", "kind", "outer", "outputs", "reduced", "reductions", "short")
 
-    def __init__(self, kind, inputs, outputs, outer: int, reduced: int = 0, reductions=()):
+    def __init__(self, kind, inputs, outputs, outer: int, reduced: int = 0, reductions=(), short: int = 0):
         self.kind = kind
         self.inputs = inputs  # list[Operand], numbered as the loads of the expressions
         self.outputs = outputs  # list[(Operand, Expr, level)]
         self.outer = outer
         self.reduced = reduced
         self.reductions = reductions  # list[(combine, Expr)], in order of dependence
+        self.short = short
         self._text = None
 
     def text(self) -> str:
         if self._text is None:
             operands = [*self.inputs, *(o for o, _, _ in self.outputs)]
-            head = f"{self.kind} {self.outer} {self.reduced} " + " ".join(
+            head = f"{self.kind}{self.short or ''} {self.outer} {self.reduced} " + " ".join(
                 f"{o.dtype.name}{o.pattern}" for o in operands
             )
             folds = " ".join(c for c, _ in self.reductions)
@@ -82,6 +88,8 @@ def cost(roots: list) -> int:
 
 def lanes_for(kernel: LoopKernel, target) -> int:
     """Vector lanes: the register width over the widest dtype that moves."""
+    if kernel.short:
+        return kernel.short
     roots = [e for _, e in kernel.reductions] + [e for _, e, _ in kernel.outputs]
     # offsets and index comparisons are wider than the data they serve; let them take several registers
     index_only = any(o.pattern in (IOTA, GATHERED) for o in kernel.inputs)

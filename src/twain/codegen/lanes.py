@@ -8,6 +8,11 @@ from .builder import storage_type, vector
 from .emit import ExprEmitter, value_type
 
 
+def lane_order(order: list) -> str:
+    """The mask of a shuffle."""
+    return f"<{len(order)} x i32> <" + ", ".join(f"i32 {i}" for i in order) + ">"
+
+
 class LaneEmitter(ExprEmitter):
     """An ExprEmitter that reads and writes the first `count` lanes where a loop ends raggedly."""
 
@@ -57,6 +62,40 @@ class LaneEmitter(ExprEmitter):
         """Elements at pointer + lane * stride; only the first `count` lanes are touched."""
         mask = None if count is None or self.lanes == 1 or stride in (0, "0") else self.mask(count)
         return self.load_element(pointer, dtype, mask, stride)
+
+    def read_every_second(self, pointer: str, dtype: DType, count: str | None = None) -> str:
+        """Elements at pointer + 2 * lane: two vectors, of which the first ends where the second begins, shuffled."""
+        b, lanes = self.builder, self.lanes
+        if lanes == 1:
+            return self.load_element(pointer, dtype)
+        element = storage_type(dtype)
+        v = vector(element, lanes)
+        places = [pointer, b.offset(pointer, lanes - 1, element)]
+        if count is None:
+            parts = [b.load(v, p, 1) for p in places]
+        else:
+            reach = b.sub(b.mul(count, 2), 1)
+            masks = [self.mask(reach), self.mask(b.sub(reach, lanes - 1))]
+            parts = [b.masked_load(element, lanes, p, m, 1) for p, m in zip(places, masks)]
+        order = [i if i < lanes else i + 1 for i in range(0, 2 * lanes, 2)]
+        value = b.value(f"shufflevector {v} {parts[0]}, {v} {parts[1]}, {lane_order(order)}")
+        return b.value(f"icmp ne {v} {value}, zeroinitializer") if dtype.kind == "b" else value
+
+    def write_pair(self, even: str, odd: str, pointer: str, dtype: DType) -> None:
+        """even and odd, interleaved, to 2 * lanes elements from pointer on."""
+        b, lanes = self.builder, self.lanes
+        element = storage_type(dtype)
+        v = vector(element, lanes)
+        if dtype.kind == "b":
+            even, odd = (b.value(f"zext {vector('i1', lanes)} {x} to {v}") for x in (even, odd))
+        if lanes == 1:
+            b.store(element, even, pointer, 1)
+            b.store(element, odd, b.offset(pointer, 1, element), 1)
+            return
+        for half in (0, 1):
+            order = [i // 2 + half * lanes // 2 + i % 2 * lanes for i in range(lanes)]
+            part = b.value(f"shufflevector {v} {even}, {v} {odd}, {lane_order(order)}")
+            b.store(v, part, b.offset(pointer, half * lanes, element), 1)
 
     def write(self, value, pointer: str, dtype: DType, count: str | None = None, stride: int | str = 1) -> None:
         """Store the first `count` lanes (None: all) at pointer + lane * stride."""

@@ -12,9 +12,12 @@ from . import expr as E
 from .builder import Builder, Module
 from .kernel import (
     CONTIGUOUS,
+    EVEN,
+    EVERY_SECOND,
     FIXED,
     GATHERED,
     IOTA,
+    ODD,
     SCALAR,
     LoopKernel,
     accumulator_dtype,
@@ -160,6 +163,8 @@ class KernelWriter:
             )
         if o.pattern == CONTIGUOUS:
             return self.em.read(self.em.advance(base, i, o.dtype), o.dtype, count=count)
+        if o.pattern == EVERY_SECOND:
+            return self.em.read_every_second(self.em.advance(base, self.b.mul(i, 2), o.dtype), o.dtype, count)
         stride = self.strides[operand][axis]
         return self.em.read(self.em.advance(base, self.b.mul(i, stride), o.dtype), o.dtype, count=count, stride=stride)
 
@@ -233,9 +238,20 @@ class MapWriter(KernelWriter):
                 if r not in fixed:
                     leaves[E.load(r, self.operands[r].dtype)] = self.element(r, bases[r], i, axis, count)
             values = self.em.emit(roots, leaves)
+            first = len(self.kernel.inputs)
             for k, value in enumerate(values):
-                self.put(len(self.kernel.inputs) + k, bases[len(self.kernel.inputs) + k], i, axis, count, value)
+                o = self.operands[first + k]
+                if count is not None or o.pattern not in (EVEN, ODD):
+                    self.put(first + k, bases[first + k], i, axis, count, value)
+                elif o.pattern == EVEN:
+                    pointer = self.em.advance(bases[first + k], b.mul(i, 2), o.dtype)
+                    self.em.write_pair(value, values[k + 1], pointer, o.dtype)
 
+        if self.kernel.short:
+            last = b.sub(end, lanes)
+            with b.loop(start, end, lanes, hint="short") as loop:
+                body(b.min(loop.i, last), None)
+            return
         vector_loop(b, start, end, lanes, UNROLL if cost(roots) <= LIGHT else HEAVY, body, self.em)
 
 

@@ -18,9 +18,12 @@ from . import expr as E
 from .access import collapse, compose, identity_map, operand_map, strides_along
 from .kernel import (
     CONTIGUOUS,
+    EVEN,
+    EVERY_SECOND,
     FIXED,
     GATHERED,
     IOTA,
+    ODD,
     SCALAR,
     STRIDED,
     LoopKernel,
@@ -28,10 +31,12 @@ from .kernel import (
     accumulator_dtype,
     column_width,
     cost,
+    lanes_for,
 )
 from .targets import Target
 
 PARALLEL = 32768  # light elements worth waking a thread for
+SHORT, MANY = 8, 1 << 13  # rows of fewer vectors, and so many elements in all, have a loop of their own
 BLOCK_ELEMENTS = 32768  # a long fold is cut into blocks of this many elements, whatever the number of threads
 STORED = {dt.weak_int: dt.int64, dt.weak_float: dt.float64, dt.weak_complex: dt.complex128, dt.weak_bool: dt.bool_}
 
@@ -212,7 +217,9 @@ class Lowering:
                 self.pending(i, o)
                 continue
             inlined = base in self.fusion.inlined
-            if base.op.family in ("leaf", "creation") or inlined or base in self.layouts or len(base.specs) > 1:
+            of_host = base.op is ir.project and base.inputs[0].op.family == "host"
+            nowhere = base.op.family in ("leaf", "creation") and not of_host
+            if nowhere or inlined or base in self.layouts or len(base.specs) > 1:
                 self.pending(i, o)
                 continue
             dtype = stored(base.dtype)
@@ -553,6 +560,10 @@ class Body:
         if not sizes:
             sizes, strides = [1], [[0] for _ in operands]
         kernel = self.kernel("map", operands, strides, len(sizes), 0, len(sizes) - 1)
+        if len(sizes) > 1 and 1 < sizes[-1] and size_of(sizes) >= MANY and not self.in_place_pairs():
+            native = lanes_for(kernel, self.lowering.target)
+            if sizes[-1] < SHORT * native:
+                kernel.short = min(native, 1 << sizes[-1].bit_length() - 1)
         work = max(1, cost([e for _, e, _ in self.outputs]) // 6)
         if len(sizes) == 1:
             total, grain = sizes[0], max(1024, PARALLEL // work // 64 * 64)
@@ -581,9 +592,21 @@ class Body:
                 pattern = CONTIGUOUS
             else:
                 pattern = FIXED if mine[axis] == 0 else STRIDED
+                if i < count and mine[axis] == 2 and dtype.kind != "c":
+                    pattern = EVERY_SECOND
             described.append(Operand(dtype, pattern))
+        if kind == "map":
+            self.find_pairs(operands, strides, described, axis)
         outputs = [(described[count + k], e, level) for k, (_, e, level) in enumerate(self.outputs)]
         return LoopKernel(kind, described[:count], outputs, outer, reduced, tuple(self.reductions))
+
+    def find_pairs(self, operands: list, strides: list, described: list, axis: int) -> None:
+        """Mark results that fill one run in turn."""
+        for i in range(len(self.operands), len(operands) - 1):
+            (buffer, dtype, _, at), (other, same, _, next_) = operands[i : i + 2]
+            if strides[i][axis] == 2 and strides[i] == strides[i + 1] and described[i].pattern != ODD:
+                if buffer is other and dtype is same and next_ == at + 1 and dtype.kind != "c":
+                    described[i].pattern, described[i + 1].pattern = EVEN, ODD
 
     def finish_fold(self, kind: str) -> None:
         self.prune()
@@ -679,15 +702,21 @@ class Body:
             ]
             in_strides = [*inner_strides[:number], [0]]
             part.emit_fold(kind, ops, [blocks, *outer], out_strides, [size], in_strides)
+        # what follows the fold may read more: values that are one per result
+        [finish], used = renumber([finish], self.operands)
         last = Body(lowering, self.group, self.shape)
+        last.operands = [self.operands[i] for i in used]
         load = last.operand(partial.buffer, acc, (), 0)
         if e.dtype.kind == "b":
             load = E.ne(load, 0)
         last.reductions = [(combine, load)]
         last.outputs = [(result, finish, "row")]
-        ops = [(partial.buffer, acc, (), 0), operands[number]]
-        last.emit_fold("columns" if outer else "rows", ops, outer, [list(partial.strides[1:]), outer_strides[number]],
-                       [count], [[partial.strides[0]], [0]])  # fmt: skip
+        ops = [*last.operands, operands[number]]
+        last.emit_fold(
+            "columns" if outer else "rows", ops, outer,
+            [*(outer_strides[i] for i in used), list(partial.strides[1:]), outer_strides[number]], [count],
+            [*([0] for _ in used), [partial.strides[0]], [0]],
+        )  # fmt: skip
 
 
 def renumber(roots: list, operands: list, first: tuple = ()) -> tuple:
@@ -707,10 +736,12 @@ def renumber(roots: list, operands: list, first: tuple = ()) -> tuple:
 # What isn't a plain loop is loaded when a graph first has it: op.lowering -> (module, function).
 indexing = LazyModule("twain.codegen.indexing")
 lowerings = LazyModule("twain.codegen.lowerings")
+hosts = LazyModule("twain.codegen.hosts")
 LOWERINGS = {  # ops with kernels of their own: function(lowering, group)
     "matmul": (lowerings, "lower_matmul"),
     "convolution": (lowerings, "lower_convolution"),
     "scatter_add": (indexing, "lower_scatter"),
+    "host": (hosts, "lower_host"),
 }
 INLINE = {  # ops that are part of a loop's expression: function(body, node, map) -> Expr
     "iota": (indexing, "inline_iota"),
