@@ -560,7 +560,7 @@ class Body:
         if not sizes:
             sizes, strides = [1], [[0] for _ in operands]
         kernel = self.kernel("map", operands, strides, len(sizes), 0, len(sizes) - 1)
-        if len(sizes) > 1 and 1 < sizes[-1] and size_of(sizes) >= MANY and not self.in_place_pairs():
+        if len(sizes) > 1 and sizes[-1] > 1 and size_of(sizes) >= MANY and not self.in_place_pairs():
             native = lanes_for(kernel, self.lowering.target)
             if sizes[-1] < SHORT * native:
                 kernel.short = min(native, 1 << sizes[-1].bit_length() - 1)
