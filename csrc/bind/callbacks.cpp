@@ -1,6 +1,7 @@
 // The Python side of Runtime: what the core asks for is answered by the functions given to _core.install.
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -196,11 +197,31 @@ bool run_hook(void* hook, Value& gradient) {
 
 Handle* make_handle(Value&& value) { return &handle_of(checked(wrap(std::move(value))).release()); }
 
+// Python called from the inside of a plan is no part of what this thread records, differentiates or traces.
+class Apart {
+ public:
+  Apart() : grad_(set_grad_enabled(false)), tracing_(set_tracing(false)) {
+    if (!thread_modes.parked) parked_.emplace();
+  }
+  ~Apart() {
+    set_tracing(tracing_);
+    set_grad_enabled(grad_);
+  }
+  Apart(const Apart&) = delete;
+  Apart& operator=(const Apart&) = delete;
+
+ private:
+  bool grad_, tracing_;
+  std::optional<ParkedRecorder> parked_;
+};
+
 void run_host_step(void* callable, void* const* buffers, uint32_t count, const int64_t* params, uint32_t param_count) {
+  Apart apart;
+  Ref function = Ref::borrow(static_cast<PyObject*>(callable));
   Ref addresses = checked(PyTuple_New(count)), numbers = checked(PyTuple_New(param_count));
   for (uint32_t i = 0; i < count; ++i) PyTuple_SET_ITEM(addresses.get(), i, checked(PyLong_FromVoidPtr(buffers[i])).release());
   for (uint32_t i = 0; i < param_count; ++i) PyTuple_SET_ITEM(numbers.get(), i, checked(PyLong_FromLongLong(params[i])).release());
-  checked(PyObject_CallFunctionObjArgs(static_cast<PyObject*>(callable), addresses.get(), numbers.get(), nullptr));
+  checked(PyObject_CallFunctionObjArgs(function.get(), addresses.get(), numbers.get(), nullptr));
 }
 
 // The module's functions ----------------------------------------------------------------------------------------------

@@ -128,11 +128,14 @@ def flat_program(name: str, known: tuple, metas: tuple, device: int):
 
 def assemble(name: str, lowered: Lowered, metas: tuple, device: int):
     """A Program of lowered steps: kernels compiled or found, buffers as slots."""
-    addresses, keep = kernels_for([s.kernel for s in lowered.steps])
+    called = [callable(s.kernel) for s in lowered.steps]  # Python, instead of a kernel
+    addresses, keep = kernels_for([s.kernel for s, host_call in zip(lowered.steps, called) if not host_call])
+    kernels = iter(addresses)
     first_output = len(metas)
     arena = first_output + len(lowered.outputs)
     steps = []
-    for step, address in zip(lowered.steps, addresses):
+    for step, host_call in zip(lowered.steps, called):
+        address = step.kernel if host_call else next(kernels)
         buffers = []
         for buffer, offset, dtype in step.buffers:
             nbytes = offset * dtype.itemsize
