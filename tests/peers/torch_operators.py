@@ -1,0 +1,489 @@
+"""PyTorch's operator database as calls of ours: the same samples, translated.
+
+`python tests/peers/torch_operators.py [name ...]` prints what agrees and what doesn't, operator by operator.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+import traceback
+import warnings
+
+import numpy as np
+import torch
+from torch.testing._internal.common_methods_invocations import op_db
+
+import twain
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+DTYPES = {
+    getattr(torch, name): getattr(twain, name)
+    for name in "bool int8 int16 int32 int64 uint8 float16 bfloat16 float32 float64 complex64 complex128".split()
+}
+TOLERANCE = {
+    torch.float16: 4e-3, torch.bfloat16: 3e-2, torch.float32: 2e-5, torch.float64: 1e-9, torch.complex64: 3e-5,
+    torch.complex128: 1e-9,
+}  # fmt: skip
+# For results wider or narrower than the operands: the mean of integers, the angle of a complex number.
+WIDTH_TOLERANCE = {
+    np.dtype(name): TOLERANCE[getattr(torch, name)] for name in "float16 float32 float64 complex64 complex128".split()
+}
+
+
+def ours_of() -> dict[str, str]:
+    """Torch's name -> ours, from the table in tools/names.txt."""
+    table = {}
+    for line in (ROOT / "tools" / "names.txt").read_text().splitlines():
+        if "|" not in line or line.startswith("#"):
+            continue
+        ours, theirs, *_ = (cell.strip() for cell in line.split("|"))
+        for name in theirs.split():
+            table[name] = ours.split(" > ")[-1]
+    return table
+
+
+NAMES = ours_of()
+
+
+def find(path: str):
+    value = twain
+    for part in path.split("."):
+        value = getattr(value, part)
+    return value
+
+
+class Untranslatable(Exception):
+    """A sample that asks for what has no meaning here (an out= argument, a layout of PyTorch's own)."""
+
+
+def to_ours(value, grad: bool = False):
+    if isinstance(value, torch.Tensor):
+        if value.layout is not torch.strided:
+            raise Untranslatable("a sparse operand")
+        if value.dtype not in DTYPES:
+            raise Untranslatable(str(value.dtype))
+        plain = value.detach().resolve_conj().resolve_neg()
+        if plain.dtype is torch.bfloat16:
+            ours = twain.asarray(plain.float().numpy()).astype(twain.bfloat16)
+        else:
+            ours = twain.asarray(plain.numpy())
+        if grad and (plain.dtype.is_floating_point or plain.dtype.is_complex):
+            ours.requires_grad_()
+        return ours
+    if isinstance(value, torch.dtype):
+        if value not in DTYPES:
+            raise Untranslatable(str(value))
+        return DTYPES[value]
+    if isinstance(value, (torch.layout, torch.memory_format, torch.Generator)):
+        raise Untranslatable(repr(value))
+    if isinstance(value, torch.Size):
+        return tuple(value)
+    if isinstance(value, (list, tuple)):
+        return type(value)(to_ours(v, grad) for v in value)
+    return value
+
+
+def to_array(value) -> np.ndarray:
+    """Numbers of either side; half precision widened."""
+    if isinstance(value, torch.Tensor):
+        value = value.detach().resolve_conj().resolve_neg()
+        return (value.float() if value.dtype is torch.bfloat16 else value).numpy()
+    if isinstance(value, twain.Tensor):
+        value = value.detach()
+        return (value.astype(twain.float32) if value.dtype is twain.bfloat16 else value).numpy()
+    return np.asarray(value)
+
+
+def flat(value) -> list:
+    if isinstance(value, (list, tuple)):
+        return [leaf for item in value for leaf in flat(item)]
+    return [value]
+
+
+RENAMED = {"dim": "axis", "keepdim": "keepdims", "dims": "axis"}
+
+
+def keywords(kwargs: dict) -> dict:
+    kwargs = {
+        RENAMED.get(k, k): v for k, v in kwargs.items() if k not in ("device", "requires_grad", "layout", "pin_memory")
+    }
+    if "out" in kwargs:
+        raise Untranslatable("out=")
+    if kwargs.pop("memory_format", None) is not None:
+        raise Untranslatable("memory_format=")
+    return kwargs
+
+
+def positional(*names: str):
+    """Torch's positional arguments after the tensor by the names that we use."""
+
+    def adapt(function, x, *args, **kwargs):
+        return function(x, **dict(zip(names, args)), **kwargs)
+
+    return adapt
+
+
+def spread(function, x, *args, **kwargs):
+    """A size or permutation given as several arguments."""
+    return function(x, args if len(args) != 1 or isinstance(args[0], int) else args[0], **kwargs)
+
+
+def scalar_power(function, x, *args, **kwargs):
+    return function(x, *args, **kwargs)
+
+
+def clamp(function, x, minimum=None, maximum=None, **kwargs):
+    return function(x, kwargs.get("min", minimum), kwargs.get("max", maximum))
+
+
+def spread_statistics(function, x, *args, **kwargs):
+    """std(x, unbiased), std(x, dim, unbiased, keepdim), std(x, dim, correction=...)."""
+    axis, unbiased, keepdims = kwargs.pop("axis", None), kwargs.pop("unbiased", None), kwargs.pop("keepdims", False)
+    args = list(args)
+    if args and isinstance(args[0], bool):
+        unbiased = args.pop(0)
+    elif args:
+        axis = args.pop(0)
+    if args:
+        unbiased = args.pop(0)
+    if args:
+        keepdims = args.pop(0)
+    correction = kwargs.pop("correction", None)
+    if correction is None:
+        correction = 1 if unbiased in (None, True) else 0
+    return function(
+        x,
+        axis=tuple(axis) or None if isinstance(axis, (list, tuple)) else axis,
+        correction=correction,
+        keepdims=keepdims,
+    )
+
+
+def axis_tuple(*names: str):
+    """Reductions: an empty list of axes means all."""
+    inner = positional(*names)
+
+    def adapt(function, x, *args, **kwargs):
+        def wrapped(x, axis=None, **rest):
+            return function(x, axis=tuple(axis) or None if isinstance(axis, (list, tuple)) else axis, **rest)
+
+        return inner(wrapped, x, *args, **kwargs)
+
+    return adapt
+
+
+def extreme(function, x, *args, **kwargs):
+    """max(x), max(x, other), max(x, dim)."""
+    if args and isinstance(args[0], twain.Tensor):
+        return getattr(twain, {"max": "maximum", "min": "minimum"}[function.__name__])(x, args[0])
+    axis = kwargs.get("axis", args[0] if args else None)
+    keepdims = kwargs.get("keepdims", args[1] if len(args) > 1 else False)
+    if axis is None:
+        return function(x)
+    index = getattr(twain, {"max": "argmax", "min": "argmin"}[function.__name__])
+    return function(x, axis=axis, keepdims=keepdims), index(x, axis=axis, keepdims=keepdims)
+
+
+def rounding_divide(function, x, other, *, rounding_mode=None):
+    if rounding_mode is None:
+        return function(x, other)
+    if rounding_mode == "floor":
+        return twain.floor_divide(x, other)
+    raise Untranslatable("rounding_mode='trunc'")
+
+
+def scaled(name: str):
+    """add(x, y, alpha=...)."""
+
+    def adapt(function, x, other, *, alpha=1):
+        return function(x, other if alpha == 1 else twain.multiply(other, alpha))
+
+    return adapt
+
+
+def gather(function, x, axis, index=None, **kwargs):
+    """gather(x, dim, index): index may be smaller than x on the other axes."""
+    shape = index.shape
+    if x.ndim and index.ndim == x.ndim:
+        x = x[tuple(slice(0, n) if i != axis % x.ndim else slice(None) for i, n in enumerate(shape))]
+    return function(x, index, axis=axis)
+
+
+def take_along_dim(function, x, index, axis=None, **kwargs):
+    if axis is None:
+        return function(x.reshape(-1), index.reshape(-1), axis=0)
+    return function(x, index, axis=axis)
+
+
+def index_select(function, x, axis, index):
+    return function(x, index, axis=axis)
+
+
+def flat_take(function, x, index):
+    return function(x.reshape(-1), index.reshape(-1), axis=0).reshape(index.shape)
+
+
+def transposed(function, x, *args, **kwargs):
+    return function(x, *args) if args else function(x, kwargs.get("dim0"), kwargs.get("dim1"))
+
+
+def condition_first(function, x, condition, *args):
+    return function(condition, x, *args)
+
+
+def cat(function, tensors, *args, **kwargs):
+    return function(tensors, axis=kwargs.get("axis", args[0] if args else 0))
+
+
+def as_list(function, *tensors, **kwargs):
+    return function(*(tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors), **kwargs)
+
+
+def first_only(function, x, *args, **kwargs):
+    return function(x)
+
+
+ADAPTERS: dict[str, object] = {
+    "__default__": None,
+    "permute": spread, "reshape": spread, "view": spread, "expand": spread, "broadcast_to": spread, "tile": spread,
+    "flip": positional("axis"), "roll": positional("shift", "axis"), "clamp": clamp, "div": rounding_divide,
+    "add": scaled("add"), "sub": scaled("subtract"), "std": spread_statistics, "var": spread_statistics,
+    "std_mean": spread_statistics, "var_mean": spread_statistics, "max": extreme, "min": extreme,
+    "amax": axis_tuple("axis", "keepdims"), "amin": axis_tuple("axis", "keepdims"),
+    "sum": axis_tuple("axis", "keepdims"), "mean": axis_tuple("axis", "keepdims"), "all": axis_tuple("axis", "keepdims"),
+    "any": axis_tuple("axis", "keepdims"), "prod": axis_tuple("axis", "keepdims"), "nansum": axis_tuple("axis", "keepdims"),
+    "nanmean": axis_tuple("axis", "keepdims"), "logsumexp": axis_tuple("axis", "keepdims"),
+    "argmax": axis_tuple("axis", "keepdims"), "argmin": axis_tuple("axis", "keepdims"),
+    "count_nonzero": axis_tuple("axis"), "cumsum": positional("axis"), "cumprod": positional("axis"),
+    "gather": gather, "take_along_dim": take_along_dim, "index_select": index_select, "take": flat_take,
+    "where": condition_first, "cat": cat, "stack": cat, "unbind": positional("axis"), "sort": positional("axis", "descending"),
+    "argsort": positional("axis", "descending"), "transpose": transposed, "broadcast_tensors": as_list,
+    "meshgrid": as_list, "repeat_interleave": positional("repeats", "axis"), "softmax": positional("axis"),
+    "log_softmax": positional("axis"), "unsqueeze": positional("axis"), "squeeze": positional("axis"),
+    "argwhere": first_only,
+}  # fmt: skip
+
+
+# Where we differ on purpose: (operator begins with, complaint contains, why).
+DIFFERENCES: list[tuple[str, str, str]] = []
+
+
+def call(op, sample, grad: bool = False):
+    """(our result, our leaves in the order of torch's tensors) for a sample of the database."""
+    name = op.name
+    function = find(NAMES[name])
+    x = to_ours(sample.input, grad)
+    args = [to_ours(a, grad) for a in sample.args]
+    kwargs = keywords({k: to_ours(v, grad) for k, v in sample.kwargs.items()})
+    adapter = ADAPTERS.get(name)
+    result = adapter(function, x, *args, **kwargs) if adapter else function(x, *args, **kwargs)
+    if name == "sort":
+        result = (result, find("argsort")(x, *args, **kwargs)) if isinstance(result, twain.Tensor) else result
+    leaves = [t for t in flat([x, *args, *kwargs.values()]) if isinstance(t, twain.Tensor)]
+    return result, leaves
+
+
+def torch_call(op, sample):
+    result = op(sample.input, *sample.args, **sample.kwargs)
+    leaves = [t for t in flat([sample.input, *sample.args, *sample.kwargs.values()]) if isinstance(t, torch.Tensor)]
+    return result, leaves
+
+
+def compare(ours, theirs, tolerance: float, what: str = "value") -> str | None:
+    """None, or what differs."""
+    ours, theirs = flat(ours), flat(theirs)
+    if len(ours) != len(theirs):
+        return f"{what}: {len(ours)} results, not {len(theirs)}"
+    for i, (a, b) in enumerate(zip(ours, theirs)):
+        a, b = to_array(a), to_array(b)
+        if a.shape != b.shape:
+            return f"{what} {i}: shape {a.shape}, not {b.shape}"
+        if a.dtype.kind != b.dtype.kind and {a.dtype.kind, b.dtype.kind} != {"u", "i"}:
+            return f"{what} {i}: dtype {a.dtype}, not {b.dtype}"
+        if b.dtype.kind in "fc":
+            tolerance = max(tolerance, WIDTH_TOLERANCE[b.dtype])
+            scale = np.abs(b[np.isfinite(b)]).max(initial=0.0)
+            with np.errstate(all="ignore"):
+                if not np.allclose(a, b, rtol=tolerance, atol=tolerance * max(1.0, min(scale, 1e3)), equal_nan=True):
+                    worst = np.nanmax(np.abs(np.where(a == b, 0, a - b)))
+                    return f"{what} {i}: differs by {worst:.3g} of {scale:.3g}"
+        elif not np.array_equal(a, b):
+            return f"{what} {i}: {a.reshape(-1)[:4]}, not {b.reshape(-1)[:4]}"
+    return None
+
+
+def samples_of(op, dtype, count: int, grad: bool):
+    """Up to `count` samples, spread over all there are."""
+    found = list(op.sample_inputs("cpu", dtype, requires_grad=grad))
+    step = max(1, len(found) // count)
+    return found[::step][:count]
+
+
+def check_values(op, dtype, count: int = 12) -> tuple[int, list[str]]:
+    """(number compared, complaints)."""
+    compared, wrong = 0, []
+    for sample in samples_of(op, dtype, count, False):
+        try:
+            theirs, _ = torch_call(op, sample)
+        except Exception:
+            continue
+        try:
+            ours, _ = call(op, sample)
+        except Untranslatable:
+            continue
+        except Exception as error:
+            wrong.append(
+                describe(sample) + f": {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            )
+            continue
+        difference = compare(ours, theirs, TOLERANCE.get(dtype, 0.0))
+        if difference:
+            wrong.append(f"{describe(sample)}: {difference}")
+        compared += 1
+    return compared, wrong
+
+
+def check_gradients(op, dtype, count: int = 8) -> tuple[int, list[str]]:
+    """Gradients of a weighted sum of all results that have one."""
+    compared, wrong = 0, []
+    generator = np.random.default_rng(0)
+    for sample in samples_of(op, dtype, count, True):
+        try:
+            theirs, their_leaves = torch_call(op, sample)
+            theirs = [t for t in flat(theirs) if isinstance(t, torch.Tensor) and t.requires_grad]
+            leaves = [t for t in their_leaves if t.requires_grad]
+            if not theirs or not leaves:
+                continue
+            weights = [generator.standard_normal(tuple(t.shape)) for t in theirs]
+            total = sum((t * torch.from_numpy(np.asarray(w)).to(t.dtype)).sum().real for t, w in zip(theirs, weights))
+            want = torch.autograd.grad(total, leaves, allow_unused=True)
+        except Exception:
+            continue
+        try:
+            ours, our_leaves = call(op, sample, True)
+            ours = [t for t in flat(ours) if isinstance(t, twain.Tensor) and t.requires_grad]
+            if len(ours) != len(theirs):
+                wrong.append(f"{describe(sample)}: {len(ours)} results with a gradient, not {len(theirs)}")
+                continue
+            total = sum(
+                (twain.real if t.dtype.kind == "c" else twain.positive)((t * twain.asarray(w).astype(t.dtype)).sum())
+                for t, w in zip(ours, weights)
+            )
+            total.backward()
+            got = [o.grad for o, t in zip(our_leaves, their_leaves) if t.requires_grad]
+        except Untranslatable:
+            continue
+        except Exception as error:
+            wrong.append(
+                describe(sample) + f": {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            )
+            continue
+        for g, w, leaf in zip(got, want, leaves):
+            w = torch.zeros_like(leaf) if w is None else w
+            g = twain.zeros(tuple(leaf.shape), dtype=DTYPES[leaf.dtype]) if g is None else g
+            difference = compare(g, w, 10 * TOLERANCE[dtype], "gradient")
+            if difference:
+                wrong.append(f"{describe(sample)}: {difference}")
+                break
+        compared += 1
+    return compared, wrong
+
+
+def check_refusals(op, count: int = 20) -> tuple[int, list[str]]:
+    """What PyTorch refuses, we refuse, naming the function."""
+    compared, wrong = 0, []
+    if op.error_inputs_func is None:
+        return 0, []
+    for error_input in list(op.error_inputs("cpu"))[:count]:
+        sample = error_input.sample_input
+        if not any(isinstance(v, torch.Tensor) for v in flat([sample.input, *sample.args, *sample.kwargs.values()])):
+            continue  # two Python numbers: fine with us
+        try:
+            result, _ = call(op, sample)
+        except Untranslatable:
+            continue
+        except (
+            TypeError,
+            ValueError,
+            IndexError,
+            RuntimeError,
+            OverflowError,
+            NotImplementedError,
+            MemoryError,
+        ) as error:
+            compared += 1
+            if "[" not in str(error):
+                wrong.append(f"{describe(sample)}: message names no function: {error}")
+            continue
+        compared += 1
+        wrong.append(f"{describe(sample)}: not refused ({error_input.error_regex[:60]!r})")
+    return compared, wrong
+
+
+def describe(sample) -> str:
+    def text(value):
+        if isinstance(value, torch.Tensor):
+            return f"{str(value.dtype)[6:]}{list(value.shape)}"
+        if isinstance(value, (list, tuple)):
+            return "(" + ", ".join(map(text, value)) + ")"
+        return repr(value)
+
+    parts = [text(sample.input), *map(text, sample.args), *(f"{k}={text(v)}" for k, v in sample.kwargs.items())]
+    return "(" + ", ".join(parts) + ")"
+
+
+def known(op) -> bool:
+    if op.name not in NAMES:
+        return False
+    try:
+        find(NAMES[op.name])
+    except AttributeError:
+        return False
+    return True
+
+
+def main(wanted: list[str]) -> None:
+    warnings.simplefilter("ignore")
+    good = missing = bad = 0
+    for op in op_db:
+        if wanted and op.name not in wanted:
+            continue
+        if not known(op):
+            missing += 1
+            if op.name in NAMES:
+                print(f"-- {op.name}: twain.{NAMES[op.name]} is missing")
+            elif wanted:
+                print(f"-- {op.name}: no name of ours")
+            continue
+        lines, total = [], 0
+        for dtype in sorted(op.dtypes, key=str):
+            if dtype in DTYPES:
+                try:
+                    n, wrong = check_values(op, dtype)
+                except Exception:
+                    lines.append("driver: " + traceback.format_exc().splitlines()[-1])
+                    continue
+                total += n
+                lines += [f"{str(dtype)[6:]} {line}" for line in wrong]
+        for dtype in (torch.float64, torch.complex128):
+            if op.supports_autograd and dtype in op.dtypes:
+                n, wrong = check_gradients(op, dtype)
+                total += n
+                lines += [f"grad {str(dtype)[6:]} {line}" for line in wrong]
+        try:
+            n, wrong = check_refusals(op)
+        except Exception:
+            n, wrong = 0, ["driver: " + traceback.format_exc().splitlines()[-1]]
+        total += n
+        lines += [f"refusal {line}" for line in wrong]
+        name = op.name + (f".{op.variant_test_name}" if op.variant_test_name else "")
+        print(f"{'ok' if not lines else 'WRONG'} {name}: {total} compared, {len(lines)} wrong", flush=True)
+        for line in lines[: 40 if wanted else 4]:
+            print("     " + line[:300])
+        good, bad = good + (not lines), bad + bool(lines)
+    print(f"{good} agree, {bad} differ, {missing} missing")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
