@@ -24,10 +24,18 @@ FUNCTIONS: dict[str, str] = {
         "embedding gelu group_norm layer_norm leaky_relu linear log_softmax max_pool2d mse_loss one_hot silu softmax "
         "softplus"
     ),
+    "twain.ops.arrange": (
+        "atleast_1d atleast_2d atleast_3d block_diag cartesian_prod chunk column_stack diag diag_embed diagflat "
+        "diagonal dsplit dstack fliplr flipud hsplit hstack narrow pad rot90 select sliding_windows split "
+        "tensor_split trace tril_indices triu_indices unflatten vander vsplit vstack"
+    ),
     "twain.ops.everyday": (
         "addcdiv addcmul allclose aminmax array_equal deg2rad entr float_power fmax fmin fmod frac frexp gcd "
         "heaviside isclose isneginf isposinf isreal lcm ldexp lerp logaddexp2 logit nan_to_num nanmax nanmean nanmin "
         "nanprod nanstd nansum nanvar rad2deg sinc std_mean var_mean xlog1py xlogy"
+    ),
+    "twain.ops.products": (
+        "addbmm addmm addmv addr baddbmm bmm corrcoef cov dot einsum inner kron mm mv outer tensordot vdot"
     ),
     "twain.runtime.compile": "compile",
     "twain.runtime.info": "info",
@@ -37,8 +45,10 @@ FUNCTIONS: dict[str, str] = {
 # Public functions that are methods of Tensor as well; the tensor is their first argument.
 METHODS: frozenset[str] = frozenset(
     (
-        "addcdiv addcmul allclose aminmax deg2rad float_power fmax fmin fmod frac frexp gcd heaviside isclose "
-        "isneginf isposinf isreal lcm ldexp lerp logit nan_to_num nanmean nansum rad2deg sinc xlogy"
+        "addbmm addcdiv addcmul addmm addmv addr allclose aminmax baddbmm bmm chunk corrcoef cov deg2rad diag "
+        "diag_embed diagflat diagonal dot dsplit fliplr flipud float_power fmax fmin fmod frac frexp gcd heaviside "
+        "hsplit inner isclose isneginf isposinf isreal kron lcm ldexp lerp logit mm mv nan_to_num nanmean nansum "
+        "narrow outer rad2deg rot90 select sinc split tensor_split tensordot trace unflatten vdot vsplit xlogy"
     ).split()
 )
 
@@ -51,12 +61,13 @@ def load(name: str) -> object:
     if module is None:
         raise AttributeError(f"module 'twain' has no attribute {name!r}")
     profile = sys.getprofile()
-    if profile is not None:
+    watched = callable(profile)  # by a recording; a profiler written in C isn't, and can't be put back
+    if watched:
         sys.setprofile(None)  # an import is no part of what a recording should see
     try:
         found = importlib.import_module(module)
     finally:
-        if profile is not None:
+        if watched:
             sys.setprofile(profile)
     return found if name in ROOMS else getattr(found, name)
 

@@ -163,6 +163,7 @@ class State:
         self.draining = False
         self.on_tensor = on_tensor
         self.mutable: list[Place] = []
+        self.holders: list[Place] = []  # what may hold more under names that are not in use yet
 
     # Building
 
@@ -225,6 +226,8 @@ class State:
             place.content = instance_content(value)
         if kind not in (TUPLE, TENSOR, METHOD, WRAPPER):
             self.mutable.append(place)
+        if kind in (INSTANCE, CLASS, FUNCTION):
+            self.holders.append(place)
         self.queue.append((place, None))
 
     def _drain(self) -> None:
@@ -477,8 +480,9 @@ class State:
     def _use(self, names: frozenset | set) -> None:
         """These names are in use from now on: look at what they mean on all objects known."""
         names = dict.fromkeys(sorted(names))
-        for place in list(self.places):
-            if (place.kind in (INSTANCE, CLASS, FUNCTION) and place.content is not None) or place.kind is CLASS:
+        keys = names.keys()
+        for place in self.holders:
+            if self.everything or _holds_any(place, keys):
                 self.queue.append((place, names))
         if not self.draining:
             self._drain()
@@ -581,6 +585,18 @@ class State:
             if item is not old[key] and (step, key) not in place.children:
                 if not (is_plain_value(item) and same_value(item, old[key])):
                     raise Unrecordable(f"it changes {path_text(place)}.{key} from {_short(old[key])} to {_short(item)}")
+
+
+def _holds_any(place: Place, names) -> bool:
+    """May the object of a holder that was looked into have something under these names?"""
+    content = place.content
+    if place.kind is CLASS:
+        return any(not c.__dict__.keys().isdisjoint(names) for c in place.value.__mro__)
+    if content is None:
+        return False
+    if place.kind is FUNCTION:
+        return not content[3].keys().isdisjoint(names)
+    return not (content[0].keys().isdisjoint(names) and content[1].keys().isdisjoint(names))
 
 
 def is_slot_of_tensors(value: object) -> bool:

@@ -139,7 +139,7 @@ def unwatched(function):
 
     def run(*args):
         profile = sys.getprofile()
-        if profile is None:
+        if type(profile) is not Watch:  # nobody, or a profiler of the user's, who may look
             return function(*args)
         sys.setprofile(None)
         try:
