@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 
 from .. import _core
-from ..base.errors import ArgumentError, TwainError
+from ..base.errors import ArgumentError, TwainError, ValueRangeError
 from .node import Graph, Node, is_python_scalar, make_constant, make_parameter
 
 REGISTRY: dict[str, OpRecord] = {}
@@ -79,9 +79,11 @@ class OpRecord:
             return None
         try:
             return self.attributes(*args, **kwargs)
+        except ValueRangeError as error:
+            raise named(error, self.name) from None
         except TypeError as error:
-            if isinstance(error, ArgumentError):
-                raise
+            if isinstance(error, TwainError):
+                raise named(error, self.name) from None
             text = str(error).replace(f"{self.attributes.__qualname__}()", "").replace("<lambda>()", "")
             text = text.replace(f"{self.attributes.__name__}()", "").strip()
             raise ArgumentError(f"[{self.name}] {text}; expected {self.name}{signature(self)}") from None
@@ -222,6 +224,11 @@ def _renamed(record: OpRecord, error: TwainError) -> TwainError:
     if record.family == "dynamic" or text.startswith(f"[{record.name}]") or not text.startswith("["):
         return error
     return type(error)(f"[{record.name}]{text[text.index(']') + 1 :]}")
+
+
+def named(error: TwainError, name: str) -> TwainError:
+    """The error with the function's name in front, if it has none."""
+    return error if str(error).startswith("[") else type(error)(f"[{name}] {error}")
 
 
 def dynamic(name: str, graph: Graph, arity: int) -> OpRecord:
