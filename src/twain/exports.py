@@ -29,6 +29,7 @@ FUNCTIONS: dict[str, str] = {
         "diagonal dsplit dstack fliplr flipud hsplit hstack narrow pad rot90 select sliding_windows split "
         "tensor_split trace tril_indices triu_indices unflatten vander vsplit vstack"
     ),
+    "twain.ops.distances": "cdist dist norm normalize pairwise_distance pdist renorm",
     "twain.ops.everyday": (
         "addcdiv addcmul allclose aminmax array_equal deg2rad entr float_power fmax fmin fmod frac frexp gcd "
         "heaviside isclose isneginf isposinf isreal lcm ldexp lerp logaddexp2 logit nan_to_num nanmax nanmean nanmin "
@@ -46,9 +47,10 @@ FUNCTIONS: dict[str, str] = {
 METHODS: frozenset[str] = frozenset(
     (
         "addbmm addcdiv addcmul addmm addmv addr allclose aminmax baddbmm bmm chunk corrcoef cov deg2rad diag "
-        "diag_embed diagflat diagonal dot dsplit fliplr flipud float_power fmax fmin fmod frac frexp gcd heaviside "
-        "hsplit inner isclose isneginf isposinf isreal kron lcm ldexp lerp logit mm mv nan_to_num nanmean nansum "
-        "narrow outer rad2deg rot90 select sinc split tensor_split tensordot trace unflatten vdot vsplit xlogy"
+        "diag_embed diagflat diagonal dist dot dsplit fliplr flipud float_power fmax fmin fmod frac frexp gcd "
+        "heaviside hsplit inner isclose isneginf isposinf isreal kron lcm ldexp lerp logit mm mv nan_to_num nanmean "
+        "nansum narrow norm outer rad2deg renorm rot90 select sinc split tensor_split tensordot trace unflatten vdot "
+        "vsplit xlogy"
     ).split()
 )
 

@@ -173,3 +173,37 @@ def pad(x, pad, mode="constant", value=None):
 def pairs(x, with_replacement=False):
     i, j = np.triu_indices(len(x), 0 if with_replacement else 1)
     return np.stack([x[i], x[j]], axis=1)
+
+
+# ---------------------------------------------------------------- distances
+def norm(x, p=2, axis=None, keepdims=False):
+    size = np.abs(x)
+    if p == np.inf:
+        return size.max(axis=axis, keepdims=keepdims)
+    return (size**p).sum(axis=axis, keepdims=keepdims) ** (1 / p)
+
+
+def dist(x, y, p=2):
+    return norm(x - y, p)
+
+
+def renorm(x, p, axis, maxnorm):
+    size = norm(x, p, tuple(i for i in range(x.ndim) if i != axis), True)
+    return x * np.where(size > maxnorm, maxnorm / (size + 1e-7), 1)
+
+
+def pairwise_distance(x, y, p=2.0, eps=1e-6, keepdims=False):
+    return norm(x - y + eps, p, -1, keepdims)
+
+
+def cdist(x, y, p=2.0, compute_mode=None):
+    return norm(x[..., :, None, :] - y[..., None, :, :], p, -1)
+
+
+def pdist(x, p=2.0):
+    i, j = np.triu_indices(len(x), 1)
+    return norm(x[i] - x[j], p, -1)
+
+
+def normalize(x, p=2.0, axis=1, eps=1e-12):
+    return x / np.maximum(norm(x, p, axis, True), eps)
