@@ -61,14 +61,17 @@ def as_index(function: str, name: str, value: object) -> int:
 def normalize_axis(function: str, axis: object, rank: int) -> int:
     """A possibly negative axis as 0 <= axis < rank."""
     number = as_index(function, "axis", axis)
+    if rank == 0:
+        raise AxisError(f"[{function}] expected at least one dimension, got axis {number} of a 0-d tensor")
     if not -rank <= number < rank:
         raise AxisError(f"[{function}] expected axis in [{-rank}, {rank - 1}] for {rank} dimensions, got {number}")
     return number + rank if number < 0 else number
 
 
 def normalize_axes(function: str, axes: object, rank: int) -> tuple:
-    """None (all), an int or a sequence of distinct axes, as a sorted tuple."""
-    if axes is None:
+    """None (all), an int or a sequence of distinct axes, as a sorted tuple. A 0-d tensor has none: of it axis 0 (or -1)
+    means just that, as in NumPy and PyTorch."""
+    if axes is None or (rank == 0 and axes in (0, -1, (0,), (-1,), [0], [-1])):
         return tuple(range(rank))
     if isinstance(axes, (tuple, list)):
         result = [normalize_axis(function, a, rank) for a in axes]
