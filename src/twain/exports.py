@@ -38,6 +38,7 @@ FUNCTIONS: dict[str, str] = {
     "twain.ops.products": (
         "addbmm addmm addmv addr baddbmm bmm corrcoef cov dot einsum inner kron mm mv outer tensordot vdot"
     ),
+    "twain.ops.sort": "argsort sort",
     "twain.runtime.compile": "compile",
     "twain.runtime.info": "info",
     "twain.train": "Model",
@@ -46,11 +47,11 @@ FUNCTIONS: dict[str, str] = {
 # Public functions that are methods of Tensor as well; the tensor is their first argument.
 METHODS: frozenset[str] = frozenset(
     (
-        "addbmm addcdiv addcmul addmm addmv addr allclose aminmax baddbmm bmm chunk corrcoef cov deg2rad diag "
+        "addbmm addcdiv addcmul addmm addmv addr allclose aminmax argsort baddbmm bmm chunk corrcoef cov deg2rad diag "
         "diag_embed diagflat diagonal dist dot dsplit fliplr flipud float_power fmax fmin fmod frac frexp gcd "
         "heaviside hsplit inner isclose isneginf isposinf isreal kron lcm ldexp lerp logit mm mv nan_to_num nanmean "
-        "nansum narrow norm outer rad2deg renorm rot90 select sinc split tensor_split tensordot trace unflatten vdot "
-        "vsplit xlogy"
+        "nansum narrow norm outer rad2deg renorm rot90 select sinc sort split tensor_split tensordot trace unflatten "
+        "vdot vsplit xlogy"
     ).split()
 )
 

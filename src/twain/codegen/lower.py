@@ -737,11 +737,13 @@ def renumber(roots: list, operands: list, first: tuple = ()) -> tuple:
 indexing = LazyModule("twain.codegen.indexing")
 lowerings = LazyModule("twain.codegen.lowerings")
 hosts = LazyModule("twain.codegen.hosts")
+sorting = LazyModule("twain.codegen.sort")
 LOWERINGS = {  # ops with kernels of their own: function(lowering, group)
     "matmul": (lowerings, "lower_matmul"),
     "convolution": (lowerings, "lower_convolution"),
     "scatter_add": (indexing, "lower_scatter"),
     "host": (hosts, "lower_host"),
+    "sort": (sorting, "lower_sort"),
 }
 INLINE = {  # ops that are part of a loop's expression: function(body, node, map) -> Expr
     "iota": (indexing, "inline_iota"),

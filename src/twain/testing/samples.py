@@ -46,10 +46,14 @@ class Try:
 
 def value_dtypes(record: OpRecord) -> tuple:
     """The dtypes in which an op's values are tried."""
+    if record.samples is not None and record.samples.dtypes:
+        return record.samples.dtypes
     if record.family in ("elementwise", "reduction"):
         return tuple(record.rules.dtypes)
     if record.family in ("movement", "assembly", "index"):
         return (dt.bool_, dt.int8, dt.int32, dt.uint64, dt.bfloat16, dt.float32, dt.float64, dt.complex64)
+    if record.family == "native":
+        return record.rules.dtypes
     if record.family == "contraction":
         return (dt.int32, dt.bfloat16, dt.float32, dt.float64)
     if record.family == "scatter":

@@ -1,0 +1,69 @@
+"""Ops with kernels of their own that work on rows: sorting, scans, counting. What their records share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ..base import dtypes as dt
+from ..base.dtypes import strengthen
+from ..base.errors import DTypeError, ShapeError
+from ..ir.op import OpRecord, register
+from .families import late
+from .shape import permute_dims
+
+
+class Native:
+    """The dtypes that the first operand may have, and those the op is tried in."""
+
+    __slots__ = ("allowed", "dtypes")
+
+    def __init__(self, allowed: tuple, tried: tuple):
+        self.allowed = allowed
+        self.dtypes = tried
+
+
+TRIED = (dt.bool_, dt.int8, dt.int16, dt.int32, dt.int64, dt.uint8, dt.uint32, dt.uint64, dt.float16, dt.bfloat16,
+         dt.float32, dt.float64)  # fmt: skip
+
+
+def check_dtype(name: str, dtype, allowed: tuple) -> dt.DType:
+    """The operand's dtype, a weak one as its default; DTypeError if it isn't allowed."""
+    dtype = strengthen(dtype)
+    if dtype not in allowed:
+        raise DTypeError(f"[{name}] expected dtypes among {', '.join(d.name for d in allowed)}, got {dtype}")
+    return dtype
+
+
+def check_rows(name: str, spec) -> None:
+    if not spec.shape:
+        raise ShapeError(f"[{name}] expected at least one dimension, got a 0-d tensor")
+
+
+def native(
+    name: str, arity: int, lowering: str, *, infer: Callable, allowed: tuple = dt.BOOL + dt.REAL, tried: tuple = TRIED,
+    **fields,
+):  # fmt: skip
+    """An op whose kernel `lowering` (see codegen/lower.py) writes."""
+    record = OpRecord(name, "native", arity, lowering=lowering, infer=infer, rules=Native(allowed, tried), **fields)
+    return register(record)
+
+
+def leading_batch(attrs, call, inputs, batched, size):
+    """Batching of an op that works along the last axis of its operands, all of one shape but for that axis."""
+    spread = []
+    for x, b in zip(inputs, batched):
+        if x is not None and not b:
+            x = late.broadcast_to(x, (size, *x.shape))
+        spread.append(x)
+    return call(attrs, *spread)
+
+
+def axis_last(x, axis: int):
+    """`x` with `axis` moved to the end."""
+    return x if axis == x.ndim - 1 else permute_dims(x, (*(a for a in range(x.ndim) if a != axis), axis))
+
+
+def axis_back(x, axis: int):
+    """The inverse of `axis_last`."""
+    last = x.ndim - 1
+    return x if axis == last else permute_dims(x, (*range(axis), last, *range(axis, last)))
