@@ -29,6 +29,7 @@ FUNCTIONS: dict[str, str] = {
         "diagonal dsplit dstack fliplr flipud hsplit hstack narrow pad rot90 select sliding_windows split "
         "tensor_split trace tril_indices triu_indices unflatten vander vsplit vstack"
     ),
+    "twain.ops.complex_parts": "complex polar",
     "twain.ops.distances": "cdist dist norm normalize pairwise_distance pdist renorm",
     "twain.ops.everyday": (
         "addcdiv addcmul allclose aminmax array_equal deg2rad entr float_power fmax fmin fmod frac frexp gcd "

@@ -20,7 +20,8 @@ REASONS = {
 
 def complex_too(name: str) -> bool:
     record = TABLE[name]
-    return record.family == "elementwise" and {dt.float64, dt.complex128} <= set(record.rules.dtypes)
+    own = record.rules.dtypes if record.family == "elementwise" else record.samples.dtypes if record.samples else ()
+    return {dt.float64, dt.complex128} <= set(own)
 
 
 def has_reference(name: str) -> bool:

@@ -8,7 +8,8 @@ from ..base.errors import DTypeError, ShapeError
 from ..base.shapes import broadcast_shapes
 from ..ir.node import Spec
 from ..ir.op import OpRecord, register
-from .elementwise import add, cast
+from .complex_parts import complex
+from .elementwise import add, cast, imag, real, subtract
 from .families import composite, fit_gradient
 from .samples import Samples
 from .shape import permute_dims, reshape
@@ -37,8 +38,8 @@ def transpose_last(x):
 
 def _product_vjp(attrs, g, inputs, outputs, needs):
     a, b = inputs
-    ga = fit_gradient(product(g[0], cast(transpose_last(b), g[0].dtype)), a.spec) if needs[0] else None
-    gb = fit_gradient(product(cast(transpose_last(a), g[0].dtype), g[0]), b.spec) if needs[1] else None
+    ga = fit_gradient(real_product(g[0], cast(transpose_last(b), g[0].dtype)), a.spec) if needs[0] else None
+    gb = fit_gradient(real_product(cast(transpose_last(a), g[0].dtype), g[0]), b.spec) if needs[1] else None
     return [ga, gb]
 
 
@@ -46,9 +47,9 @@ def _product_jvp(attrs, call, tangents, inputs, outputs):
     a, b = inputs
     parts = []
     if tangents[0] is not None:
-        parts.append(product(tangents[0], b))
+        parts.append(real_product(tangents[0], b))
     if tangents[1] is not None:
-        parts.append(product(a, tangents[1]))
+        parts.append(real_product(a, tangents[1]))
     return [parts[0] if len(parts) == 1 else add(parts[0], parts[1])]
 
 
@@ -62,7 +63,7 @@ def _product_batch(attrs, call, inputs, batched, size):
     return call(attrs, *aligned)
 
 
-product = register(
+real_product = register(
     OpRecord(
         "matrix_product",
         "contraction",
@@ -78,6 +79,30 @@ product = register(
         samples=Samples(((-2, 2), (-2, 2)), shapes=(((3, 5), (5, 4)), ((2, 3, 5), (5, 4)), ((4, 1, 3, 2), (3, 2, 5)))),
     )  # fmt: skip
 )
+
+
+def _complex_product(attrs, a, b):
+    """A matrix product with complex operands: of their real and imaginary parts, each in the kernels for real ones."""
+    x, y = real(a), real(b)
+    if a.dtype.kind != "c":
+        return complex(real_product(x, y), real_product(x, imag(b)))
+    if b.dtype.kind != "c":
+        return complex(real_product(x, y), real_product(imag(a), y))
+    u, v = imag(a), imag(b)
+    return complex(subtract(real_product(x, y), real_product(u, v)), add(real_product(x, v), real_product(u, y)))
+
+
+complex_product = composite(
+    "complex_product", 2, _complex_product, reference="numpy.matmul",
+    samples=Samples(
+        ((-2, 2), (-2, 2)), shapes=(((3, 5), (5, 4)), ((2, 3, 5), (5, 4))), dtypes=(dt.complex64, dt.complex128)
+    ),
+)  # fmt: skip
+
+
+def product(a, b):
+    """The matrix product of operands with at least two axes, leading axes broadcast; real or complex."""
+    return (complex_product if "c" in (a.dtype.kind, b.dtype.kind) else real_product)(a, b)
 
 
 def _matmul(attrs, a, b):

@@ -140,12 +140,14 @@ class Fusion:
         return n.shape == group.shape or n.op.family == "reduction"
 
     def legal(self, group: Group, n: Node) -> bool:
-        if len(group.nodes) >= LARGEST or (group.kind == "contraction" and self.positional(n)):
+        if len(group.nodes) >= LARGEST or (group.kind == "contraction" and self.loops_only(n)):
             return False
         return all(h is not group and group not in h.deps for h in self.needs(n, group))
 
-    def positional(self, n: Node) -> bool:
-        """Whether `n` computes with indices, which only loop kernels have."""
+    def loops_only(self, n: Node) -> bool:
+        """Whether `n` computes with indices or complex numbers, which only loop kernels have."""
+        if n.dtype.kind == "c" or any(i is not None and i.dtype.kind == "c" for i in n.inputs):
+            return True
         return n.op.family == "index" or any(self.source(i).op.family == "creation" for i in n.inputs if i is not None)
 
     def start(self, kind: str, shape: tuple, n: Node, axes: tuple = ()) -> Group:
@@ -179,7 +181,7 @@ class Fusion:
             return False
         if len(into.nodes) + len(other.nodes) > LARGEST:
             return False
-        if into.kind == "contraction" and (into.nodes[0] in self.plain or any(self.positional(n) for n in other.nodes)):
+        if into.kind == "contraction" and (into.nodes[0] in self.plain or any(self.loops_only(n) for n in other.nodes)):
             return False
         outside = (into.direct | other.direct) - {into, other}
         if any(into in h.deps or other in h.deps for h in outside):

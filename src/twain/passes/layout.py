@@ -5,7 +5,9 @@ from __future__ import annotations
 
 from ..ir import node as ir
 from ..ir.node import Graph, Node
-from ..ops.linalg import product, transpose_last
+from ..ops.elementwise import cast
+from ..ops.linalg import real_product, transpose_last
+from ..ops.shape import broadcast_to
 
 IDENTITIES = frozenset(["stop_gradient"])
 
@@ -22,16 +24,27 @@ def arrange(graph: Graph) -> Graph:
     memo: dict[Node | None, Node | None] = {None: None}
     for n in nodes:
         inputs = tuple(memo[i] for i in n.inputs)
-        if n.op.name in IDENTITIES and inputs[0].dtype is n.dtype:
+        if inputs and len(n.specs) == 1 and 0 in n.shape and not _is_view(n):
+            memo[n] = broadcast_to(cast(ir.make_constant(0), n.dtype), n.shape)  # nothing to compute
+        elif n.op.name in IDENTITIES and inputs[0].dtype is n.dtype:
             memo[n] = inputs[0]
         elif (
-            swaps_last(n) and n.inputs[0].op is product.record and users[n.inputs[0]] == {n} and n.inputs[0] not in kept
+            swaps_last(n)
+            and n.inputs[0].op is real_product.record
+            and users[n.inputs[0]] == {n}
+            and n.inputs[0] not in kept
         ):
             a, b = inputs[0].inputs
-            memo[n] = product(undone(b), undone(a))
+            memo[n] = real_product(undone(b), undone(a))
         else:
             memo[n] = ir.rebuild(n, inputs)
     return Graph(graph.name, graph.parameters, [memo[o] for o in graph.outputs])
+
+
+def _is_view(n: Node) -> bool:
+    while n.op.family == "movement":
+        n = n.inputs[0]
+    return n.op is ir.parameter or n.op is ir.constant
 
 
 def swaps_last(n: Node) -> bool:
