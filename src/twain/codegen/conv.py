@@ -22,7 +22,7 @@ from ..base.dtypes import DType
 from . import gather, packing
 from .epilogue import Epilogue, only_store, stride_classes
 from .gather import Gather, pad_source, table_source
-from .gemm import MAX_STRIPS, PARTS, TASK, gemm_plan, micro_kernel, split_k
+from .gemm import MAX_STRIPS, PARTS, TASK, gemm_plan, is_wide, micro_kernel, split_k
 from .plan import Plan, Step
 from .product import product_source
 from .split import sum_step
@@ -136,7 +136,9 @@ class _Planner:
         self.size = self.compute.itemsize
         self.steps: list[Step] = []
         self.scratch: list[int] = []
-        self.micro = micro_kernel("outer", self.compute, self.compute, self.compute, target)
+        width, height = shape.out()
+        wide = is_wide(shape.o, shape.n * width * height, self.compute, target)
+        self.micro = micro_kernel("outer", self.compute, self.compute, self.compute, target, wide=wide)
 
     def new_scratch(self, nbytes: int) -> int:
         self.scratch.append(nbytes)
@@ -210,7 +212,7 @@ class _Planner:
         splits, split_blocks = split_k(blocks, k_blocks, k, s.g * m * n * k)
         blocks *= splits
         strips = min(blocks, MAX_STRIPS)
-        slot = per_block * columns * (kc + (row_tiles_block * rows if split_blocks > 1 else 0))
+        slot = columns * (kc + (per_block * row_tiles_block * rows if split_blocks > 1 else 0))
         slots = ("scratch", self.new_scratch(strips * slot * self.size), 0)
 
         views, sizes = self.result(y, x)

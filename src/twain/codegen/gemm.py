@@ -168,18 +168,30 @@ def _choose(m: int, n: int, k: int, a: tuple, b: tuple, dtype_a: DType, dtype_b:
     return "packed"
 
 
-def micro_kernel(kind: str, dtype_a: DType, dtype_b: DType, compute: DType, target, single_row: bool = False):
-    memo = (kind, dtype_a.code, dtype_b.code, compute.code, target.name, single_row and kind == "dot")
+def micro_kernel(
+    kind: str, dtype_a: DType, dtype_b: DType, compute: DType, target, single_row: bool = False, wide: bool = False
+):
+    memo = (kind, dtype_a.code, dtype_b.code, compute.code, target.name, single_row and kind == "dot", wide)
     micro = _MICRO.get(memo)
     if micro is None:
         if kind == "outer":
-            micro = microkernel.outer_kernel(dtype_a, dtype_b, compute, target)
+            micro = microkernel.outer_kernel(dtype_a, dtype_b, compute, target, wide)
         elif kind == "dot":
             micro = microkernel.dot_kernel(dtype_a, dtype_b, compute, target, single_row)
         else:
             micro = microkernel.stream_kernel(dtype_a, dtype_b, compute, target)
         _MICRO[memo] = micro
     return micro
+
+
+def is_wide(m: int, n: int, compute: DType, target) -> bool:
+    """Whether the wide register tile computes noticeably less beyond the edges of m x n than the usual one."""
+
+    def area(micro) -> int:
+        return -(-m // micro.rows) * micro.rows * -(-n // micro.columns) * micro.columns
+
+    usual, wide = (micro_kernel("outer", compute, compute, compute, target, wide=w) for w in (False, True))
+    return 33 * area(wide) < 32 * area(usual)
 
 
 def _blocks(row_tiles: int, panels: int, rows: int, columns: int, batch: int, work: int) -> tuple[int, int, int, int]:

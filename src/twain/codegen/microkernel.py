@@ -101,11 +101,12 @@ class MicroKernel:
         b.do(f"call void {name}({', '.join(f'{t} {v}' for (t, _), v in zip(ARGUMENTS, values, strict=True))})")
 
 
-def outer_kernel(dtype_a: DType, dtype_b: DType, compute: DType, target) -> MicroKernel:
-    """The register tile for large products: 6 x 2 vectors with 16 registers, 8 x 2 with 32."""
+def outer_kernel(dtype_a: DType, dtype_b: DType, compute: DType, target, wide: bool = False) -> MicroKernel:
+    """The register tile for large products: 6 x 2 vectors with 16 registers (`wide`: 4 x 3), 8 x 2 with 32."""
     lanes = max(1, target.vector_bytes // compute.itemsize)
-    rows = 8 if target.registers >= 32 else 6
-    return MicroKernel("outer", dtype_a, dtype_b, compute, target, rows, 2 * lanes)
+    if target.registers >= 32:
+        return MicroKernel("outer", dtype_a, dtype_b, compute, target, 8, 2 * lanes)
+    return MicroKernel("outer", dtype_a, dtype_b, compute, target, 4 if wide else 6, (3 if wide else 2) * lanes)
 
 
 def dot_kernel(dtype_a: DType, dtype_b: DType, compute: DType, target, single_row: bool) -> MicroKernel:

@@ -77,7 +77,7 @@ def _emit(module: Module, name: str, micro: MicroKernel, epilogue: Epilogue, cla
     slot = b.offset(b.buffer(2 + count), b.mul("%begin", p[SLOT]), micro.element)
     packed = slot
     if gather:
-        slot = b.offset(slot, b.mul(b.mul(p[PANELS], p[KC]), micro.columns), micro.element)
+        slot = b.offset(slot, b.mul(p[KC], micro.columns), micro.element)
     tiles = b.select(several, "ptr", slot, local)
 
     with (
@@ -105,53 +105,58 @@ def _emit(module: Module, name: str, micro: MicroKernel, epilogue: Epilogue, cla
             first = b.value(f"zext i1 {b.compare('eq', kb.i, first_block)} to i64")
             last = b.compare("eq", b.add(kb.i, 1), end_block)
             a_block = b.offset(pointers[0], b.mul(kb.i, p[A_BLOCK]), elements[0])
-            if gather:
-                with b.loop(panel, panel_end, hint="gather") as j:
-                    to = b.offset(packed, b.mul(b.sub(j.i, panel), p[B_PANEL]), micro.element)
-                    gather.call(b, pointers[1], b.buffer(3 + count), k0, kc, b.mul(j.i, micro.columns), p[N], to)
-                b_block = b.offset(packed, b.sub("0", b.mul(panel, p[B_PANEL])), micro.element)
-            else:
-                b_block = b.offset(pointers[1], b.mul(kb.i, p[B_BLOCK]), elements[1])
-            with (
-                b.loop(panel, panel_end, hint="panel") as j,
-                b.loop(row_tile, row_end, together, hint="stack") as stack,
-            ):
-                column, row = b.mul(j.i, micro.columns), b.mul(stack.i, micro.rows)
-                columns = b.min(b.sub(p[N], column), micro.columns)
-                stack_end = b.min(b.add(stack.i, together), row_end)
-                bb = b.offset(b_block, b.mul(j.i, p[B_PANEL]), elements[1])
-                number = b.add(b.mul(b.sub(j.i, panel), p[ROW_TILES]), b.sub(stack.i, row_tile))
-                number = b.select(several, "i64", number, 0)
-                tile = b.offset(tiles, b.mul(number, tile_size), micro.element)
-                loadable = b.sub(p[B_COLUMNS], column)
-                with b.loop(stack.i, stack_end, hint="tile") as i:
-                    a = b.offset(a_block, b.mul(i.i, p[A_PANEL]), elements[0])
-                    at = b.offset(tile, b.mul(b.sub(i.i, stack.i), tile_size), micro.element)
-                    rows = b.min(b.sub(p[M], b.mul(i.i, micro.rows)), micro.rows)
-                    micro.call(b, [a, p[A_ROW], p[A_K], bb, p[B_STRIDE], kc, at, first, rows, columns], loadable)
-                rows = b.sub(b.min(p[M], b.mul(stack_end, micro.rows)), row)
-                with b.when(last, "write"):
-                    starts = []
-                    for o in range(count):
-                        starts.append(b.offset(pointers[2 + o], b.mul(row, strides[o][0]), elements[2 + o]))
+            b_block = packed if gather else b.offset(pointers[1], b.mul(kb.i, p[B_BLOCK]), elements[1])
+            with b.loop(panel, panel_end, hint="panel") as j:
+                column = b.mul(j.i, micro.columns)
+                if gather:  # used at once by all rows: it does not leave the nearest cache
+                    gather.call(b, pointers[1], b.buffer(3 + count), k0, kc, column, p[N], packed)
+                with b.loop(row_tile, row_end, together, hint="stack") as stack:
+                    row = b.mul(stack.i, micro.rows)
+                    columns = b.min(b.sub(p[N], column), micro.columns)
+                    stack_end = b.min(b.add(stack.i, together), row_end)
+                    bb = packed if gather else b.offset(b_block, b.mul(j.i, p[B_PANEL]), elements[1])
+                    number = b.add(b.mul(b.sub(j.i, panel), p[ROW_TILES]), b.sub(stack.i, row_tile))
+                    number = b.select(several, "i64", number, 0)
+                    tile = b.offset(tiles, b.mul(number, tile_size), micro.element)
+                    loadable = b.sub(p[B_COLUMNS], column)
+                    with b.loop(stack.i, stack_end, hint="tile") as i:
+                        a = b.offset(a_block, b.mul(i.i, p[A_PANEL]), elements[0])
+                        at = b.offset(tile, b.mul(b.sub(i.i, stack.i), tile_size), micro.element)
+                        rows = b.min(b.sub(p[M], b.mul(i.i, micro.rows)), micro.rows)
+                        micro.call(b, [a, p[A_ROW], p[A_K], bb, p[B_STRIDE], kc, at, first, rows, columns], loadable)
+                    rows = b.sub(b.min(p[M], b.mul(stack_end, micro.rows)), row)
+                    with b.when(last, "write"):
+                        starts = []
+                        for o in range(count):
+                            starts.append(b.offset(pointers[2 + o], b.mul(row, strides[o][0]), elements[2 + o]))
 
-                    def locate(c: str, starts: list = starts, column: str = column) -> tuple:
-                        """Pointers to row 0 of the tile at its column c, and how many columns run on from there."""
-                        at = b.add(column, c)
-                        if gather:
-                            place, room = gather.locate(b, at)
-                        else:
-                            place, room = [at], None
-                        out = []
-                        for q, s, e in zip(starts, strides, elements[2:], strict=True):
-                            for d, index in enumerate(place):
-                                q = b.offset(q, b.mul(index, s[1 + d]), e)
-                            out.append(q)
-                        return out, room
+                        def locate(c: str, starts: list = starts, column: str = column) -> tuple:
+                            """Pointers to row 0 of the tile at its column c, and how many columns run on from there."""
+                            at = b.add(column, c)
+                            if gather:
+                                place, room = gather.locate(b, at)
+                            else:
+                                place, room = [at], None
+                            out = []
+                            for q, s, e in zip(starts, strides, elements[2:], strict=True):
+                                for d, index in enumerate(place):
+                                    q = b.offset(q, b.mul(index, s[1 + d]), e)
+                                out.append(q)
+                            return out, room
 
-                    emit_epilogue(
-                        b, epilogue, classes, target, tile, micro.columns, rows, columns, strides, locate, micro.lanes
-                    )
+                        emit_epilogue(
+                            b,
+                            epilogue,
+                            classes,
+                            target,
+                            tile,
+                            micro.columns,
+                            rows,
+                            columns,
+                            strides,
+                            locate,
+                            micro.lanes,
+                        )
     b.finish()
 
 
