@@ -249,6 +249,12 @@ class Builder:
         one = self.value(f"insertelement {v} poison, {element} {scalar}, i32 0")
         return self.value(f"shufflevector {v} {one}, {v} poison, <{lanes} x i32> zeroinitializer")
 
+    def any_lane(self, mask: str, lanes: int) -> str:
+        """i1: whether any of <lanes x i1> is true."""
+        if lanes == 1:
+            return mask
+        return self.call("i1", f"llvm.vector.reduce.or.v{lanes}i1", (vector("i1", lanes), mask))
+
     def intrinsic(self, name: str, type_: str, *values: str) -> str:
         """llvm.<name>.<type> with all arguments and the result of `type_`."""
         return self.call(type_, f"llvm.{name}.{_mangle(type_)}", *[(type_, v) for v in values])

@@ -20,7 +20,7 @@ from ..base.errors import VerificationError
 from . import vmath
 from .builder import Builder, float_round, vector
 from .convert import convert
-from .expr import Expr, walk
+from .expr import Expr, free_variables, walk
 from .integer import INTEGER
 from .targets import Target
 from .vmath_base import Math, V
@@ -73,9 +73,73 @@ class ExprEmitter:
         roots = list(roots)
         wrap = self._wrap
         known: dict[Expr, V | tuple[V, V]] = {e: wrap(v, e.dtype) for e, v in leaves.items()}
-        for e in walk(roots, known):
-            known[e] = self._one(e, [known[a] for a in e.args])
+        order = walk(roots, known)
+        inside = free_variables(order)
+        for e in order:
+            if e in inside:
+                continue  # part of a loop's body
+            known[e] = (
+                self._loop(e, known, order, inside) if e.op == "loop" else self._one(e, [known[a] for a in e.args])
+            )
         return [_unwrap(known[r]) for r in roots]
+
+    def _loop(self, e: Expr, known: dict, order: list, inside: dict) -> list:
+        """The state at the end of a loop; what doesn't depend on its variables is known already."""
+        b, m, count = self.builder, self.math, len(e.args) // 2
+        depth, limit = e.value
+        types = [vector(v.t, self.lanes) for part in e.args[:count] for v in _parts(known[part])]
+        initial = [v for part in e.args[:count] for v in _parts(known[part])]
+        mask = vector("i1", self.lanes)
+        everywhere = m.const(True, "i1").r
+        head, body, done = b.new_label("while"), b.new_label("while_body"), b.new_label("while_end")
+        before = b.block
+        b.branch(head)
+        b.label(head)
+        turn, active = b.fresh(), b.fresh()
+        names = [b.fresh() for _ in initial]
+        patch = len(b.lines)
+        b.lines.extend([""] * (2 + len(names)))
+        scope = dict(known)
+        state, k = [], 0
+        for part in e.args[:count]:
+            old = known[part]
+            values = [V(m, names[k + i], v.t) for i, v in enumerate(_parts(old))]
+            k += len(values)
+            state.append(tuple(values) if type(old) is tuple else values[0])
+        for position, value in enumerate(state):
+            scope[Expr("variable", e.args[position].dtype, (), (depth, position))] = value
+        keep, new = e.args[count], e.args[count + 1 :]
+        wanted = set(walk([keep, *new]))
+        todo = [x for x in order if x in wanted and x not in scope and max(inside[x]) <= depth]  # not an inner loop's
+        first = set(walk([keep]))
+        for x in todo:
+            if x in first:
+                self._inner(x, scope, order, inside)
+        going = V(m, active, "i1") & scope[keep]
+        some = b.any_lane(going.r, self.lanes)
+        b.branch_if(b.value(f"and i1 {some}, {b.compare('ult', turn, limit, 'i32')}"), body, done)
+        b.label(body)
+        for x in todo:
+            if x not in scope:
+                self._inner(x, scope, order, inside)
+        following = [
+            m.select(going, fresh, old).r
+            for n, value in zip(new, state)
+            for fresh, old in zip(_parts(scope[n]), _parts(value))
+        ]
+        turned = b.value(f"add nuw i32 {turn}, 1")
+        latch = b.block
+        b.branch(head)
+        b.lines[patch] = f"  {turn} = phi i32 [ 0, %{before} ], [ {turned}, %{latch} ]"
+        b.lines[patch + 1] = f"  {active} = phi {mask} [ {everywhere}, %{before} ], [ {going.r}, %{latch} ]"
+        for i, (name, type_, value, fresh) in enumerate(zip(names, types, initial, following)):
+            b.lines[patch + 2 + i] = f"  {name} = phi {type_} [ {value.r}, %{before} ], [ {fresh}, %{latch} ]"
+        b.label(done)
+        return state
+
+    def _inner(self, x: Expr, scope: dict, order: list, inside: dict) -> None:
+        """Emit one expression of a loop's body."""
+        scope[x] = self._loop(x, scope, order, inside) if x.op == "loop" else self._one(x, [scope[a] for a in x.args])
 
     def _wrap(self, value: Value, dtype: DType) -> V | tuple[V, V]:
         t = value_type(dtype)
@@ -101,6 +165,8 @@ class ExprEmitter:
             return self._constant(e.value, dtype)
         if op in ("load", "index", "reduced"):
             raise VerificationError(f"[emit] expected a value for the leaf {op} {e.value!r}, got none")
+        if op == "result":
+            return args[0][e.value]
         if op == "cast":
             return convert(m, args[0], e.args[0].dtype, dtype)
         if op == "select":
@@ -253,6 +319,10 @@ class ExprEmitter:
 
 def _unwrap(value: V | tuple[V, V]) -> Value:
     return (value[0].r, value[1].r) if type(value) is tuple else value.r
+
+
+def _parts(value: V | tuple[V, V]) -> tuple:
+    return value if type(value) is tuple else (value,)
 
 
 def _align(element: str) -> int:

@@ -21,7 +21,9 @@ UNARY_REAL = frozenset(
     "neg abs sign sqrt rsqrt exp exp2 expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh "
     "erf erfc floor ceil rint trunc".split()
 )
-OTHER = frozenset("load gather const index reduced not select cast bitcast fma real imag conj complex mulhi".split())
+OTHER = frozenset(
+    "load gather const index reduced not select cast bitcast fma real imag conj complex mulhi variable loop result".split()
+)
 ALL = ARITHMETIC | BITWISE | COMPARE | UNARY_REAL | OTHER
 
 
@@ -233,6 +235,46 @@ def conj(x: Expr) -> Expr:
     return Expr("conj", x.dtype, (x,))
 
 
+_open_loops = 0
+
+
+def loop(initial: tuple, step, limit: int) -> tuple:
+    """A loop for each element: while `keep` holds, and at most `limit` times, the state becomes `new`.
+
+    `initial` are the expressions that the state begins with; step(*state) returns (keep, new): a bool and as many
+    expressions of the same dtypes. Gives the state at the end. Vector code goes on until no lane is left.
+
+    A loop is an expression whose operands are its initial state, then `keep`, then `new`; the latter two are over
+    "variable" leaves, which name the state by the depth of the loop and the position.
+    """
+    global _open_loops
+    depth = _open_loops
+    variables = [Expr("variable", e.dtype, (), (depth, k)) for k, e in enumerate(initial)]
+    _open_loops += 1
+    try:
+        keep, new = step(*variables)
+    finally:
+        _open_loops -= 1
+    new = [lift(n, e) for n, e in zip(new, initial)]
+    whole = Expr("loop", dt.bool_, (*initial, keep, *new), (depth, limit))
+    return tuple(Expr("result", e.dtype, (whole,), k) for k, e in enumerate(initial))
+
+
+def free_variables(order: list) -> dict:
+    """For each expression of a `walk` that is inside of a loop: the depths of the loops whose variables it depends on."""
+    found: dict[Expr, frozenset] = {}
+    for e in order:
+        if e.op == "variable":
+            found[e] = frozenset((e.value[0],))
+            continue
+        depths = frozenset().union(*(found[a] for a in e.args if a in found))
+        if e.op == "loop":
+            depths -= {e.value[0]}
+        if depths:
+            found[e] = depths
+    return found
+
+
 def _make_unary(op: str):
     def rule(x: Expr) -> Expr:
         return unary(op, x)
@@ -314,6 +356,10 @@ def verify(roots: list) -> None:
             bad = "unary keeps its dtype"
         elif e.op == "select" and (kinds[0] is not dt.bool_ or kinds[1] is not e.dtype or kinds[2] is not e.dtype):
             bad = "select takes (bool, T, T)"
+        elif e.op == "loop" and (
+            kinds[len(kinds) // 2] is not dt.bool_ or kinds[: len(kinds) // 2] != kinds[len(kinds) // 2 + 1 :]
+        ):
+            bad = "a loop takes its state, a bool and the next state"
         elif e.op == "bitcast" and kinds[0].itemsize != e.dtype.itemsize:
             bad = "bitcast keeps the size"
         elif e.dtype.weak and e.op not in ("load", "reduced"):
