@@ -42,11 +42,6 @@ reciprocal = unary("reciprocal", lambda k, x: 1.0 / x, dtypes=dt.INEXACT, to_flo
 def _sign(k, x):
     if x.dtype.kind == "u":
         return k.select(x > 0, 1, k.const(0, x.dtype))
-    if x.dtype.kind == "c":
-        size = k.abs(x)
-        zero = k.eq(size, 0.0)
-        safe = k.select(zero, 1.0, size)
-        return k.complex_(k.select(zero, 0.0, k.real(x) / safe), k.select(zero, 0.0, k.imag(x) / safe))
     return k.sign(x)
 
 
@@ -119,20 +114,18 @@ minimum = binary("minimum", lambda k, x, y: k.minimum(x, y), dtypes=dt.REAL,
                             lambda g, x, y, z: _tie(g, less(y, x), equal(x, y))),
                  reference="numpy.minimum", samples=reals(count=2), onnx="Min")  # fmt: skip
 
+
 # ---------------------------------------------------------------- rounding and tests
-_WHOLE = dt.REAL
-
-
-def _rounding(name: str, onnx: str | None):
-    return unary(name, lambda k, x: getattr(k, "rint" if name == "round" else name)(x) if x.dtype.kind == "f" else x,
-                 dtypes=_WHOLE, derivative=lambda x, y: 0.0, reference=f"numpy.{name}", samples=reals(),
+def _rounding(name: str, onnx: str | None, dtypes=dt.REAL):
+    return unary(name, lambda k, x: getattr(k, "rint" if name == "round" else name)(x) if x.dtype.kind in "fc" else x,
+                 dtypes=dtypes, derivative=lambda x, y: 0.0, reference=f"numpy.{name}", samples=reals(),
                  onnx=onnx)  # fmt: skip
 
 
 floor = _rounding("floor", "Floor")
 ceil = _rounding("ceil", "Ceil")
 trunc = _rounding("trunc", None)
-round = _rounding("round", "Round")
+round = _rounding("round", "Round", dt.NUMERIC)
 
 
 def _parts(k, x, test, join):
@@ -167,13 +160,14 @@ copysign = binary("copysign", lambda k, x, y: k.copysign(x, y), dtypes=dt.FLOATI
 
 
 # ---------------------------------------------------------------- elementary functions
-def _function(name: str, derivative, low: float, high: float, onnx: str | None = None, reference: str | None = None):
-    return unary(name, lambda k, x: getattr(k, name)(x), dtypes=dt.FLOATING, to_float=True, derivative=derivative,
+def _function(name: str, derivative, low: float, high: float, onnx: str | None = None, reference: str | None = None,
+              dtypes=dt.INEXACT):  # fmt: skip
+    return unary(name, lambda k, x: getattr(k, name)(x), dtypes=dtypes, to_float=True, derivative=derivative,
                  reference=reference or f"numpy.{name}", samples=reals(low, high), onnx=onnx)  # fmt: skip
 
 
 exp = _function("exp", lambda x, y: y, -5, 5, "Exp")
-exp2 = _function("exp2", lambda x, y: y * math.log(2.0), -5, 5)
+exp2 = _function("exp2", lambda x, y: y * math.log(2.0), -5, 5, dtypes=dt.FLOATING)
 expm1 = _function("expm1", lambda x, y: y + 1.0, -5, 5)
 log = _function("log", lambda x, y: 1.0 / x, 0.01, 10, "Log")
 log1p = _function("log1p", lambda x, y: 1.0 / (1.0 + x), -0.9, 10)
@@ -191,13 +185,13 @@ sinh = _function("sinh", lambda x, y: cosh(x), -5, 5, "Sinh")
 cosh = _function("cosh", lambda x, y: sinh(x), -5, 5, "Cosh")
 tanh = _function("tanh", lambda x, y: 1.0 - y * y, -5, 5, "Tanh")
 asinh = _function("asinh", lambda x, y: rsqrt(x * x + 1.0), -5, 5, "Asinh", "numpy.arcsinh")
-acosh = _function("acosh", lambda x, y: rsqrt(x * x - 1.0), 1.1, 5, "Acosh", "numpy.arccosh")
+acosh = _function("acosh", lambda x, y: rsqrt(x - 1.0) * rsqrt(x + 1.0), 1.1, 5, "Acosh", "numpy.arccosh")
 atanh = _function("atanh", lambda x, y: 1.0 / (1.0 - x * x), -0.9, 0.9, "Atanh", "numpy.arctanh")
 _TWO_OVER_ROOT_PI = 2.0 / math.sqrt(math.pi)
 erf = _function("erf", lambda x, y: _TWO_OVER_ROOT_PI * exp(negative(x * x)), -3, 3, "Erf",
-                "twain.testing.references.erf")  # fmt: skip
+                "twain.testing.references.erf", dt.FLOATING)  # fmt: skip
 erfc = _function("erfc", lambda x, y: -_TWO_OVER_ROOT_PI * exp(negative(x * x)), -3, 3,
-                 reference="twain.testing.references.erfc")  # fmt: skip
+                 reference="twain.testing.references.erfc", dtypes=dt.FLOATING)  # fmt: skip
 sigmoid = unary("sigmoid", lambda k, x: 1.0 / (1.0 + k.exp(-x)), dtypes=dt.FLOATING, to_float=True,
                 derivative=lambda x, y: y * (1.0 - y), reference="twain.testing.references.sigmoid",
                 samples=reals(-8, 8), onnx="Sigmoid")  # fmt: skip
@@ -205,15 +199,21 @@ relu = unary("relu", lambda k, x: k.maximum(x, 0), dtypes=dt.REAL, pullback=lamb
              reference="twain.testing.references.relu", samples=reals(), onnx="Relu")  # fmt: skip
 
 
-def _power(k, x, y):
-    return k.pow(x, y)
+def _power_pullbacks():
+    """y x^(y-1) is 0 for y = 0 even at x = 0; x^y log(x) is 0 at x = 0 unless y is negative (as in PyTorch)."""
+
+    def base(g, x, y, z):
+        return where(equal(y, 0), 0, g * late.conj(y * power(x, y - 1)))
+
+    def exponent(g, x, y, z):
+        nothing = bitwise_and(equal(x, 0), greater_equal(real(y) if y.dtype.kind == "c" else y, 0))
+        return where(nothing, 0, g * late.conj(z * log(x)))
+
+    return base, exponent
 
 
-power = binary(
-    "power", _power, dtypes=dt.REAL,
-    pullbacks=(lambda g, x, y, z: g * y * power(x, y - 1), lambda g, x, y, z: g * where(equal(x, 0), 0, z * log(x))),
-    reference="numpy.power", samples=domains((0.1, 4), (-3, 3)), onnx="Pow",
-)  # fmt: skip
+power = binary("power", lambda k, x, y: k.pow(x, y), pullbacks=_power_pullbacks(), reference="numpy.power",
+               samples=domains((0.1, 4), (-3, 3)), onnx="Pow")  # fmt: skip
 atan2 = binary("atan2", lambda k, x, y: k.atan2(x, y), dtypes=dt.FLOATING, to_float=True,
                pullbacks=(lambda g, x, y, z: g * y / (x * x + y * y), lambda g, x, y, z: negative(g * x / (x * x + y * y))),
                reference="numpy.arctan2", samples=reals(count=2))  # fmt: skip
