@@ -39,20 +39,32 @@ FUNCTIONS: dict[str, str] = {
     "twain.ops.products": (
         "addbmm addmm addmv addr baddbmm bmm corrcoef cov dot einsum inner kron mm mv outer tensordot vdot"
     ),
+    "twain.ops.repetition": "count_nonzero tile vecdot",
+    "twain.ops.scan": "cummax cummin cumulative_prod cumulative_sum cumulative_trapezoid logcumsumexp trapezoid",
     "twain.ops.sort": "argsort sort",
+    "twain.ops.special": (
+        "airy_ai bessel_j0 bessel_j1 bessel_y0 bessel_y1 beta betainc betaln chebyshev_polynomial_t "
+        "chebyshev_polynomial_u chebyshev_polynomial_v chebyshev_polynomial_w digamma erfcx erfinv gammainc gammaincc "
+        "hermite_polynomial_h hermite_polynomial_he i0 i0e i1 i1e laguerre_polynomial_l legendre_polynomial_p lgamma "
+        "log_ndtr modified_bessel_k0 modified_bessel_k1 multigammaln ndtr ndtri polygamma scaled_modified_bessel_k0 "
+        "scaled_modified_bessel_k1 shifted_chebyshev_polynomial_t shifted_chebyshev_polynomial_u "
+        "shifted_chebyshev_polynomial_v shifted_chebyshev_polynomial_w spherical_bessel_j0 zeta"
+    ),
     "twain.runtime.compile": "compile",
     "twain.runtime.info": "info",
+    "twain.tensor.inspection": "__array_namespace_info__ can_cast finfo iinfo isdtype result_type",
+    "twain.tensor.manipulation": "broadcast_arrays broadcast_shapes diff meshgrid repeat unstack",
     "twain.train": "Model",
 }
 
 # Public functions that are methods of Tensor as well; the tensor is their first argument.
 METHODS: frozenset[str] = frozenset(
     (
-        "addbmm addcdiv addcmul addmm addmv addr allclose aminmax argsort baddbmm bmm chunk corrcoef cov deg2rad diag "
-        "diag_embed diagflat diagonal dist dot dsplit fliplr flipud float_power fmax fmin fmod frac frexp gcd "
-        "heaviside hsplit inner isclose isneginf isposinf isreal kron lcm ldexp lerp logit mm mv nan_to_num nanmean "
-        "nansum narrow norm outer rad2deg renorm rot90 select sinc sort split tensor_split tensordot trace unflatten "
-        "vdot vsplit xlogy"
+        "addbmm addcdiv addcmul addmm addmv addr allclose aminmax argsort baddbmm bmm chunk corrcoef cov cummax "
+        "cummin cumulative_prod cumulative_sum deg2rad diag diag_embed diagflat diagonal digamma dist dot dsplit "
+        "erfinv fliplr flipud float_power fmax fmin fmod frac frexp gcd heaviside hsplit i0 inner isclose isneginf "
+        "isposinf isreal kron lcm ldexp lerp lgamma logcumsumexp logit mm mv nan_to_num nanmean nansum narrow norm "
+        "outer rad2deg renorm rot90 select sinc sort split tensor_split tensordot trace unflatten vdot vsplit xlogy"
     ).split()
 )
 

@@ -738,12 +738,14 @@ indexing = LazyModule("twain.codegen.indexing")
 lowerings = LazyModule("twain.codegen.lowerings")
 hosts = LazyModule("twain.codegen.hosts")
 sorting = LazyModule("twain.codegen.sort")
+scans = LazyModule("twain.codegen.scan")
 LOWERINGS = {  # ops with kernels of their own: function(lowering, group)
     "matmul": (lowerings, "lower_matmul"),
     "convolution": (lowerings, "lower_convolution"),
     "scatter_add": (indexing, "lower_scatter"),
     "host": (hosts, "lower_host"),
     "sort": (sorting, "lower_sort"),
+    "scan": (scans, "lower_scan"),
 }
 INLINE = {  # ops that are part of a loop's expression: function(body, node, map) -> Expr
     "iota": (indexing, "inline_iota"),

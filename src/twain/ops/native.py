@@ -13,13 +13,14 @@ from .shape import permute_dims
 
 
 class Native:
-    """The dtypes that the first operand may have, and those the op is tried in."""
+    """The dtypes that the op takes, those it is tried in, and what its lowering wants to know besides."""
 
-    __slots__ = ("allowed", "dtypes")
+    __slots__ = ("allowed", "detail", "dtypes")
 
-    def __init__(self, allowed: tuple, tried: tuple):
+    def __init__(self, allowed: tuple, tried: tuple, detail: object = None):
         self.allowed = allowed
         self.dtypes = tried
+        self.detail = detail
 
 
 TRIED = (dt.bool_, dt.int8, dt.int16, dt.int32, dt.int64, dt.uint8, dt.uint32, dt.uint64, dt.float16, dt.bfloat16,
@@ -41,10 +42,12 @@ def check_rows(name: str, spec) -> None:
 
 def native(
     name: str, arity: int, lowering: str, *, infer: Callable, allowed: tuple = dt.BOOL + dt.REAL, tried: tuple = TRIED,
-    **fields,
+    detail: object = None, **fields,
 ):  # fmt: skip
     """An op whose kernel `lowering` (see codegen/lower.py) writes."""
-    record = OpRecord(name, "native", arity, lowering=lowering, infer=infer, rules=Native(allowed, tried), **fields)
+    record = OpRecord(
+        name, "native", arity, lowering=lowering, infer=infer, rules=Native(allowed, tried, detail), **fields
+    )
     return register(record)
 
 
