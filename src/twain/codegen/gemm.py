@@ -163,7 +163,7 @@ def _choose(m: int, n: int, k: int, a: tuple, b: tuple, dtype_a: DType, dtype_b:
     elif a[2] == 1 and b[1] == 1:
         if (k >= 64 and (m <= 4 or n <= 16)) or (k >= 192 and m <= 16) or (k >= 384 and m <= 48):
             return "dot"
-    if n <= 128 or a_bytes <= (1 << 18 if a[2] == 1 else 1 << 15):
+    if n <= 128 or a_bytes <= (1 << 20 if a[2] == 1 else 1 << 15):
         return "packed" if converting and n > 16 else "packed b"
     return "packed"
 
