@@ -36,6 +36,8 @@ FUNCTIONS: dict[str, str] = {
         "heaviside isclose isneginf isposinf isreal lcm ldexp lerp logaddexp2 logit nan_to_num nanmax nanmean nanmin "
         "nanprod nanstd nansum nanvar rad2deg sinc std_mean var_mean xlog1py xlogy"
     ),
+    "twain.ops.masks": "masked_fill masked_scatter",
+    "twain.ops.nextafter": "nextafter",
     "twain.ops.products": (
         "addbmm addmm addmv addr baddbmm bmm corrcoef cov dot einsum inner kron mm mv outer tensordot vdot"
     ),
@@ -54,6 +56,7 @@ FUNCTIONS: dict[str, str] = {
     "twain.runtime.info": "info",
     "twain.tensor.inspection": "__array_namespace_info__ can_cast finfo iinfo isdtype result_type",
     "twain.tensor.manipulation": "broadcast_arrays broadcast_shapes diff meshgrid repeat unstack",
+    "twain.tensor.selection": "masked_select",
     "twain.train": "Model",
 }
 
@@ -63,8 +66,9 @@ METHODS: frozenset[str] = frozenset(
         "addbmm addcdiv addcmul addmm addmv addr allclose aminmax argsort baddbmm bmm chunk corrcoef cov cummax "
         "cummin cumulative_prod cumulative_sum deg2rad diag diag_embed diagflat diagonal digamma dist dot dsplit "
         "erfinv fliplr flipud float_power fmax fmin fmod frac frexp gcd heaviside hsplit i0 inner isclose isneginf "
-        "isposinf isreal kron lcm ldexp lerp lgamma logcumsumexp logit mm mv nan_to_num nanmean nansum narrow norm "
-        "outer rad2deg renorm rot90 select sinc sort split tensor_split tensordot trace unflatten vdot vsplit xlogy"
+        "isposinf isreal kron lcm ldexp lerp lgamma logcumsumexp logit masked_fill masked_scatter masked_select mm mv "
+        "nan_to_num nanmean nansum narrow nextafter norm outer rad2deg renorm rot90 select sinc sort split "
+        "tensor_split tensordot trace unflatten vdot vsplit xlogy"
     ).split()
 )
 

@@ -739,6 +739,7 @@ lowerings = LazyModule("twain.codegen.lowerings")
 hosts = LazyModule("twain.codegen.hosts")
 sorting = LazyModule("twain.codegen.sort")
 scans = LazyModule("twain.codegen.scan")
+masks = LazyModule("twain.codegen.compress")
 LOWERINGS = {  # ops with kernels of their own: function(lowering, group)
     "matmul": (lowerings, "lower_matmul"),
     "convolution": (lowerings, "lower_convolution"),
@@ -746,6 +747,7 @@ LOWERINGS = {  # ops with kernels of their own: function(lowering, group)
     "host": (hosts, "lower_host"),
     "sort": (sorting, "lower_sort"),
     "scan": (scans, "lower_scan"),
+    "mask": (masks, "lower_mask"),
 }
 INLINE = {  # ops that are part of a loop's expression: function(body, node, map) -> Expr
     "iota": (indexing, "inline_iota"),
