@@ -81,7 +81,7 @@ def expm1(m: Math, x: Pair) -> Pair:
     a, b = x
     grown, half = vmath_exp.expm1(m, a), vmath_trig.sin(m, b * 0.5)
     cos, sin = vmath_trig.cos(m, b), vmath_trig.sin(m, b)
-    plain = [m.fma(grown, cos, half * half * -2.0), m.select(b.eq(0.0), b, (grown + 1.0) * sin)]
+    plain = [m.fma(grown, cos, half * half * -2.0) + 0.0, m.select(b.eq(0.0), b, (grown + 1.0) * sin)]
 
     def slow() -> list[V]:
         real, imaginary = exp(m, x)
@@ -148,7 +148,7 @@ def tanh(m: Math, x: Pair) -> Pair:
 
     def slow() -> list[V]:
         outside = ~(b.abs() < INFINITY)
-        vanishes = m.select(outside, m.copysign(m.const(0.0, a.t), b), tiny)
+        vanishes = m.copysign(m.const(0.0, a.t), b)
         infinite = a.abs().eq(INFINITY)
         defined = ~outside | infinite
         return [
@@ -160,10 +160,10 @@ def tanh(m: Math, x: Pair) -> Pair:
 
 
 def sign(m: Math, x: Pair) -> Pair:
-    """x / |x|; 0 stays 0, one infinite part outweighs the other, NaN in either part makes NaN of both."""
+    """x / |x|; any 0 gives 0 + 0i, one infinite part outweighs the other, NaN in either part makes NaN of both."""
     size = vmath_special.hypot(m, *x)
     size = m.select(size.eq(0.0), 1.0, size)
-    plain = [x[0] / size, x[1] / size]
+    plain = [x[0] / size + 0.0, x[1] / size + 0.0]
 
     def slow() -> list[V]:
         wide, tall = x[0].abs().eq(INFINITY), x[1].abs().eq(INFINITY)

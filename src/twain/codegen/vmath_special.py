@@ -140,10 +140,9 @@ def _divide(m: Math, x: V, y: V, want: str) -> V:
     whole = m.rint((x - rest) / y)
     whole = m.select(adjust, whole - 1.0, whole)
     whole = m.select(whole.eq(0.0), m.copysign(whole, quotient), whole)
-    beyond = m.select((quotient.sign_bit().ne(0)) & x.ne(0.0), m.const(-1.0, x.t), quotient)
-    result = m.select(y.abs().eq(INFINITY) & finite, beyond, whole)
-    result = m.select(y.eq(0.0), quotient, result)
-    return m.select(finite | y.eq(0.0), result, NAN)
+    # with an infinity, floor of the rounded quotient, which is an infinity, a zero or NaN
+    usual = finite & (y.abs() < INFINITY) & (y.abs() > 0.0)
+    return m.select(usual, whole, quotient)
 
 
 def rem(m: Math, x: V, y: V) -> V:
@@ -152,7 +151,7 @@ def rem(m: Math, x: V, y: V) -> V:
 
 
 def floordiv(m: Math, x: V, y: V) -> V:
-    """floor(x / y) of the exact quotient (Python's //); division by zero gives x / y."""
+    """floor(x / y) of the exact quotient; division by zero or with infinities gives x / y (as the Array API prefers)."""
     return _divide(m, x, y, "floordiv")
 
 
