@@ -167,11 +167,11 @@ def convolutions(name, probe, seconds):
     flops = 2 * n * o * c * (out * taps) ** 2
     back = ((taps - 1 - pad, taps - 1 - pad + rest),) * 2
     forms = {
-        "forward": (x, w, y, Shape(n, 1, c, o, size, size, taps, taps, (stride, stride), ((pad, pad),) * 2)),
+        "forward": (x, w, y, Shape(n, 1, c, o, (size, size), (taps, taps), (stride, stride), ((pad, pad),) * 2)),
         "input": (y, w[..., ::-1, ::-1].transpose(0, 2, 1, 3, 4), x,
-                  Shape(n, 1, o, c, out, out, taps, taps, padding=back, input_dilation=(stride, stride))),
+                  Shape(n, 1, o, c, (out, out), (taps, taps), padding=back, input_dilation=(stride, stride))),
         "weights": (x.transpose(2, 1, 0, 3, 4), y.transpose(1, 2, 0, 3, 4), w.transpose(2, 0, 1, 3, 4),
-                    Shape(c, 1, n, o, size, size, out, out, padding=((pad, pad - rest),) * 2,
+                    Shape(c, 1, n, o, (size, size), (out, out), padding=((pad, pad - rest),) * 2,
                           kernel_dilation=(stride, stride))),
     }  # fmt: skip
     for form, (a, b, result, shape) in forms.items():

@@ -96,6 +96,8 @@ def test_dtypes(dtype):
             np.testing.assert_array_equal(c, want)
         elif dtype is dt.bfloat16:
             np.testing.assert_allclose(exact(c, dtype), want, rtol=2**-8, atol=1e-4)
+        elif dtype is dt.float16:
+            np.testing.assert_allclose(c, want, rtol=2**-10, atol=1e-4)
         else:
             assert_close(c, want, a.shape[-1], 2.0**-52)
 

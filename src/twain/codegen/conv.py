@@ -1,21 +1,22 @@
-"""Two-dimensional convolution with run-time sizes, and through views its gradients.
+"""Convolution over one to three axes with run-time sizes, and through views its gradients.
 
-    out[n, g, o, y, x] = epilogue(sum over c, i, j of in[n, g, c, Y, X] * w[g, o, c, i, j])
-    Y = (y * stride + i * kernel_dilation - pad_low) / input_dilation, X likewise
+    out[n, g, o, z, y, x] = epilogue(sum over c, h, i, j of in[n, g, c, Z, Y, X] * w[g, o, c, h, i, j])
+    Y = (y * stride + i * kernel_dilation - pad_low) / input_dilation, X and Z likewise
 
-where a term counts only if Y and X are whole and inside the input. Tensors have any strides, negative ones too, so the
-gradients are the same primitive on permuted views:
+where a term counts only if Z, Y and X are whole and inside the input. Tensors have any strides, negative ones too, so
+the gradients are the same primitive on permuted views:
 
 - of the input: in = output gradient, w with in/out features swapped and taps flipped, input_dilation = stride;
 - of the weights: batch and features swapped in both, kernel_dilation = stride, the output gradient as w.
 
-It runs as a matrix product (rows: o; columns: n, y, x; K: c, i, j) whose B is gathered on the way into the panels
+It runs as a matrix product (rows: o; columns: n, z, y, x; K: c, h, i, j) whose B is gathered on the way into the panels
 (gather.py). A dilated input is not filled with zeros: each residue of the output position is a convolution of its own
-with the taps that meet the input.
+with the taps that meet the input. Fewer than three axes are three of which the first have size 1.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise, product
 from math import gcd
 
 from ..base.dtypes import DType
@@ -28,28 +29,44 @@ from .product import product_source
 from .split import sum_step
 
 K_BLOCK_GATHERED = 384  # more than in gemm.py: panels are in L2 anyway, just written
+AXES = 3
 
 
 class Shape:
-    """Sizes of one convolution: images n, groups g, channels c per group, features o per group, input h x w, taps
-    kh x kw, and (y, x) pairs for the rest; padding is ((low, high), (low, high)), negative to crop."""
+    """Sizes of one convolution: images n, groups g, channels c per group, features o per group; per axis the input's
+    size, taps, stride and so on; padding is ((low, high), ...), negative to crop."""
 
-    __slots__ = ("c", "g", "h", "input_dilation", "kernel_dilation", "kh", "kw", "n", "o", "padding", "stride", "w")
+    __slots__ = ("axes", "c", "g", "input_dilation", "kernel_dilation", "n", "o", "padding", "size", "stride", "taps")
 
     def __init__(
-        self, n: int, g: int, c: int, o: int, h: int, w: int, kh: int, kw: int, stride: tuple = (1, 1),
-        padding: tuple = ((0, 0), (0, 0)), kernel_dilation: tuple = (1, 1), input_dilation: tuple = (1, 1),
+        self, n: int, g: int, c: int, o: int, size: tuple, taps: tuple, stride: tuple | None = None,
+        padding: tuple | None = None, kernel_dilation: tuple | None = None, input_dilation: tuple | None = None,
     ):  # fmt: skip
-        self.n, self.g, self.c, self.o, self.h, self.w, self.kh, self.kw = n, g, c, o, h, w, kh, kw
-        self.stride, self.padding = stride, padding
-        self.kernel_dilation, self.input_dilation = kernel_dilation, input_dilation
+        self.n, self.g, self.c, self.o = n, g, c, o
+        self.axes = len(size)
+        missing, ones = AXES - self.axes, (1,) * self.axes
+        self.size, self.taps = _deep(size, missing), _deep(taps, missing)
+        self.stride = _deep(stride or ones, missing)
+        self.padding = ((0, 0),) * missing + tuple(padding or ((0, 0),) * self.axes)
+        self.kernel_dilation = _deep(kernel_dilation or ones, missing)
+        self.input_dilation = _deep(input_dilation or ones, missing)
 
-    def out(self) -> tuple[int, int]:
-        """Height and width of the result (0 where the window does not fit)."""
+    def out(self) -> tuple:
+        """Size of the result along each axis (0 where the window does not fit)."""
+        return self.deep_out()[AXES - self.axes :]
+
+    def deep_out(self) -> tuple:
+        """The same for all three axes."""
         return tuple(
-            output_size(size, taps, self.stride[d], self.padding[d], self.kernel_dilation[d], self.input_dilation[d])
-            for d, (size, taps) in enumerate(((self.h, self.kh), (self.w, self.kw)))
+            output_size(*of_axis)
+            for of_axis in zip(
+                self.size, self.taps, self.stride, self.padding, self.kernel_dilation, self.input_dilation
+            )
         )
+
+
+def _deep(values: tuple, missing: int, fill: int = 1) -> tuple:
+    return (fill,) * missing + tuple(values)
 
 
 def output_size(
@@ -68,8 +85,9 @@ class _Residue:
     __slots__ = ("count", "dilation", "first", "first_tap", "low", "step", "stride", "tap_step", "taps")
 
 
-def _residues(shape: Shape, dim: int, size: int, taps: int) -> list[_Residue]:
-    """All residues of one dim with `size` outputs and `taps` taps."""
+def _residues(shape: Shape, dim: int, size: int) -> list[_Residue]:
+    """All residues of one dim with `size` outputs."""
+    taps = shape.taps[dim]
     stride, dilation, low = shape.stride[dim], shape.kernel_dilation[dim], shape.padding[dim][0]
     input_dilation = shape.input_dilation[dim]
     out = []
@@ -93,32 +111,44 @@ def conv_plan(
 ) -> Plan:  # fmt: skip
     """Steps for one shape. Buffers: ("a", 0) is the input, ("b", 0) the weights, then as in gemm_plan.
 
-    Strides in elements: in_ (n, g, c, y, x), w (g, o, c, i, j), outs and extras: one (n, g, o, y, x) per operand of the
-    epilogue, 0 to broadcast.
+    Strides in elements: in_ (n, g, c, *axes), w (g, o, c, *axes), outs and extras: one (n, g, o, *axes) per operand of
+    the epilogue, 0 to broadcast.
     """
-    operands = (*outs, *extras)
-    height, width = shape.out()
-    if 0 in (shape.n, shape.g, shape.o, height, width):
+    missing = AXES - shape.axes
+    in_, w, *operands = ((*s[:3], *_deep(s[3:], missing, 0)) for s in (in_, w, *outs, *extras))
+    sizes = shape.deep_out()
+    if 0 in (shape.n, shape.g, shape.o, *sizes):
         return Plan([], [])
-    ys, xs = _residues(shape, 0, height, shape.kh), _residues(shape, 1, width, shape.kw)
-    if len(ys) == len(xs) == 1:
-        plain = _as_product(dtype_in, dtype_w, epilogue, target, shape, in_, w, operands, len(outs), ys[0], xs[0])
+    residues = [_residues(shape, dim, size) for dim, size in enumerate(sizes)]
+    if all(len(r) == 1 for r in residues):
+        first = [r[0] for r in residues]
+        plain = _as_product(dtype_in, dtype_w, epilogue, target, shape, in_, w, operands, len(outs), first)
         if plain is not None:
             return plain
-    return _Planner(dtype_in, dtype_w, epilogue, target, shape, in_, w, operands, len(outs)).plan(ys, xs)
+    return _Planner(dtype_in, dtype_w, epilogue, target, shape, in_, w, operands, len(outs)).plan(residues)
 
 
-def _as_product(dtype_in, dtype_w, epilogue, target, shape: Shape, in_, w, operands, outputs: int, y, x) -> Plan | None:
+def _as_product(
+    dtype_in, dtype_w, epilogue, target, shape: Shape, in_, w, operands, outputs: int, first
+) -> Plan | None:
     """One tap, one step, nothing padded: a product of matrices as they lie."""
-    plain = (y.taps, y.stride, y.low, y.count) == (1, 1, 0, shape.h)
-    if not plain or (x.taps, x.stride, x.low, x.count) != (1, 1, 0, shape.w):
-        return None
-    if any(s[3] != s[4] * shape.w for s in (in_, *operands)):
-        return None
-    views = tuple(((s[0], s[1]), s[2], s[4]) for s in operands)
+    for r, size in zip(first, shape.size):
+        if (r.taps, r.stride, r.low, r.count) != (1, 1, 0, size):
+            return None
+    places = 1
+    inner = []  # the axes of more than one place, last first: they have to lie behind one another
+    for axis in range(AXES - 1, -1, -1):
+        if shape.size[axis] > 1:
+            inner.append(axis)
+            places *= shape.size[axis]
+    for s in (in_, *operands):
+        if any(s[3 + a] != s[3 + b] * shape.size[b] for b, a in pairwise(inner)):
+            return None
+    last = 3 + (inner[0] if inner else AXES - 1)
+    views = tuple(((s[0], s[1]), s[2], s[last]) for s in operands)
     plan = gemm_plan(
-        dtype_w, dtype_in, epilogue, target, (shape.n, shape.g), shape.o, shape.h * shape.w, shape.c,
-        ((0, w[0]), w[1], w[2]), ((in_[0], in_[1]), in_[2], in_[4]), views[:outputs], views[outputs:],
+        dtype_w, dtype_in, epilogue, target, (shape.n, shape.g), shape.o, places, shape.c,
+        ((0, w[0]), w[1], w[2]), ((in_[0], in_[1]), in_[2], in_[last]), views[:outputs], views[outputs:],
     )  # fmt: skip
     swap = {"a": "b", "b": "a"}
     for step in plan.steps:
@@ -136,68 +166,74 @@ class _Planner:
         self.size = self.compute.itemsize
         self.steps: list[Step] = []
         self.scratch: list[int] = []
-        width, height = shape.out()
-        wide = is_wide(shape.o, shape.n * width * height, self.compute, target)
+        depth, height, width = shape.deep_out()
+        wide = is_wide(shape.o, shape.n * depth * height * width, self.compute, target)
         self.micro = micro_kernel("outer", self.compute, self.compute, self.compute, target, wide=wide)
 
     def new_scratch(self, nbytes: int) -> int:
         self.scratch.append(nbytes)
         return len(self.scratch) - 1
 
-    def plan(self, ys: list, xs: list) -> Plan:
+    def plan(self, residues: list) -> Plan:
+        *outer, xs = residues
         width = max(x.count for x in xs)
         taps = max(x.taps for x in xs)
         mode = "taps" if width < self.micro.lanes <= taps else "columns"
         phases = xs[0].dilation if mode == "taps" else xs[0].stride
         image = None
-        for y in ys:
-            for x in xs:
-                if image is None or phases > 1:  # with phases, every residue needs its own alignment
-                    image = self.pad(ys if phases == 1 else [y], xs if phases == 1 else [x], phases)
-                self.residue(y, x, mode, image)
+        for one in product(*residues):
+            if image is None or phases > 1:  # with phases, every residue needs its own alignment
+                image = self.pad([*outer, xs] if phases == 1 else [[r] for r in one], phases)
+            self.residue(one, mode, image)
         return Plan(self.steps, self.scratch)
 
-    def pad(self, ys: list, xs: list, phases: int) -> tuple:
-        """Make P, big enough for these residues. Returns (scratch, top, left, phase, row, channel, group, image)."""
+    def pad(self, residues: list, phases: int) -> tuple:
+        """Make P, big enough for these residues. Returns (scratch, what comes before the input's first element along
+        each axis, phases, strides of phase, row, plane, channel, group, image)."""
         s = self.shape
-        (top, rows), (left, columns) = _extent(ys), _extent(xs)
+        (front, planes), (top, rows), (left, columns) = (_extent(r) for r in residues)
         phase = -(-columns // phases)
         row = phases * phase
-        channel = rows * row
+        plane = rows * row
+        channel = planes * plane
         group = s.c * channel
         image = s.g * group
         nbytes = (s.n * image + 2 * gather.SLACK) * self.size
         scratch = self.new_scratch(nbytes)
-        unit = self.in_[4] == 1 and phases == 1
-        params = [rows, phases, phase, s.h, s.w, top, left, self.in_[3], self.in_[4], 3, s.n, s.g, s.c]
+        unit = self.in_[5] == 1 and phases == 1
+        depth, height, width = s.size
+        params = [rows, phases, phase, height, width, top, left, self.in_[4], self.in_[5]]
+        params += [planes, depth, front, self.in_[3], plane, 3, s.n, s.g, s.c]
         params += (self.in_[0], image, self.in_[1], group, self.in_[2], channel)
-        total = s.n * s.g * s.c
-        if total and channel:
+        total = s.n * s.g * s.c * planes
+        if total and plane:
             source = pad_source(self.dtype_in, self.compute, unit, self.target)
             role = ("scratch", scratch, gather.SLACK * self.size)
-            grain = max(1, (1 << (15 if unit else 13)) // channel)
+            grain = max(1, (1 << (15 if unit else 13)) // plane)
             self.steps.append(Step(source, (("a", 0, 0), role), tuple(params), total, grain))
-        return scratch, top, left, phases, phase, row, channel, group, image
+        return scratch, (front, top, left), phases, phase, row, plane, channel, group, image
 
-    def residue(self, y: _Residue, x: _Residue, mode: str, image: tuple) -> None:
+    def residue(self, one: tuple, mode: str, image: tuple) -> None:
         s, target, compute, micro = self.shape, self.target, self.compute, self.micro
-        padded, top, left, phases, phase, row, channel, group, per_image = image
-        m, n, k = s.o, s.n * y.count * x.count, s.c * y.taps * x.taps
+        padded, before, phases, phase, row, plane, channel, group, per_image = image
+        z, y, x = one
+        m, n, k = s.o, s.n * z.count * y.count * x.count, s.c * z.taps * y.taps * x.taps
         rows, columns = micro.rows, micro.columns
         row_tiles, panels = -(-m // rows), -(-n // columns)
         k_blocks = max(1, -(-k // K_BLOCK_GATHERED))
         kc = -(-k // k_blocks) if k else 1
-        a_role = self.pack_weights(y, x, m, k, rows, row_tiles)
+        a_role = self.pack_weights(one, m, k, rows, row_tiles)
 
-        # P's offset of this residue: with phases, left was made to fit
-        start = (top - y.low) * row + (left - x.low if phases == 1 else 0)
+        # P's offset of this residue: with phases, the last of `before` was made to fit
+        front, top, left = before
+        start = (front - z.low) * plane + (top - y.low) * row + (left - x.low if phases == 1 else 0)
         b_role = ("scratch", padded, (gather.SLACK + start) * self.size)
-        to_tap_row, to_row = y.dilation * row, y.stride * row
         table = ("scratch", padded, 0)
-        if mode == "columns" and k:
-            table = ("scratch", self.new_scratch(8 * k), 0)
-            params = (x.taps, y.taps, channel, to_tap_row, phases, phase, x.dilation)
-            grain = max(1, 4096 // (x.taps * y.taps))
+        if k:
+            each = x.taps if mode == "columns" else 1
+            table = ("scratch", self.new_scratch(8 * s.c * z.taps * y.taps * each), 0)
+            params = (each, y.taps, z.taps, channel, z.dilation * plane, y.dilation * row, phases, phase, x.dilation)
+            grain = max(1, 4096 // (each * y.taps * z.taps))
             self.steps.append(Step(table_source(target), (table,), params, s.c, grain))
 
         # All rows in one block if that leaves enough blocks: each panel is then gathered once.
@@ -215,9 +251,8 @@ class _Planner:
         slot = columns * (kc + (per_block * row_tiles_block * rows if split_blocks > 1 else 0))
         slots = ("scratch", self.new_scratch(strips * slot * self.size), 0)
 
-        views, sizes = self.result(y, x)
-        out_width, out_height = sizes
-        roles, classes = self.roles(y, x, views), stride_classes([v[2] for v in views])
+        views, out_sizes = self.result(one)
+        roles, classes = self.roles(one), stride_classes([v[2] for v in views])
         finish = None
         batch_strides = [v[1] for v in views]
         epilogue = self.epilogue
@@ -225,18 +260,17 @@ class _Planner:
             part = self.new_scratch(s.g * splits * m * n * self.size)
             finish = sum_step(
                 epilogue, classes, target, (("scratch", part, 0), *roles), [(s.g, splits * m * n, batch_strides)],
-                m, n, splits, m * n, n, out_width, out_height, [(v[0], *v[2:]) for v in views],
+                m, n, splits, m * n, n, out_sizes, [(v[0], *v[2:]) for v in views],
             )  # fmt: skip
             epilogue, classes, roles = only_store(compute), "1", [("scratch", part, 0)]
-            views, out_width, out_height = [(n, 0, 1, 0, 0)], n, 1
+            views, out_sizes = [(n, 0, 1, 0, 0, 0)], (n, 1, 1)
             batch_strides = [splits * m * n]
         params = [
             m, n, k, kc, k_blocks, row_tiles_block, per_block, m_blocks, n_blocks, strips, blocks,
-            k * rows, 1, rows, kc * rows, kc * columns, columns, 0, panels * columns, slot,
+            k * rows, 1, rows, kc * rows, 0, columns, 0, panels * columns, slot,
             splits, split_blocks, m * n if splits > 1 else 0,
-            x.count, y.count, per_image, to_row, x.stride, phases, phase, max(1, x.taps), max(1, y.taps),
-            channel, to_tap_row,
-            out_width, out_height,
+            x.count, y.count, z.count, per_image, z.stride * plane, y.stride * row, x.stride, phases, phase,
+            max(1, x.taps), *out_sizes,
         ]  # fmt: skip
         for v in views:
             params += (v[0], *v[2:])
@@ -248,17 +282,22 @@ class _Planner:
         if finish is not None:
             self.steps.append(finish)
 
-    def pack_weights(self, y: _Residue, x: _Residue, m: int, k: int, rows: int, row_tiles: int) -> tuple:
+    def pack_weights(self, one: tuple, m: int, k: int, rows: int, row_tiles: int) -> tuple:
         """Panels [group][row tile][k][row] of the weights that this residue meets."""
         s = self.shape
         scratch = self.new_scratch(s.g * row_tiles * k * rows * self.size)
         role = ("scratch", scratch, 0)
         if k:
-            sg, so, sc, si, sj = self.w
-            si, first = si * y.tap_step, si * y.first_tap
-            sj, first = sj * x.tap_step, first + sj * x.first_tap
-            dims = [(s.c, sc, y.taps * x.taps), (y.taps, si, x.taps)]
-            inner, stride = x.taps, sj
+            sg, so, sc, *along = self.w
+            first = sum(stride * r.first_tap for stride, r in zip(along, one))
+            dims, inner = [], 1  # (size, stride, number of k)
+            for size, stride in zip(
+                (x.taps for x in reversed(one)), (a * r.tap_step for a, r in zip(along[::-1], one[::-1]))
+            ):
+                dims.append((size, stride, inner))
+                inner *= size
+            dims = [(s.c, sc, inner), *reversed(dims)]
+            inner, stride, _ = dims.pop()
             while dims and (inner == 1 or dims[-1][1] == inner * stride or dims[-1][0] == 1):
                 size, outer_stride, _ = dims.pop()
                 if inner == 1:
@@ -273,32 +312,33 @@ class _Planner:
             self.steps.append(step)
         return role
 
-    def result(self, y: _Residue, x: _Residue) -> tuple[list, tuple[int, int]]:
-        """Per operand (row, group, x, y, image) strides of this residue's outputs, and the width and height to count
-        columns in, with dims merged where all strides allow."""
-        sizes = [x.count, y.count, self.shape.n]
-        strides = [[s[4] * x.step, s[3] * y.step, s[0]] for s in self.operands]
-        for _ in range(2):
-            for d in (0, 1):
+    def result(self, one: tuple) -> tuple[list, tuple]:
+        """Per operand (row, group, x, y, z, image) strides of this residue's outputs, and the width, height and depth
+        to count columns in, with dims merged where all strides allow."""
+        inward = one[::-1]
+        sizes = [*(r.count for r in inward), self.shape.n]
+        strides = [[*(s[5 - d] * r.step for d, r in enumerate(inward)), s[0]] for s in self.operands]
+        for _ in range(AXES):
+            for d in range(AXES):
                 a, b = sizes[d], sizes[d + 1]
                 if b > 1 and (a == 1 or all(s[d + 1] == a * s[d] for s in strides)):
                     for s in strides:
                         s[d] = s[d + 1] if a == 1 else s[d]
                         s[d + 1] = 0
                     sizes[d], sizes[d + 1] = a * b, 1
-        return [(o[2], o[1], *s) for o, s in zip(self.operands, strides, strict=True)], (sizes[0], sizes[1])
+        return [(o[2], o[1], *s) for o, s in zip(self.operands, strides, strict=True)], tuple(sizes[:AXES])
 
-    def roles(self, y: _Residue, x: _Residue, views: list) -> list:
+    def roles(self, one: tuple) -> list:
         out = []
         dtypes = self.epilogue.dtypes()
         for i, (s, dtype) in enumerate(zip(self.operands, dtypes, strict=True)):
-            at = (s[3] * y.first + s[4] * x.first) * dtype.itemsize
+            at = sum(stride * r.first for stride, r in zip(s[3:], one)) * dtype.itemsize
             out.append(("out", i, at) if i < self.outputs else ("extra", i - self.outputs, at))
         return out
 
 
 def _extent(residues: list) -> tuple[int, int]:
-    """(rows before the input's first, rows in all) that P needs for these residues."""
+    """(places before the input's first, places in all) that P needs for these residues."""
     used = [r for r in residues if r.taps and r.count]
     if not used:
         return 0, 0

@@ -1,10 +1,10 @@
 """The matrix B of a convolution, which exists only in pieces: its panels are gathered from a padded image.
 
 First the input is copied once into an image P with everything that addressing would have to ask about settled:
-[image][channel][padded row][phase][column], zeros where padding is, the compute dtype, and for strided convolutions the
-columns dealt out into `phases` (column X lies at phase X % phases, place X // phases), so that neighbouring outputs
-read neighbours. Then B[k, column] = P[offset(k) + offset(column)] always holds, for k = (channel, tap row, tap column)
-and column = (image, output row, output column).
+[image][channel][padded plane][padded row][phase][column], zeros where padding is, the compute dtype, and for strided
+convolutions the columns dealt out into `phases` (column X lies at phase X % phases, place X // phases), so that neighbouring outputs
+read neighbours. Then B[k, column] = P[offset(k) + offset(column)] always holds, for k = (channel, tap
+plane, tap row, tap column) and column = (image, output plane, output row, output column).
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from .builder import Builder, Module, literal, storage_type, vector
 from .microkernel import opaque, widen
 from .packing import transpose
 from .plan import KernelSource
-from .product import FIRST, batch_offsets
+from .product import FIRST, batch_offsets, place_of
 
 SLACK = 64  # elements before and after P that vector loads may touch
 
-# Positions in params, from product.FIRST: output width and height; P's offsets per image, output row and output column
-# step; phases and their length; taps per row, rows of taps; P's offsets per channel and tap row; the width and height
-# that the epilogue counts in (dims merged where the result's strides allow).
-(WIDTH, HEIGHT, TO_IMAGE, TO_ROW, STEP, PHASES, PHASE, TAPS, TAP_ROWS, TO_CHANNEL, TO_TAP_ROW, OUT_WIDTH,
- OUT_HEIGHT) = range(13)  # fmt: skip
+# Positions in params, from product.FIRST: output width, height and depth; P's offsets per image, output plane, row and
+# column step; phases and their length; taps per row; the width, height and depth that the epilogue counts in (dims merged
+# where the result's strides allow).
+(WIDTH, HEIGHT, DEPTH, TO_IMAGE, TO_PLANE, TO_ROW, STEP, PHASES, PHASE, TAPS, OUT_WIDTH, OUT_HEIGHT,
+ OUT_DEPTH) = range(13)  # fmt: skip
 COUNT = 13
 
 _SOURCES: dict = {}
@@ -33,7 +33,7 @@ class Gather:
 
     mode "columns": vectors along the output columns, offset(k) comes from a table; PHASES must be the stride.
     mode "taps": vectors along the taps of a row, then transposed, for few output columns and many taps (gradients of
-    weights); PHASES must be the kernel's dilation, and there is no table.
+    weights); PHASES must be the kernel's dilation, and the table has one offset per row of taps.
     """
 
     parameters = COUNT
@@ -49,10 +49,8 @@ class Gather:
         self.name = f"gather_{mode}_{columns}_{compute}"
 
     def locate(self, b: Builder, column: str) -> tuple:
-        """((x, y, image), columns left in the row) of a column of the result."""
-        width, height = b.parameter(FIRST + OUT_WIDTH), b.parameter(FIRST + OUT_HEIGHT)
-        x, row = b.urem(column, width), b.udiv(column, width)
-        return [x, b.urem(row, height), b.udiv(row, height)], b.sub(width, x)
+        """((x, y, z, image), columns left in the row) of a column of the result."""
+        return place_of(b, column, *(b.parameter(FIRST + i) for i in (OUT_WIDTH, OUT_HEIGHT, OUT_DEPTH)))
 
     def call(self, b: Builder, source: str, table: str, k0: str, kc: str, column: str, columns: str, to: str) -> None:
         b.do(
@@ -79,29 +77,29 @@ class Gather:
         b.finish()
 
     def _column_offsets(self, b: Builder, offsets: str) -> None:
-        width, height, image, to_row, step, phases, phase = (
-            b.parameter(FIRST + i) for i in (WIDTH, HEIGHT, TO_IMAGE, TO_ROW, STEP, PHASES, PHASE)
+        width, height, depth, image, to_plane, to_row, step, phases, phase = (
+            b.parameter(FIRST + i) for i in (WIDTH, HEIGHT, DEPTH, TO_IMAGE, TO_PLANE, TO_ROW, STEP, PHASES, PHASE)
         )
         last = b.sub("%columns", 1)
-        row = b.udiv("%column", width)
-        start = [b.urem("%column", width), b.urem(row, height), b.udiv(row, height)]
+        start, _ = place_of(b, "%column", width, height, depth)
         with b.loop(0, self.columns, 1, [("i64", v) for v in start], hint="lane") as lane:
-            x, y, n = lane.values
+            x, y, z, n = lane.values
             if self.mode == "columns":
                 place = x
             else:
                 at = b.mul(x, step)
                 place = b.add(b.mul(b.urem(at, phases), phase), b.udiv(at, phases))
-            offset = b.add(b.add(place, b.mul(y, to_row)), b.mul(n, image))
+            offset = b.add(b.add(place, b.mul(y, to_row)), b.add(b.mul(z, to_plane), b.mul(n, image)))
             b.store("i64", offset, b.offset(offsets, lane.i, "i64"), 8)
             more = b.compare("slt", b.add(lane.i, "%column"), last)
-            x1 = b.add(x, 1)
-            wrap = b.compare("eq", x1, width)
-            y1 = b.add(y, b.value(f"zext i1 {wrap} to i64"))
-            wrap_y = b.compare("eq", y1, height)
-            n1 = b.add(n, b.value(f"zext i1 {wrap_y} to i64"))
-            x1, y1 = b.select(wrap, "i64", 0, x1), b.select(wrap_y, "i64", 0, y1)
-            lane.next(*(b.select(more, "i64", new, old) for new, old in ((x1, x), (y1, y), (n1, n))))
+            new, carry = [], "1"
+            for value, size in ((x, width), (y, height), (z, depth)):
+                value = b.add(value, carry)
+                wrap = b.compare("eq", value, size)
+                new.append(b.select(wrap, "i64", 0, value))
+                carry = b.value(f"zext i1 {wrap} to i64")
+            new.append(b.add(n, carry))
+            lane.next(*(b.select(more, "i64", new_, old) for new_, old in zip(new, lane.values)))
 
     def _along_columns(self, b: Builder, offsets: str) -> None:
         lanes, element = self.lanes, self.element
@@ -163,13 +161,13 @@ class Gather:
     def _along_taps(self, b: Builder, offsets: str) -> None:
         lanes, element = self.lanes, self.element
         type_ = vector(element, lanes)
-        taps, tap_rows, channel, to_tap_row = (b.parameter(FIRST + i) for i in (TAPS, TAP_ROWS, TO_CHANNEL, TO_TAP_ROW))
+        taps = b.parameter(FIRST + TAPS)
         end = b.add("%k0", "%kc")
         after = b.add(b.udiv(b.sub(end, 1), taps), 1)
         with b.loop(b.udiv("%k0", taps), b.select(b.compare("sgt", "%kc", 0), "i64", after, 0), hint="run") as run:
             begin = b.max("%k0", b.mul(run.i, taps))
             length = b.sub(b.min(end, b.mul(b.add(run.i, 1), taps)), begin)
-            at = b.add(b.mul(b.udiv(run.i, tap_rows), channel), b.mul(b.urem(run.i, tap_rows), to_tap_row))
+            at = b.load("i64", b.offset("%table", run.i, "i64"), 8)
             source = b.offset("%source", b.add(at, b.urem(begin, taps)), element)
             to = b.offset("%to", b.mul(b.sub(begin, "%k0"), self.columns), element)
             whole = "0"
@@ -195,9 +193,11 @@ class Gather:
                 b.store(element, b.load(element, b.offset(source, at, element)), b.offset(to, row_at, element))
 
 
-# Params of the padding kernel: rows, phases and their length in P; size of the source; where its first row and column
-# lie in P; strides of the source's rows and columns; then batch dims with strides of source and P.
-PAD_ROWS, PAD_PHASES, PAD_PHASE, PAD_H, PAD_W, PAD_TOP, PAD_LEFT, PAD_STRIDE_H, PAD_STRIDE_W, PAD_BATCH = range(10)
+# Params of the padding kernel: rows, phases and their length in P; height and width of the source; where its first row
+# and column lie in P; strides of the source's rows and columns; planes in P, the source's depth, where its first plane
+# lies, the source's stride and P's per plane; then batch dims with strides of source and P.
+(PAD_ROWS, PAD_PHASES, PAD_PHASE, PAD_H, PAD_W, PAD_TOP, PAD_LEFT, PAD_STRIDE_H, PAD_STRIDE_W, PAD_PLANES, PAD_D, PAD_FRONT,
+ PAD_STRIDE_D, PAD_PLANE, PAD_BATCH) = range(15)  # fmt: skip
 
 
 def pad_source(dtype: DType, compute: DType, unit: bool, target) -> KernelSource:
@@ -219,19 +219,26 @@ def _emit_pad(module: Module, name: str, dtype: DType, compute: DType, unit: boo
     stored, element = storage_type(dtype), storage_type(compute)
     lanes = max(1, target.vector_bytes // compute.itemsize)
     with b.loop("%begin", "%end", hint="plane") as plane:
-        from_, to_ = batch_offsets(b, plane.i, PAD_BATCH, 2)
+        planes = b.parameter(PAD_PLANES)
+        z = b.urem(plane.i, planes)
+        from_, to_ = batch_offsets(b, b.udiv(plane.i, planes), PAD_BATCH, 2)
+        to_ = b.add(to_, b.mul(z, b.parameter(PAD_PLANE)))
+        z = b.sub(z, b.parameter(PAD_FRONT))
+        from_ = b.add(from_, b.mul(z, b.parameter(PAD_STRIDE_D)))
         source, padded = b.offset(b.buffer(0), from_, stored), b.offset(b.buffer(1), to_, element)
+        # a plane before or behind the source's has no rows to copy
+        height = b.select(b.compare("ult", z, b.parameter(PAD_D)), "i64", b.parameter(PAD_H), 0)
         if unit:
-            _pad_unit(b, source, padded, dtype, compute, lanes)
+            _pad_unit(b, source, padded, height, dtype, compute, lanes)
         else:
-            _pad_any(b, source, padded, dtype, compute)
+            _pad_any(b, source, padded, height, dtype, compute)
     b.finish()
 
 
-def _pad_unit(b: Builder, source: str, padded: str, dtype: DType, compute: DType, lanes: int) -> None:
+def _pad_unit(b: Builder, source: str, padded: str, h: str, dtype: DType, compute: DType, lanes: int) -> None:
     """Zero the plane, then copy the rows into it."""
-    rows, phase, h, w, top, left, stride_h = (
-        b.parameter(i) for i in (PAD_ROWS, PAD_PHASE, PAD_H, PAD_W, PAD_TOP, PAD_LEFT, PAD_STRIDE_H)
+    rows, phase, w, top, left, stride_h = (
+        b.parameter(i) for i in (PAD_ROWS, PAD_PHASE, PAD_W, PAD_TOP, PAD_LEFT, PAD_STRIDE_H)
     )
     stored, element = storage_type(dtype), storage_type(compute)
     size = b.mul(rows, phase)
@@ -257,8 +264,8 @@ def _pad_unit(b: Builder, source: str, padded: str, dtype: DType, compute: DType
             b.store(element, v, b.offset(to, x.i, element))
 
 
-def _pad_any(b: Builder, source: str, padded: str, dtype: DType, compute: DType) -> None:
-    rows, phases, phase, h, w, top, left, stride_h, stride_w = (b.parameter(i) for i in range(PAD_BATCH))
+def _pad_any(b: Builder, source: str, padded: str, h: str, dtype: DType, compute: DType) -> None:
+    rows, phases, phase, _, w, top, left, stride_h, stride_w = (b.parameter(i) for i in range(PAD_PLANES))
     stored, element = storage_type(dtype), storage_type(compute)
     with b.loop(0, rows, hint="row") as row, b.loop(0, phases, hint="phase") as f:
         y = b.sub(row.i, top)
@@ -273,9 +280,9 @@ def _pad_any(b: Builder, source: str, padded: str, dtype: DType, compute: DType)
                 b.store(element, widen(b, v, dtype, compute, 1), b.offset(part, place.i, element))
 
 
-# Params of the table kernel: taps per row and rows of taps; P's offsets per channel and tap row; phases, their length,
-# and the dilation of a row's taps.
-TABLE_TAPS, TABLE_ROWS, TABLE_CHANNEL, TABLE_ROW, TABLE_PHASES, TABLE_PHASE, TABLE_DILATION = range(7)
+# Params of the table kernel: taps per row, rows and planes of taps; P's offsets per channel, tap plane and tap row;
+# phases, their length, and the dilation of a row's taps. With one tap it makes the table of rows.
+TABLE = 9
 
 
 def table_source(target) -> KernelSource:
@@ -285,11 +292,13 @@ def table_source(target) -> KernelSource:
 
         def emit(module: Module, name: str) -> None:
             b = Builder(module, name, attributes=target.attributes)
-            taps, rows, channel, to_row, phases, phase, dilation = (b.parameter(i) for i in range(7))
+            taps, rows, planes, channel, to_plane, to_row, phases, phase, dilation = (
+                b.parameter(i) for i in range(TABLE)
+            )
             table = b.buffer(0)
-            with b.loop("%begin", "%end") as c, b.loop(0, rows) as row:
-                start = b.add(b.mul(c.i, channel), b.mul(row.i, to_row))
-                first = b.mul(b.add(b.mul(c.i, rows), row.i), taps)
+            with b.loop("%begin", "%end") as c, b.loop(0, planes) as plane, b.loop(0, rows) as row:
+                start = b.add(b.add(b.mul(c.i, channel), b.mul(plane.i, to_plane)), b.mul(row.i, to_row))
+                first = b.mul(b.add(b.mul(b.add(b.mul(c.i, planes), plane.i), rows), row.i), taps)
                 with b.loop(0, taps) as tap:
                     x = b.mul(tap.i, dilation)
                     place = b.add(b.mul(b.urem(x, phases), phase), b.udiv(x, phases))

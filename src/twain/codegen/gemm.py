@@ -108,7 +108,7 @@ def gemm_plan(
         dense = _dense(batch, (1,) * len(batch), splits * m * n)
         finish = sum_step(
             epilogue, classes, target, (parts, *roles), list(zip(batch, dense, batch_strides, strict=True)), m, n, splits,
-            m * n, n, n, 1, [(r, c, 0, 0) for r, c in plane_strides],
+            m * n, n, (n, 1, 1), [(r, c, 0, 0, 0) for r, c in plane_strides],
         )  # fmt: skip
         epilogue, classes, roles = only_store(compute), "1", [parts]
         batch_strides, plane_strides = [[s] for s in dense], [(n, 1)]

@@ -122,9 +122,8 @@ def lower_convolution(lowering: Lowering, group: Group) -> None:
     stride, padding, dilation, input_dilation, groups = n.attrs
     features = w.shape[0] // groups
     shape = Shape(
-        x.shape[0], groups, w.shape[1], features, x.shape[2], x.shape[3], w.shape[2], w.shape[3], stride, padding, dilation,
-        input_dilation,
-    )  # fmt: skip
+        x.shape[0], groups, w.shape[1], features, x.shape[2:], w.shape[2:], stride, padding, dilation, input_dilation
+    )
     xs, ws = x.strides, w.strides
     plan = conv_plan(
         dtype, dtype, body.epilogue(), lowering.target, shape, (xs[0], xs[1] * w.shape[1], *xs[1:]),

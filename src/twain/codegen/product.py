@@ -41,7 +41,7 @@ def product_source(micro: MicroKernel, epilogue: Epilogue, classes: str, target,
     Buffers: A, B, outputs, extras, scratch of STRIPS * SLOT accumulators (with `gather`, one more: its table).
     Params: the constants above; (row stride, column stride) of each operand; number of batch dims, their sizes; then
     for each batch dim the strides of A, B and the operands. With `gather`: its own constants first, and operands have
-    (row stride, x stride, y stride, image stride), see conv.py.
+    (row, x, y, z, image) strides, see conv.py.
     """
     memo = ("product", micro.text, classes, target.name, gather and gather.text)
     source = epilogue.kernels.get(memo)
@@ -64,7 +64,7 @@ def _emit(module: Module, name: str, micro: MicroKernel, epilogue: Epilogue, cla
     p = Parameters(b)
     count = epilogue.operands
     elements = [storage_type(d) for d in (micro.dtype_a, micro.dtype_b, *epilogue.dtypes())]
-    dims = 4 if gather else 2  # strides per operand
+    dims = 5 if gather else 2  # strides per operand
     first_operand = FIRST + (gather.parameters if gather else 0)
     strides = [Parameters(b, first_operand + dims * i) for i in range(count)]
     batch_at = first_operand + dims * count
@@ -158,6 +158,13 @@ def _emit(module: Module, name: str, micro: MicroKernel, epilogue: Epilogue, cla
                             micro.lanes,
                         )
     b.finish()
+
+
+def place_of(b: Builder, column: str, width: str, height: str, depth: str) -> tuple:
+    """([x, y, z, image], columns left in the row) of a column of a convolution's result."""
+    x, row = b.urem(column, width), b.udiv(column, width)
+    y, plane = b.urem(row, height), b.udiv(row, height)
+    return [x, y, b.urem(plane, depth), b.udiv(plane, depth)], b.sub(width, x)
 
 
 def batch_offsets(b: Builder, batch: str, position: int, operands: int) -> list[str]:

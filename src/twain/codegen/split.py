@@ -5,18 +5,20 @@ from __future__ import annotations
 from .builder import Builder, Module, literal, storage_type, vector
 from .epilogue import Epilogue, emit_epilogue
 from .plan import KernelSource, Step
-from .product import Parameters, batch_offsets
+from .product import Parameters, batch_offsets, place_of
 
-M, N, SPLITS, SPLIT_STRIDE, ROW_STRIDE, PANELS, ROW_TILES, OUT_WIDTH, OUT_HEIGHT, FIRST_OPERAND = range(10)
+M, N, SPLITS, SPLIT_STRIDE, ROW_STRIDE, PANELS, ROW_TILES, WIDTH, HEIGHT, DEPTH, FIRST_OPERAND = range(11)
+STRIDES = 5  # per operand
 ROWS = 8
 
 
 def sum_step(epilogue: Epilogue, classes: str, target, roles: tuple, batch: list, m: int, n: int, splits: int,
-             split_stride: int, row_stride: int, width: int, height: int, strides: list) -> Step:  # fmt: skip
+             split_stride: int, row_stride: int, sizes: tuple, strides: list) -> Step:  # fmt: skip
     """The step that finishes a split product.
 
     roles: partial sums [batch][split][m][n], then the epilogue's operands. batch: [(size, stride of partial sums,
-    strides of operands)]. strides: (row, x, y, image) per operand; columns count through width x height x images.
+    strides of operands)]. strides: (row, x, y, z, image) per operand; columns count through `sizes`, width x height x depth,
+    and images.
     """
     columns = 4 * max(1, target.vector_bytes // epilogue.compute.itemsize)
     memo = ("sum", classes, target.name)
@@ -29,7 +31,7 @@ def sum_step(epilogue: Epilogue, classes: str, target, roles: tuple, batch: list
 
         source = epilogue.kernels[memo] = KernelSource("sum", key, emit)
     panels, row_tiles = -(-n // columns), -(-m // ROWS)
-    params = [m, n, splits, split_stride, row_stride, panels, row_tiles, width, height]
+    params = [m, n, splits, split_stride, row_stride, panels, row_tiles, *sizes]
     for s in strides:
         params += s
     params.append(len(batch))
@@ -52,12 +54,12 @@ def _emit(module: Module, name: str, epilogue: Epilogue, classes: str, target, c
     type_ = vector(element, lanes)
     add = "fadd" if epilogue.compute.kind == "f" else "add"
     base = [b.buffer(i) for i in range(1 + count)]
-    strides = [Parameters(b, FIRST_OPERAND + 4 * i) for i in range(count)]
+    strides = [Parameters(b, FIRST_OPERAND + STRIDES * i) for i in range(count)]
     tile = b.alloca(element, ROWS * columns)
     per_batch = b.mul(p[PANELS], p[ROW_TILES])
     with b.loop("%begin", "%end", hint="tile") as unit:
         batch, inside = b.udiv(unit.i, per_batch), b.urem(unit.i, per_batch)
-        start = batch_offsets(b, batch, FIRST_OPERAND + 4 * count, 1 + count)
+        start = batch_offsets(b, batch, FIRST_OPERAND + STRIDES * count, 1 + count)
         pointers = [b.offset(q, o, e) for q, o, e in zip(base, start, elements, strict=True)]
         row = b.mul(b.udiv(inside, p[PANELS]), ROWS)
         column = b.mul(b.urem(inside, p[PANELS]), columns)
@@ -78,15 +80,13 @@ def _emit(module: Module, name: str, epilogue: Epilogue, classes: str, target, c
         starts = [b.offset(q, b.mul(row, s[0]), e) for q, s, e in zip(pointers[1:], strides, elements[1:], strict=True)]
 
         def locate(c: str) -> tuple:
-            at = b.add(column, c)
-            x, line = b.urem(at, p[OUT_WIDTH]), b.udiv(at, p[OUT_WIDTH])
-            place = [x, b.urem(line, p[OUT_HEIGHT]), b.udiv(line, p[OUT_HEIGHT])]
+            place, room = place_of(b, b.add(column, c), p[WIDTH], p[HEIGHT], p[DEPTH])
             out = []
             for q, s, e in zip(starts, strides, elements[1:], strict=True):
                 for d, index in enumerate(place):
                     q = b.offset(q, b.mul(index, s[1 + d]), e)
                 out.append(q)
-            return out, b.sub(p[OUT_WIDTH], x)
+            return out, room
 
         emit_epilogue(b, epilogue, classes, target, tile, columns, rows, valid, strides, locate, lanes)
     b.finish()
