@@ -21,6 +21,16 @@ UNARY_REAL = frozenset(
     "neg abs sign sqrt rsqrt exp exp2 expm1 log log1p log2 log10 sin cos tan asin acos atan sinh cosh tanh asinh acosh atanh "
     "erf erfc floor ceil rint trunc".split()
 )
+# Special functions (vmath_gamma.py, vmath_bessel.py) of one, two and three values.
+SPECIAL_UNARY = frozenset(
+    "lgamma digamma i0 i0e i1 i1e k0 k0e k1 k1e j0 j1 y0 y1 airy_ai erfinv ndtr ndtri erfcx log_ndtr".split()
+)
+SPECIAL_BINARY = frozenset(
+    "zeta gammainc gammaincc chebyshev_t chebyshev_u chebyshev_v chebyshev_w shifted_chebyshev_t shifted_chebyshev_u "
+    "shifted_chebyshev_v shifted_chebyshev_w hermite_h hermite_he laguerre legendre".split()
+)
+UNARY_REAL |= SPECIAL_UNARY
+ARITHMETIC |= SPECIAL_BINARY
 OTHER = frozenset(
     "load gather const index reduced not select cast bitcast fma real imag conj complex mulhi variable loop result".split()
 )
@@ -200,6 +210,11 @@ def mulhi(a: Expr, b: Expr) -> Expr:
     return Expr("mulhi", a.dtype, (a, lift(b, a)))
 
 
+def betainc(a: Expr, b: object, x: object) -> Expr:
+    """The regularised incomplete beta function I_x(a, b)."""
+    return Expr("betainc", a.dtype, (a, lift(b, a), lift(x, a)))
+
+
 def eq(a: Expr, b: object) -> Expr:
     return _compare("eq", a, b)
 
@@ -293,7 +308,7 @@ def _make_binary(op: str):
 
 for _op in UNARY_REAL:
     globals()[_op] = _make_unary(_op)
-for _op in ("floordiv", "rem", "pow", "atan2", "hypot", "copysign", "nextafter", "gcd"):
+for _op in ("floordiv", "rem", "pow", "atan2", "hypot", "copysign", "nextafter", "gcd", *SPECIAL_BINARY):
     globals()[_op] = _make_binary(_op)
 
 

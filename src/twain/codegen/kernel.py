@@ -73,7 +73,10 @@ def accumulator_dtype(combine: str, dtype: DType) -> DType:
     return dt.uint8 if dtype.kind == "b" else dtype
 
 
-_COST = {"div": 4, "sqrt": 4, "pow": 40, "floordiv": 8, "rem": 10}
+_COST = {
+    "div": 4, "sqrt": 4, "pow": 40, "floordiv": 8, "rem": 10, **dict.fromkeys(E.SPECIAL_UNARY, 100),
+    **dict.fromkeys(E.SPECIAL_BINARY, 200), "betainc": 400,
+}  # fmt: skip
 _LIGHT = frozenset(
     (
         "load gather const reduced add sub mul neg abs min max fma eq ne lt le gt ge and or xor not shl shr select cast bitcast"

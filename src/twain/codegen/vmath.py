@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from . import vmath_exp, vmath_special, vmath_trig
+from . import vmath_bessel, vmath_exp, vmath_gamma, vmath_special, vmath_trig
 from .vmath_base import Math
 
 FUNCTIONS: dict[str, Callable] = {
@@ -40,4 +40,6 @@ FUNCTIONS: dict[str, Callable] = {
     "rint": Math.rint,
     "trunc": Math.trunc,
     "copysign": Math.copysign,
+    **vmath_gamma.FUNCTIONS,
+    **vmath_bessel.FUNCTIONS,
 }
