@@ -6,6 +6,7 @@ from .errors import ArgumentError, AxisError, ShapeError
 
 Shape = tuple  # of int
 
+INTEGERS: set = {int}  # the types of sizes: sizes.py adds its own
 MAX_SIZE = 2**62  # elements; keeps byte counts of any dtype inside int64 only below this
 
 
@@ -51,7 +52,7 @@ def broadcast_shapes(function: str, *shapes: tuple) -> tuple:
 
 def as_index(function: str, name: str, value: object) -> int:
     """`value` as an int (anything with __index__ but bool)."""
-    if type(value) is int:
+    if type(value) in INTEGERS:
         return value
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise ArgumentError(f"[{function}] expected {name} to be an int, got {value!r}")
@@ -83,7 +84,7 @@ def normalize_axes(function: str, axes: object, rank: int) -> tuple:
 
 def check_shape(function: str, shape: object, name: str = "shape") -> tuple:
     """An int or a sequence of non-negative ints, as a tuple."""
-    if type(shape) is int:
+    if type(shape) in INTEGERS:
         shape = (shape,)
     if not isinstance(shape, (tuple, list)):
         if hasattr(shape, "__index__") and not isinstance(shape, bool):

@@ -26,7 +26,8 @@ class HostCall:
 
     def __call__(self, addresses: tuple, params: tuple) -> None:
         profile = sys.getprofile()
-        if profile is not None:
+        watched = callable(profile)  # a profiler written in C isn't, and can't be put back
+        if watched:
             sys.setprofile(None)  # a recording doesn't look into what a plan calls anyway
         try:
             count = len(self.operands)
@@ -34,7 +35,7 @@ class HostCall:
             out = [view(a, d, shape, None, True) for a, (d, shape) in zip(addresses[count:], self.results)]
             self.function(self.attrs, *arrays, out=out)
         finally:
-            if profile is not None:
+            if watched:
                 sys.setprofile(profile)
 
 

@@ -195,10 +195,19 @@ _EXPANSIONS: dict[tuple, Graph] = {}
 _EXPANSION_LIMIT = 4096
 
 
+class _Apart(threading.local):
+    """Where this thread keeps expansions while sizes stand for many numbers: None for the common table."""
+
+    expansions: dict | None = None
+
+
+apart = _Apart()
+
+
 def expand(record: OpRecord, attrs: object, specs: tuple) -> Graph:
     """The graph of a composite for these specs, traced once."""
-    key = (record, attrs, specs)
-    graph = _EXPANSIONS.get(key)
+    table = _EXPANSIONS if apart.expansions is None else apart.expansions
+    graph = table.get((record, exact_key(attrs), specs))
     if graph is None:
         parameters = [None if s is None else make_parameter(i, s) for i, s in enumerate(specs)]
         before = _core.set_tracing(True)
@@ -212,10 +221,24 @@ def expand(record: OpRecord, attrs: object, specs: tuple) -> Graph:
         graph = Graph(
             record.name, [p for p in parameters if p is not None], [as_value(o, record.name) for o in outputs]
         )
-        if len(_EXPANSIONS) >= _EXPANSION_LIMIT:
-            _EXPANSIONS.clear()
-        _EXPANSIONS[key] = graph
+        remember_expansion(record, attrs, specs, graph)
     return graph
+
+
+def remember_expansion(record: OpRecord, attrs: object, specs: tuple, graph: Graph) -> None:
+    """Keep what `expand` would find out."""
+    table = _EXPANSIONS if apart.expansions is None else apart.expansions
+    if len(table) >= _EXPANSION_LIMIT:
+        table.clear()
+    table[record, exact_key(attrs), specs] = graph
+
+
+def exact_key(attrs: object) -> object:
+    """Static arguments as a key in which 1, True and 1.0 differ, and so do 0.0 and -0.0, as in the core's table."""
+    kind = type(attrs)
+    if kind is tuple:
+        return tuple(map(exact_key, attrs))
+    return (kind, repr(attrs)) if kind is float or kind is complex or kind is bool else attrs
 
 
 def _renamed(record: OpRecord, error: TwainError) -> TwainError:

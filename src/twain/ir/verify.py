@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from ..base import dtypes as dt
 from ..base.config import config
 from ..base.errors import TwainError, VerificationError
+from ..base.shapes import INTEGERS
 from . import node as ir
 from .node import Graph, Node
 from .op import infer, specs_of
@@ -31,7 +32,7 @@ def _specs(n: Node) -> Iterator[str]:
     for s in n.specs:
         if s.dtype not in dt.BY_CODE:
             yield f"expected a dtype of the table, got {s.dtype!r}"
-        if type(s.shape) is not tuple or any(not isinstance(d, int) or d < 0 for d in s.shape):
+        if type(s.shape) is not tuple or any(type(d) not in INTEGERS or d < 0 for d in s.shape):
             yield f"expected a shape of sizes >= 0, got {s.shape!r}"
         if s.dtype.weak and n.op.family != "leaf":
             yield f"expected a strong dtype, got {s.dtype}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..ir import node as ir
 from ..ir.node import Graph, Node
-from ..ir.op import expand
+from ..ir.op import exact_key, expand
 from ..ir.verify import around
 
 
@@ -48,7 +48,7 @@ class _Simplifier:
             outputs = self.run_body(body, mapping, source)
             return tuple(outputs) if len(n.specs) > 1 else outputs[0]
         n = self.identity(ir.rebuild(n, inputs))
-        return n if n in inputs or n.op in (ir.parameter,) else self.share(n, n.attrs)
+        return n if n in inputs or n.op in (ir.parameter,) else self.share(n, exact_key(n.attrs))
 
     def run_body(self, body: Graph, mapping: dict, source) -> list:
         memo = dict(mapping)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from .. import _core
-from ..base.errors import DeviceError
+from ..base.config import config
+from ..base.errors import DeviceError, VerificationError
 from ..base.shapes import size_of
 from ..codegen.kernel import LoopKernel
 from ..codegen.lower import Lowered, lower
 from ..codegen.targets import host
 from ..ir.node import Graph, Spec, make_parameter
-from ..ir.op import apply, infer
+from ..ir.op import apply, exact_key, infer, remember_expansion
 from ..passes.layout import arrange
 from ..passes.simplify import simplify
-from ..transforms.vjp import trace_vjp, vjp_record
+from ..transforms.vjp import rule_record, trace_vjp
 from .kernels import kernels_for
+from .shaped import Sizes, serves_shapes
 
 
 def specs_of(metas: tuple) -> list:
@@ -52,12 +54,19 @@ def prepare(op, attrs: object, metas: tuple):
         viewed = view_program(record, attrs, metas, device)
         if viewed is not None:
             return viewed
-    graph = arrange(simplify(one_node_graph(record, attrs, specs_of(metas))))
-    strides = [None if m is None else m.strides for m in metas]
-    lowered = lower(graph, strides, host())
+    elif key is None:
+        found = shaped_launch(record, attrs, metas)
+        if found is not None:
+            return program_of(record.name, metas, device, *found)
+    lowered = lower_call(record, attrs, specs_of(metas), [None if m is None else m.strides for m in metas])
     if key is not None:
         remember_flat(key, lowered)
-    return assemble(record.name, lowered, metas, device)
+    return program_of(record.name, metas, device, *launch_of(lowered, len(metas)))
+
+
+def lower_call(record, attrs: object, specs: list, strides: list) -> Lowered:
+    """The steps of one op call."""
+    return lower(arrange(simplify(one_node_graph(record, attrs, specs))), strides, host())
 
 
 def view_program(record, attrs: object, metas: tuple, device: int):
@@ -82,7 +91,7 @@ _FLAT_LIMIT = 10_000
 def flat_key(op, attrs: object, metas: tuple) -> tuple | None:
     """What identifies a call apart from its size, if all operands are dense and of one shape, or scalars."""
     shape = None
-    key = [op.record, attrs]  # not its id, which another op gets when this one is gone
+    key = [op.record, exact_key(attrs)]  # not its id, which another op gets when this one is gone
     for m in metas:
         if m is None or not m.contiguous:
             return None
@@ -126,13 +135,12 @@ def flat_program(name: str, known: tuple, metas: tuple, device: int):
     return _core.Program(name, metas, [(_core.meta(code, shape, None, device), -1, 0, ())], 0, steps, keep)
 
 
-def assemble(name: str, lowered: Lowered, metas: tuple, device: int):
-    """A Program of lowered steps: kernels compiled or found, buffers as slots."""
+def launch_of(lowered: Lowered, inputs: int) -> tuple:
+    """(outputs, arena bytes, steps, owners of the code) of lowered steps: kernels compiled or found, buffers as slots."""
     called = [callable(s.kernel) for s in lowered.steps]  # Python, instead of a kernel
     addresses, keep = kernels_for([s.kernel for s, host_call in zip(lowered.steps, called) if not host_call])
     kernels = iter(addresses)
-    first_output = len(metas)
-    arena = first_output + len(lowered.outputs)
+    arena = inputs + len(lowered.outputs)
     steps = []
     for step, host_call in zip(lowered.steps, called):
         address = step.kernel if host_call else next(kernels)
@@ -144,27 +152,123 @@ def assemble(name: str, lowered: Lowered, metas: tuple, device: int):
             elif buffer.kind == "input":
                 buffers.append((buffer.index, nbytes))
             elif buffer.kind == "output":
-                buffers.append((first_output + buffer.index, nbytes))
+                buffers.append((inputs + buffer.index, nbytes))
             else:
                 buffers.append((arena, buffer.offset + nbytes))
         steps.append((address, tuple(buffers), tuple(step.params), step.total, step.grain))
-    outputs = []
-    for dtype, shape, strides, alias, offset, reuse in lowered.outputs:
-        meta = _core.meta(dtype.code, tuple(shape), tuple(strides), device)
-        outputs.append((meta, alias, offset * dtype.itemsize, reuse))
-    return _core.Program(name, tuple(metas), outputs, lowered.arena, steps, keep)
+    outputs = [
+        (dtype.code, tuple(shape), tuple(strides), alias, offset * dtype.itemsize, tuple(reuse))
+        for dtype, shape, strides, alias, offset, reuse in lowered.outputs
+    ]
+    return outputs, lowered.arena, steps, keep
+
+
+def program_of(name: str, metas: tuple, device: int, outputs: list, arena: int, steps: list, keep: tuple):
+    """The Program of what `launch_of` gives."""
+    made = [
+        (_core.meta(code, shape, strides, device), alias, offset, reuse)
+        for code, shape, strides, alias, offset, reuse in outputs
+    ]
+    return _core.Program(name, metas, made, arena, steps, keep)
+
+
+def shaped_launch(record, attrs: object, metas: tuple) -> tuple | None:
+    """What `launch_of` would give, if it is known for other shapes of the same op."""
+    if not serves_shapes(record):
+        return None
+    sizes = Sizes(record)
+    for m in metas:
+        sizes.add_meta(m, True)
+    sizes.add_static(record, attrs)
+
+    def build(sizes: Sizes) -> tuple:
+        specs = [None if m is None else Spec(m.dtype, sizes.lift(m.shape)) for m in metas]
+        strides = [sizes.lift_strides(m) for m in metas]
+        *launch, keep = launch_of(lower_call(record, sizes.lift_static(record, attrs), specs, strides), len(metas))
+        return tuple(launch), keep
+
+    found = sizes.find(build)
+    if found is None:
+        return None
+    if config.verify:
+        lowered = lower_call(record, attrs, specs_of(metas), [None if m is None else m.strides for m in metas])
+        if launch_of(lowered, len(metas))[:3] != found[0]:
+            raise VerificationError(f"[{record.name}] a function of the sizes gave other steps than lowering")
+    return *found[0], found[1]
+
+
+_RULES: dict[tuple, object] = {}
+_RULES_LIMIT = 4096
+
+
+def rule_form(record, mask: int, count: int, traced: tuple) -> tuple:
+    """(the op that runs backward rules of this form or None, saved, results)."""
+    graph, saved, results = traced
+    if not graph.outputs:
+        return None, saved, results
+    key = (record, mask, count, saved, results)
+    op = _RULES.get(key)
+    if op is None:
+        if len(_RULES) >= _RULES_LIMIT:
+            _RULES.clear()
+        rule = rule_record(record, mask, count, saved, results)
+        op = _RULES[key] = _core.Op(rule.name, rule.arity, rule)
+    return op, saved, results
+
+
+def described(metas: tuple) -> tuple:
+    """Dtypes and shapes as static arguments."""
+    return tuple(None if m is None else (m.dtype, m.shape) for m in metas)
 
 
 def prepare_vjp(op, attrs: object, metas: tuple, out_metas: tuple, mask: int):
     """The backward rule of one op call, as the core wants it: None or (dynamic op, attrs, saved, results)."""
     record = op.record
-    specs = specs_of(metas)
-    attrs, outputs = infer(record, attrs, specs)
-    traced = trace_vjp(record, attrs, specs, list(outputs), mask)
-    if traced is None:
-        return None
-    graph, saved, results = traced
-    if not graph.outputs:
+    count = len(out_metas)
+    form = shaped_form(record, attrs, metas, count, mask)
+    traced = None
+    if form is None:
+        specs = specs_of(metas)
+        inner, outputs = infer(record, attrs, specs)
+        traced = trace_vjp(record, inner, specs, list(outputs), mask)
+        if traced is None:
+            return None
+        form = rule_form(record, mask, count, traced)
+    rule, saved, results = form
+    if rule is None:
         return None, None, saved, results
-    rule = vjp_record(graph)
-    return _core.Op(rule.name, rule.arity, rule), None, saved, results
+    if record.canonical is not None:
+        attrs = record.canonical(attrs, *specs_of(metas))
+    static = (attrs, described(metas) + described(out_metas))
+    if traced is not None:
+        graph = traced[0]
+        remember_expansion(rule.record, static, tuple(p.spec for p in graph.parameters), graph)
+    return rule, static, saved, results
+
+
+def shaped_form(record, attrs: object, metas: tuple, count: int, mask: int) -> tuple | None:
+    """What `rule_form` would give, if it is known for other shapes of the same op."""
+    if not serves_shapes(record):
+        return None
+    sizes = Sizes("vjp", record, mask)
+    for m in metas:
+        sizes.add_meta(m, False)
+    sizes.add_static(record, attrs)
+
+    def build(sizes: Sizes) -> tuple:
+        specs = [None if m is None else Spec(m.dtype, sizes.lift(m.shape)) for m in metas]
+        inner, outputs = infer(record, sizes.lift_static(record, attrs), specs)
+        traced = trace_vjp(record, inner, specs, list(outputs), mask)
+        if traced is None:
+            raise VerificationError("no gradient flows")
+        return (), rule_form(record, mask, count, traced)
+
+    found = sizes.find(build)
+    if found is None:
+        return None
+    if config.verify:
+        specs = specs_of(metas)
+        inner, outputs = infer(record, attrs, specs)
+        if rule_form(record, mask, count, trace_vjp(record, inner, specs, list(outputs), mask)) != found[1]:
+            raise VerificationError(f"[{record.name}] a backward rule of other shapes has another form")
+    return found[1]

@@ -8,9 +8,10 @@ of the composite's results.
 from __future__ import annotations
 
 from .. import _core
+from ..base.errors import VerificationError
 from ..ir import node as ir
-from ..ir.node import Graph, Node, make_parameter
-from ..ir.op import OpRecord, as_value, dynamic, expand
+from ..ir.node import Graph, Node, Spec, make_parameter
+from ..ir.op import OpRecord, as_value, expand, inline
 from ..ops.families import late
 from ..passes.simplify import simplify
 
@@ -122,9 +123,32 @@ def _cotangents(record: OpRecord, attrs: object, g: list, inputs: list, results_
     return ir.substitute(found, known)
 
 
-def vjp_record(graph: Graph) -> OpRecord:
-    """The dynamic op that runs a traced backward rule."""
-    return dynamic(graph.name, graph, len(graph.parameters))
+class Rule:
+    """In the slot `rules` of the records that rule_record makes: the record of the op that it differentiates."""
+
+    __slots__ = ("of",)
+
+    def __init__(self, of: OpRecord):
+        self.of = of
 
 
-__all__ = ["gradients", "trace_vjp", "vjp_record"]
+def rule_record(record: OpRecord, mask: int, count: int, saved: tuple, results: tuple) -> OpRecord:
+    """The dynamic op that runs the backward rules of `record`, for any shapes whose trace has this form.
+
+    Its static arguments are (attrs of the call, (dtype, shape) of each of its inputs and `count` outputs, None for
+    absent ones); its operands the gradients of the outputs and the saved values.
+    """
+
+    def composite(attrs, *values):
+        inner, described = attrs
+        specs = [None if d is None else Spec(*d) for d in described]
+        traced = trace_vjp(record, inner, specs[: len(specs) - count], specs[len(specs) - count :], mask)
+        if traced is None or traced[1:] != (saved, results):
+            raise VerificationError(f"[vjp_{record.name}] expected a rule of the form that was prepared")
+        graph = traced[0]
+        return inline(graph, {p: values[p.attrs] for p in graph.parameters})
+
+    return OpRecord(f"vjp_{record.name}", "dynamic", count + len(saved), composite=composite, rules=Rule(record))
+
+
+__all__ = ["Rule", "gradients", "rule_record", "trace_vjp"]
