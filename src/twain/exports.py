@@ -15,7 +15,7 @@ from .ir.node import Node
 # Modules that are attributes of `twain` under a name of their own.
 ROOMS = {
     name: f"twain.{name}"
-    for name in "nn optim data io train datasets board demo cli transforms runtime testing".split()
+    for name in "nn linalg fft extend optim data io train datasets board demo cli transforms runtime testing".split()
 }
 
 FUNCTIONS: dict[str, str] = {

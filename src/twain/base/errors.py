@@ -49,3 +49,7 @@ class FileWriteError(TwainError, OSError):
 
 class VerificationError(TwainError, AssertionError):
     """An internal representation that breaks its own rules: a bug in twain, please report it."""
+
+
+class LinAlgError(TwainError, ValueError):
+    """A matrix that the function can't be computed for: singular, not positive definite, without convergence."""

@@ -15,7 +15,7 @@ from ..base.errors import ArgumentError
 from ..base.lazy import LazyModule
 from . import node as ir
 from .node import Graph, Node
-from .op import OpRecord, expand, inline
+from .op import OpRecord, expand, infer, inline
 
 numpy = LazyModule("numpy")
 
@@ -109,11 +109,16 @@ def _node(n: Node, values: dict) -> tuple:
 
 def compute(record: OpRecord, attrs: object, specs: list, arrays: list):
     """One primitive on arrays, before rounding: operands as the kernel sees them, widened."""
+    if record.family == "host":  # NumPy is what it is computed by anyway
+        found = infer(record, attrs, specs)[1]
+        results = [numpy.empty(s.shape, array_dtype(s.dtype)) for s in found]
+        record.rules.function(attrs, *arrays, out=results)
+        return tuple(results)
     function = reference(record)
     if record.family == "elementwise":
         wanted = record.rules.operand_dtype(specs)
         fixed = record.rules.fixed or (None,) * len(arrays)
-        arrays = [x.astype("bool") if f is not None else rounded(x, wanted) for x, f in zip(arrays, fixed)]
+        arrays = [rounded(x, wanted if f is None else f) for x, f in zip(arrays, fixed)]
     elif record.family in ("contraction", "assembly", "scatter"):
         wanted = dt.strengthen(
             dt.promote(record.name, *[s.dtype for i, s in enumerate(specs) if not _is_index(record, i)])
@@ -121,7 +126,9 @@ def compute(record: OpRecord, attrs: object, specs: list, arrays: list):
         arrays = [x if _is_index(record, i) else rounded(x, wanted) for i, x in enumerate(arrays)]
     arrays = [widened(x) for x in arrays]
     if record.family == "reduction":
-        axes, keepdims = attrs
+        axes, keepdims, *wanted = attrs
+        if wanted:
+            arrays = [rounded(x, wanted[0]) for x in arrays]
         if record.name.startswith("arg"):
             single = axes[0] if len(axes) == 1 and arrays[0].ndim > 1 else None
             return function(arrays[0], axis=single, keepdims=keepdims)

@@ -45,7 +45,20 @@ def _sign(k, x):
     return k.sign(x)
 
 
-sign = unary("sign", _sign, derivative=None, reference="numpy.sign", samples=reals(), onnx="Sign")
+
+
+def _turned(g, x, y):
+    """The change of x / |x| along g: what is across x, divided by |x|; of real numbers there is none."""
+    if x.dtype.kind != "c":
+        return None
+    size = abs(x)
+    zero = equal(size, 0)
+    across = subtract(g, multiply(y, real(multiply(conj(y), g))))
+    return where(zero, 0, divide(across, where(zero, 1, size)))
+
+
+sign = unary("sign", _sign, pullback=_turned, reference="numpy.sign", samples=reals(), onnx="Sign")
+sign.record.jvp = lambda attrs, call, tangents, inputs, outputs: [_turned(tangents[0], inputs[0], outputs[0])]
 
 # ---------------------------------------------------------------- complex parts
 conj = unary("conj", lambda k, x: k.conj(x) if x.dtype.kind == "c" else x, pullback=lambda g, x, y: conj(g),

@@ -20,7 +20,19 @@ from ..tensor import asarray
 from ..transforms.jvp import jvp
 from ..transforms.vmap import every_batched, vmap
 from .compare import assert_close
-from .samples import SPECIAL, Try, call_op, outputs_of, to_array, to_tensor, tries, value_dtypes
+from .samples import (
+    HERMITIAN,
+    MATRICES,
+    SPECIAL,
+    Try,
+    call_op,
+    hermitian_part,
+    outputs_of,
+    to_array,
+    to_tensor,
+    tries,
+    value_dtypes,
+)
 
 
 def load_all() -> dict:
@@ -176,6 +188,9 @@ class Direction:
         self.rng = np.random.default_rng(seed)
         self.places = [i for i, d in enumerate(one.dtypes) if d.kind in "fc" and one.arrays[i] is not None]
         self.along = {i: self.noise(one.arrays[i]) for i in self.places}
+        for i, domain in enumerate(record.samples.domains):
+            if domain in HERMITIAN:  # such an op is one of Hermitian matrices
+                self.along[i] = hermitian_part(self.along[i])
 
     def noise(self, like: np.ndarray) -> np.ndarray:
         x = self.rng.standard_normal(like.shape)
@@ -316,7 +331,7 @@ def check_vmap(record: OpRecord, dtype: DType, size: int = 3) -> int:
         graph = graph_of(record, one)
         for chosen in choices:
             what = label(record, dtype, one, f"vmap over {chosen}")
-            stacked = {i: several(one.arrays[i], size) for i in chosen}
+            stacked = {i: several(one.arrays[i], size, record.samples.domains[i]) for i in chosen}
             before = _core.set_tracing(True)
             try:
                 many = every_batched(*vmap(graph, dict.fromkeys(chosen, True), size), size)
@@ -393,8 +408,12 @@ def samples_like(x, shape: tuple):
     return asarray(np.ones(shape), dtype=x.dtype)
 
 
-def several(array: np.ndarray, size: int) -> np.ndarray:
-    """Different arrays with the elements of one, stacked."""
+def several(array: np.ndarray, size: int, domain: object = None) -> np.ndarray:
+    """Different arrays with the elements of one, or multiples of it where their places matter, stacked."""
+    if domain in MATRICES:
+        return np.stack([array * (1 + 0.5 * b) for b in range(size)]).astype(array.dtype)
+    if domain == "pivots":
+        return np.stack([array] * size)
     flat = array.reshape(-1)
     return np.stack([np.roll(flat, 7 * b).reshape(array.shape) for b in range(size)])
 

@@ -95,12 +95,42 @@ def operand_dtype(record: OpRecord, position: int, domain: object, dtype: DType)
             return dt.uint64 if seeds else dt.int64
         if domain.startswith("class"):
             return dt.int64
+        if domain == "pivots":
+            return dt.int32
     fixed = getattr(record.rules, "fixed", None)
     return fixed[position] if fixed and fixed[position] is not None else dtype
 
 
+HERMITIAN = ("positive definite", "hermitian")
+MATRICES = ("regular", "regular tensor", *HERMITIAN)
+
+
+def matrices(rng, domain: str, shape: tuple, dtype: DType) -> np.ndarray:
+    """Matrices far from singular, of distinct eigenvalues and singular values."""
+    if domain == "regular tensor":
+        split = next(i for i in range(1, len(shape)) if np.prod(shape[:i]) == np.prod(shape[i:]))
+        return matrices(rng, "regular", (int(np.prod(shape[:split])),) * 2, dtype).reshape(shape)
+    x = rng.uniform(-1, 1, shape)
+    if dtype.kind == "c":
+        x = x + 1j * rng.uniform(-1, 1, shape)
+    k = min(shape[-2:])
+    x[..., np.arange(k), np.arange(k)] += np.arange(k) + (2.0 if domain == "regular" else 3.0)
+    if domain in HERMITIAN:
+        x = hermitian_part(x)
+    return rounded(x @ x if domain == "positive definite" else x, dtype)
+
+
+def hermitian_part(x: np.ndarray) -> np.ndarray:
+    """(x + adjoint) / 2."""
+    return (x + np.conj(np.swapaxes(x, -1, -2))) / 2
+
+
 def draw(rng, domain: object, shape: tuple, dtype: DType, record: OpRecord, shapes: tuple) -> np.ndarray:
     """An array of `shape` from a domain, as values of `dtype`."""
+    if domain in MATRICES:
+        return matrices(rng, domain, shape, dtype)
+    if domain == "pivots":
+        return np.minimum(np.arange(shape[-1]) + rng.integers(1, 3, shape), shape[-1]).astype("int32")
     if dtype is dt.bool_:
         return rng.random(shape) < 0.5
     if domain == "index":
