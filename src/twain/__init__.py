@@ -6,7 +6,6 @@ from .base.config import config
 from .base.dtypes import (
     bfloat16,
     bool_ as bool,
-    can_cast,
     complex64,
     complex128,
     float16,
@@ -25,6 +24,13 @@ from .base.errors import TwainError
 from .tensor import *  # noqa: F403
 
 __version__ = "0.1.0"
+__array_api_version__ = "2025.12"
+
+e = 2.718281828459045
+inf = float("inf")
+nan = float("nan")
+newaxis = None
+pi = 3.141592653589793
 
 _exports.install_methods()
 

@@ -256,8 +256,13 @@ def reduction(
     onnx=None,
     doc: str = "",
     allow_empty: bool = True,
+    takes_dtype: bool = False,
 ):
-    """An op that folds some axes: name(x, axis=None, keepdims=False). attrs: (sorted axes, keepdims)."""
+    """An op that folds some axes: name(x, axis=None, keepdims=False). attrs: (sorted axes, keepdims).
+
+    takes_dtype: a third argument names the dtype that elements are converted to first; it is then attrs[2] unless it is
+    the one that results have anyway.
+    """
     rules = Reduction(name, kind, dtypes, result or (lambda d: d))
 
     def attributes(axis=None, keepdims=False):
@@ -267,8 +272,14 @@ def reduction(
             raise TypeError(f"expected keepdims to be a bool, got {keepdims!r}")
         return (axis, bool(keepdims))
 
+    def attributes_with_dtype(axis=None, keepdims=False, dtype=None):
+        plain = attributes(axis, keepdims)
+        return plain if dtype is None else (*plain, dt.as_dtype(dtype, name))
+
     def canonical(attrs, spec):
-        return (normalize_axes(name, attrs[0], len(spec.shape)), attrs[1])
+        axes = normalize_axes(name, attrs[0], len(spec.shape))
+        wanted = attrs[2:] if attrs[2:] != (rules.result(strengthen(spec.dtype)),) else ()
+        return (axes, attrs[1], *wanted)
 
     def infer(attrs, spec):
         dtype = strengthen(spec.dtype)
@@ -276,21 +287,20 @@ def reduction(
             raise DTypeError(
                 f"[{name}] expected dtypes among {', '.join(d.name for d in rules.dtypes)}, got {spec.dtype}"
             )
-        axes, keepdims = attrs
+        axes, keepdims, *wanted = attrs
         if not allow_empty and any(spec.shape[a] == 0 for a in axes):
             raise ShapeError(
                 f"[{name}] expected at least one element along the reduced axes, got shape {tuple(spec.shape)}"
             )
-        return Spec(rules.result(dtype), reduced_shape(spec.shape, axes, keepdims))
+        return Spec(wanted[0] if wanted else rules.result(dtype), reduced_shape(spec.shape, axes, keepdims))
 
     def batch(attrs, call, inputs, batched, size):
-        axes, keepdims = attrs
-        return call((tuple(a + 1 for a in axes), keepdims), inputs[0])
+        return call((tuple(a + 1 for a in attrs[0]), *attrs[1:]), inputs[0])
 
     record = OpRecord(
-        name, "reduction", 1, infer=infer, attributes=attributes, canonical=canonical, lowering="reduction", rules=rules,
-        reference=reference, samples=samples, errors=errors, onnx=onnx, argument_names=("x",), vjp=vjp, jvp=jvp,
-        batch=batch, doc=doc, differentiable=vjp is not None,
+        name, "reduction", 1, infer=infer, attributes=attributes_with_dtype if takes_dtype else attributes,
+        canonical=canonical, lowering="reduction", rules=rules, reference=reference, samples=samples, errors=errors,
+        onnx=onnx, argument_names=("x",), vjp=vjp, jvp=jvp, batch=batch, doc=doc, differentiable=vjp is not None,
     )  # fmt: skip
     return register(record)
 

@@ -35,31 +35,53 @@ def _accumulated(dtype):
     return dt.uint64 if dtype.kind == "u" else dtype
 
 
+def _as_operand(g, x):
+    """A gradient in the dtype of the operand; of a real operand the real part."""
+    if g.dtype is x.dtype:
+        return g
+    return cast(late.real(g) if g.dtype.kind == "c" and x.dtype.kind != "c" else g, x.dtype)
+
+
 def _sum_vjp(attrs, gradients, inputs, outputs, needs):
-    return [expand_back(gradients[0], attrs, inputs[0].shape)]
+    return [expand_back(_as_operand(gradients[0], inputs[0]), attrs, inputs[0].shape)]
 
 
 def _linear_jvp(attrs, call, tangents, inputs, outputs):
     return [call(attrs, tangents[0])]
 
 
+_WITH_DTYPE = Samples(((-5.0, 5.0),), arguments=(*_AXES, ((0,), {"dtype": "complex128"})))
+
 sum = reduction("sum", "add", dtypes=dt.ANY, result=_accumulated, vjp=_sum_vjp, jvp=_linear_jvp, reference="numpy.sum",
-                samples=_tries(), onnx="ReduceSum", doc="Sum over `axis` (None: all).")  # fmt: skip
+                samples=_WITH_DTYPE, onnx="ReduceSum", takes_dtype=True,
+                doc="Sum over `axis` (None: all). dtype: what elements are converted to first; else integers and bool are "
+                "summed in 64 bits.")  # fmt: skip
+
+
+def _others(attrs, x, dtype):
+    """For each element the product of the others along the folded axes; zeros are counted, not divided by."""
+    x = cast(x, dtype)
+    zero = equal(x, 0)
+    safe = where(zero, 1, x)
+    count = cast(zero, dt.int32)
+    alone = equal(sum(count, attrs[0], True), count)  # no other element is zero
+    return where(alone, prod(safe, attrs[0], True) / safe, 0)
 
 
 def _prod_vjp(attrs, gradients, inputs, outputs, needs):
-    # product of the others; right for non-zero x (a zero gives NaN, as division would)
-    x = inputs[0]
-    return [expand_back(multiply(gradients[0], outputs[0]), attrs, x.shape) / x]
+    x, g = inputs[0], gradients[0]
+    slope = _others(attrs, x, g.dtype)
+    return [_as_operand(multiply(expand_back(g, attrs, x.shape), late.conj(slope)), x)]
 
 
 def _prod_jvp(attrs, call, tangents, inputs, outputs):
-    share = sum(tangents[0] / inputs[0], attrs[0], attrs[1])
-    return [multiply(share, outputs[0])]
+    return [sum(multiply(tangents[0], _others(attrs, inputs[0], outputs[0].dtype)), attrs[0], attrs[1])]
 
 
 prod = reduction("prod", "mul", dtypes=dt.ANY, result=_accumulated, vjp=_prod_vjp, jvp=_prod_jvp, reference="numpy.prod",
-                 samples=_tries(0.5, 2), onnx="ReduceProd")  # fmt: skip
+                 samples=Samples(((0.5, 2.0),), arguments=_WITH_DTYPE.arguments), onnx="ReduceProd", takes_dtype=True,
+                 doc="Product over `axis` (None: all). dtype: what elements are converted to first; else integers and bool "
+                 "are multiplied in 64 bits.")  # fmt: skip
 
 
 def _winners(attrs, x, y):

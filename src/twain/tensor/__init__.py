@@ -56,7 +56,7 @@ from ..ops.elementwise import (
     negative,
     not_equal,
     positive,
-    power,
+    power as pow,
     real,
     reciprocal,
     relu,
@@ -110,7 +110,7 @@ from .creation import (  # noqa: E402
     zeros,
     zeros_like,
 )
-from .gradients import detect_anomaly, enable_grad, grad, no_grad, value_and_grad  # noqa: E402
+from .gradients import detect_anomaly, enable_grad, no_grad  # noqa: E402
 from .methods import (  # noqa: E402
     astype,
     clip,
@@ -126,7 +126,6 @@ from .methods import (  # noqa: E402
     stack,
     transpose,
 )
-from .transforms import jvp, vmap  # noqa: E402
 from ..ops.shape import permute_dims, reshape  # noqa: E402
 
 Tensor = _core.Tensor

@@ -207,11 +207,11 @@ def positions(mask: object, x: Tensor, axis: int) -> list:
     return nonzero(mask)
 
 
-def nonzero(x: Tensor) -> list:
-    """Indices of the elements that are not zero, one int64 tensor per axis."""
+def nonzero(x: Tensor, /) -> tuple:
+    """Indices of the elements that are not zero, in row-major order: a tuple of int64 tensors, one per axis."""
     if x.ndim == 0:
         raise IndexingError("[nonzero] expected at least one dimension, got a 0-d tensor")
-    return [asarray(part) for part in x.numpy().nonzero()]
+    return tuple(asarray(part) for part in x.numpy().nonzero())
 
 
 def setitem(x: Tensor, key: object, value: object) -> None:

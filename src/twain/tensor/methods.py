@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 from .. import _core
 from ..base.dtypes import BY_NAME, as_dtype
-from ..base.errors import ArgumentError, GradientError, ShapeError
+from ..base.errors import ArgumentError, GradientError, ShapeError, ValueRangeError
 from ..base.shapes import as_index, normalize_axes, normalize_axis
 from ..ir.node import Node
 from ..ops import elementwise as e
@@ -205,6 +207,25 @@ def array_interface(x: Tensor, dtype=None, copy=None):
     return data.copy() if copy else data
 
 
+STANDARD_VERSIONS = ("2021.12", "2022.12", "2023.12", "2024.12", "2025.12")
+
+
+def array_namespace(x: Tensor, /, *, api_version: str | None = None):
+    """The module whose functions take this tensor (Python Array API standard)."""
+    if api_version is not None and api_version not in STANDARD_VERSIONS:
+        raise ValueRangeError(
+            f"[__array_namespace__] expected api_version to be one of {', '.join(STANDARD_VERSIONS)}, got {api_version!r}"
+        )
+    return sys.modules["twain"]
+
+
+def to_device_method(x: Tensor, device: object, /, *, stream: object = None) -> Tensor:
+    """`x` on another device, copied there; the same tensor if it is there already. CPU devices have no streams."""
+    if stream is not None:
+        raise ArgumentError(f"[to_device] expected stream to be None, as devices here have no streams, got {stream!r}")
+    return to_device(x, device)
+
+
 def copy_method(x: Tensor) -> Tensor:
     """`copy.copy(x)`: another handle on the same value; a later write to one doesn't reach the other."""
     result = x.detach()
@@ -243,7 +264,7 @@ METHODS = {
     "__copy__": copy_method, "__deepcopy__": deepcopy_method, "__array__": array_interface, "numpy": numpy_method,
     "float": lambda x: astype(x, "float32"), "double": lambda x: astype(x, "float64"), "long": lambda x: astype(x, "int64"),
     "int": lambda x: astype(x, "int32"), "bool": lambda x: astype(x, "bool"), "bfloat16": lambda x: astype(x, "bfloat16"),
-    "cpu": lambda x: x,
+    "cpu": lambda x: x, "__array_namespace__": array_namespace, "to_device": to_device_method,
 }  # fmt: skip
 
 
