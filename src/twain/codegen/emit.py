@@ -109,9 +109,9 @@ class ExprEmitter:
         for position, value in enumerate(state):
             scope[Expr("variable", e.args[position].dtype, (), (depth, position))] = value
         keep, new = e.args[count], e.args[count + 1 :]
-        wanted = set(walk([keep, *new]))
+        wanted = set(walk([keep, *new], scope))
         todo = [x for x in order if x in wanted and x not in scope and max(inside[x]) <= depth]  # not an inner loop's
-        first = set(walk([keep]))
+        first = set(walk([keep], scope))
         for x in todo:
             if x in first:
                 self._inner(x, scope, order, inside)

@@ -182,7 +182,7 @@ class KernelWriter:
         order = E.walk(roots)
         varies: set[Expr] = set()
         for e in order:
-            if e in moving or any(a in varies for a in e.args):
+            if e in moving or e.op == "variable" or any(a in varies for a in e.args):
                 varies.add(e)
         frontier = []
         for e in order:
@@ -638,7 +638,7 @@ class PositionedWriter(KernelWriter):
 
     def row_offset(self, at: Expr, bases: list) -> str:
         """`at` at the beginning of the last axis, as a scalar."""
-        axis = self.kernel.outer - 1
+        axis = self.axes - 1
         count = "1" if self.lanes > 1 else None
         self.em.valid = count
         leaves = dict(self.fixed)
@@ -682,9 +682,11 @@ class GatherWriter(PositionedWriter):
 
 
 class ScatterWriter(PositionedWriter):
-    """out[offset] += value for every index, in order; negative offsets are skipped. Runs on one thread.
+    """out[offset] = fold of it and the value, for every index in order; negative offsets are skipped.
 
-    With a contiguous output operand the offset is that of a whole run along the last axis, added vector by vector.
+    The fold is named by reduction 0 ("set": the value itself). The outer axes write to different places; along the reduced
+    ones everything happens in order. With a contiguous output operand the offset is that of a whole run along the last
+    axis, written vector by vector.
     """
 
     def __init__(self, module: Module, name: str, kernel: LoopKernel, target):
@@ -695,45 +697,55 @@ class ScatterWriter(PositionedWriter):
         return super().lanes_wanted() if self.by_vectors else 1
 
     def write(self) -> None:
-        b, em, kernel = self.b, self.em, self.kernel
-        value, at = kernel.outputs[0][1], kernel.reductions[0][1]
-        out, dtype = len(kernel.inputs), kernel.outputs[0][0].dtype
+        b, kernel = self.b, self.kernel
+        first, axis = kernel.outer, self.axes - 1
         rows = "1"
-        for size in self.sizes[:-1]:
+        for size in self.sizes[first:-1]:
             rows = b.mul(rows, size)
-        axis = kernel.outer - 1
-        with b.loop("0", rows, hint="row") as row:
-            bases = self.bases
-            if kernel.outer > 1:
-                bases = self.located(self.decompose(row.i, self.sizes[:-1]), range(kernel.outer - 1), self.bases)
-
-            def leaves_at(e: Expr, i: str, count: str | None) -> dict:
-                em.valid = count
-                leaves = dict(self.fixed)
-                for r in self.inputs_of([e]):
-                    leaves[E.load(r, self.operands[r].dtype)] = self.element(r, bases[r], i, axis, count)
-                return leaves
-
-            def add(offset: str, i: str, count: str | None) -> None:
-                pointer = em.advance(bases[out], offset, dtype)
-                old = Expr("reduced", dtype, (), ("old", 0))
-                leaves = leaves_at(value, i, count)
-                leaves[old] = em.read(pointer, dtype, count)
-                half = dtype in (dt.bfloat16, dt.float16)
-                total = E.cast(E.cast(old, dt.float32) + E.cast(value, dt.float32), dtype) if half else old + value
-                em.write(em.emit([total], leaves)[0], pointer, dtype, count)
-
-            if self.by_vectors:
-                offset = self.row_offset(at, bases)
-                with b.when(b.compare("sge", offset, "0"), "valid"):
-
-                    def body(i: str, count: str | None) -> None:
-                        add(b.add(offset, i), i, count)
-
-                    vector_loop(b, "0", self.sizes[-1], self.lanes, 1, body, em)
-            else:
-                with b.loop("0", self.sizes[-1], hint="element") as loop:
-                    offset = em.emit([at], leaves_at(at, loop.i, None))[0]
-                    with b.when(b.compare("sge", offset, "0"), "valid"):
-                        add(offset, loop.i, None)
+        with b.loop("%begin", "%end", hint="unit") as unit:
+            outer = self.bases
+            if first:
+                outer = self.located(self.decompose(unit.i, self.sizes[:first]), range(first), self.bases)
+            with b.loop("0", rows, hint="row") as row:
+                bases = outer
+                if axis > first:
+                    bases = self.located(self.decompose(row.i, self.sizes[first:-1]), range(first, axis), outer)
+                self.row(bases, axis)
         b.finish()
+
+    def row(self, bases: list, axis: int) -> None:
+        b, em, kernel = self.b, self.em, self.kernel
+        value, (combine, at) = kernel.outputs[0][1], kernel.reductions[0]
+        out, dtype = len(kernel.inputs), kernel.outputs[0][0].dtype
+
+        def leaves_at(e: Expr, i: str, count: str | None) -> dict:
+            em.valid = count
+            leaves = dict(self.fixed)
+            for r in self.inputs_of([e]):
+                leaves[E.load(r, self.operands[r].dtype)] = self.element(r, bases[r], i, axis, count)
+            return leaves
+
+        def join(offset: str, i: str, count: str | None) -> None:
+            pointer = em.advance(bases[out], offset, dtype)
+            leaves = leaves_at(value, i, count)
+            total = value
+            if combine != "set":
+                old = Expr("reduced", dtype, (), ("old", 0))
+                leaves[old] = em.read(pointer, dtype, count)
+                wide = accumulator_dtype(combine, dtype)
+                total = E.cast(fold(combine, E.cast(old, wide), E.cast(value, wide)), dtype)
+            em.write(em.emit([total], leaves)[0], pointer, dtype, count)
+
+        if self.by_vectors:
+            offset = self.row_offset(at, bases)
+            with b.when(b.compare("sge", offset, "0"), "valid"):
+
+                def body(i: str, count: str | None) -> None:
+                    join(b.add(offset, i), i, count)
+
+                vector_loop(b, "0", self.sizes[-1], self.lanes, 1, body, em)
+        else:
+            with b.loop("0", self.sizes[-1], hint="element") as loop:
+                offset = em.emit([at], leaves_at(at, loop.i, None))[0]
+                with b.when(b.compare("sge", offset, "0"), "valid"):
+                    join(offset, loop.i, None)

@@ -1,42 +1,64 @@
-"""Pooling over the last two axes, as elementwise functions of the window's taps, each a strided view of the input."""
+"""Pooling over the last axes, as elementwise functions of the window's taps, each a strided view of the input."""
 
 from __future__ import annotations
+
+from itertools import product
+from math import prod
 
 from ..base import dtypes as dt
 from ..base.errors import ArgumentError, ShapeError
 from ..ir.node import Spec
-from .conv import output_size, pair
-from .elementwise import add, cast, equal, logical_and, logical_not, logical_or, maximum, multiply, where
+from .conv import output_size, per_axis
+from .elementwise import (
+    add,
+    cast,
+    equal,
+    greater,
+    logical_and,
+    logical_not,
+    logical_or,
+    maximum,
+    minimum,
+    multiply,
+    not_equal,
+    power,
+    subtract,
+    where,
+)
 from .families import composite, late
+from .index import iota
 from .samples import Samples
-from .shape import assembly, embed, slice_
+from .shape import assembly, embed, reshape, slice_
+
+_REFERENCES = "twain.testing.conv_references."
+AXES = (1, 2, 3)
 
 
 # ---------------------------------------------------------------- taps
 def taps_of(x, kernel: tuple, stride: tuple, dilation: tuple, size: tuple) -> list:
     """Per place in the window, the elements it meets at every output position: views of shape (..., *size)."""
-    lead = tuple(x.shape[:-2])
+    lead = tuple(x.shape[: x.ndim - len(kernel)])
     zeros, ones = (0,) * len(lead), (1,) * len(lead)
     return [
-        slice_(x, (*zeros, i * dilation[0], j * dilation[1]), (*ones, *stride), (*lead, *size))
-        for i in range(kernel[0])
-        for j in range(kernel[1])
+        slice_(x, (*zeros, *(p * d for p, d in zip(place, dilation))), (*ones, *stride), (*lead, *size))
+        for place in product(*map(range, kernel))
     ]
 
 
 def _interleave_infer(kernel, *parts):
     first = parts[0].shape
-    return Spec(parts[0].dtype, (*first[:-2], first[-2] * kernel[0], first[-1] * kernel[1]))
+    lead = len(first) - len(kernel)
+    return Spec(parts[0].dtype, (*first[:lead], *(d * k for d, k in zip(first[lead:], kernel))))
 
 
 def _interleave_regions(kernel, specs, out):
-    lead = (0,) * (len(out.shape) - 2)
-    ones = (1,) * (len(out.shape) - 2)
-    return [(k, (*lead, k // kernel[1], k % kernel[1]), (*ones, *kernel)) for k in range(len(specs))]
+    lead = len(out.shape) - len(kernel)
+    zeros, ones = (0,) * lead, (1,) * lead
+    return [(k, (*zeros, *place), (*ones, *kernel)) for k, place in enumerate(product(*map(range, kernel)))]
 
 
 def _interleave_vjp(kernel, g, inputs, outputs, needs):
-    return taps_of(g[0], kernel, kernel, (1, 1), inputs[0].shape[-2:])
+    return taps_of(g[0], kernel, kernel, (1,) * len(kernel), inputs[0].shape[inputs[0].ndim - len(kernel) :])
 
 
 def _interleave_jvp(kernel, call, tangents, inputs, outputs):
@@ -44,47 +66,68 @@ def _interleave_jvp(kernel, call, tangents, inputs, outputs):
 
 
 interleave = assembly(
-    "interleave", -1, attributes=lambda height, width: (height, width), infer=_interleave_infer, regions=_interleave_regions,
-    vjp=_interleave_vjp, jvp=_interleave_jvp, reference="twain.testing.references.interleave",
+    "interleave", -1, attributes=lambda *kernel: kernel, infer=_interleave_infer, regions=_interleave_regions,
+    vjp=_interleave_vjp, jvp=_interleave_jvp, reference=_REFERENCES + "interleave",
     batch=lambda attrs, call, inputs, batched, size: call(attrs, *[
         x if b else late.broadcast_to(x, (size, *x.shape)) for x, b in zip(inputs, batched)]),
-    samples=Samples(((-5, 5),) * 4, arguments=(((2, 2), {}),), shapes=(((2, 3),) * 4,)),
-    doc="kh * kw tensors as one in which each (kh, kw) block holds one element of every tensor.",
+    samples=Samples(((-5, 5),) * 4, arguments=(((2, 2), {}), ((4,), {})), shapes=(((2, 3),) * 4,)),
+    doc="As many tensors as the product of `kernel`, in one of whose blocks of that size each has one element.",
 )  # fmt: skip
 
 
 def spread(parts: list, shape: tuple, kernel: tuple, stride: tuple, dilation: tuple):
-    """The transpose of taps_of: the parts added into zeros of `shape`, each where its tap lies."""
-    if kernel == stride and dilation == (1, 1):
-        whole = interleave(parts, *kernel)
-        if whole.shape == shape:
-            return whole
-        return embed(whole, shape, (0,) * len(shape), (1,) * len(shape))
-    lead = len(shape) - 2
-    total = None
-    for k, part in enumerate(parts):
-        at = (k // kernel[1] * dilation[0], k % kernel[1] * dilation[1])
-        placed = embed(part, shape, (*((0,) * lead), *at), (*((1,) * lead), *stride))
-        total = placed if total is None else add(total, placed)
-    return total
+    """The transpose of taps_of: the parts added into zeros of `shape`, each where its tap lies.
+
+    Taps whose places differ by whole strides are added up first, on a lattice of every stride-th place.
+    """
+    lead = len(shape) - len(kernel)
+    zeros, ones = (0,) * len(shape), (1,) * len(shape)
+    at = [[p * d for p, d in zip(place, dilation)] for place in product(*map(range, kernel))]
+    shifts = [tuple(a // s for a, s in zip(one, stride)) for one in at]
+    residues = [tuple(a % s for a, s in zip(one, stride)) for one in at]
+    lattice = tuple(parts[0].shape)
+    if any(map(any, shifts)):
+        lattice = (*shape[:lead], *(-(-d // s) for d, s in zip(shape[lead:], stride)))
+    sums: dict = {}
+    for part, residue, shift in zip(parts, residues, shifts):
+        if part.shape != lattice:
+            part = embed(part, lattice, (*zeros[:lead], *shift), ones)
+        sums[residue] = add(sums[residue], part) if residue in sums else part
+    each = list(product(*map(range, stride)))
+    whole = sums[each[0]]
+    if len(each) > 1:
+        empty = None if len(sums) == len(each) else late.zeros_like(whole)
+        whole = interleave([sums.get(r, empty) for r in each], *stride)
+    if any(d > e for d, e in zip(whole.shape, shape)):
+        kept = tuple(min(d, e) for d, e in zip(whole.shape, shape))
+        whole = slice_(whole, zeros, ones, kept)
+    return whole if whole.shape == shape else embed(whole, shape, zeros, ones)
 
 
 # ---------------------------------------------------------------- windows
+def check_input(name: str, x, axes: int) -> None:
+    if x.ndim not in (axes + 1, axes + 2):
+        places = ("length", "h, w", "d, h, w")[axes - 1]
+        raise ShapeError(
+            f"[{name}] expected input (n, channels, {places}) or (channels, {places}), got shape {tuple(x.shape)}"
+        )
+
+
 def _windows(name: str, x, kernel, stride, padding, dilation, ceil_mode) -> tuple:
     """(output size, padding per axis as (low, high)); checks the sizes."""
-    if x.ndim not in (3, 4):
-        raise ShapeError(f"[{name}] expected input (n, channels, h, w) or (channels, h, w), got shape {tuple(x.shape)}")
+    axes = len(kernel)
+    check_input(name, x, axes)
     size, pads = [], []
-    for a in (0, 1):
-        if padding[a] * 2 > kernel[a]:
+    for a in range(axes):
+        if padding[a] * 2 > dilation[a] * (kernel[a] - 1) + 1:
             raise ArgumentError(
                 f"[{name}] expected padding of at most half the kernel size, got {padding} for {kernel}"
             )
-        length = x.shape[a - 2]
+        length = x.shape[a - axes]
         high = padding[a]
-        count = output_size(length, kernel[a], stride[a], (padding[a], high), dilation[a], 1)
+        count = output_size(length, kernel[a], stride[a], (padding[a], high), dilation[a])
         if ceil_mode:  # one more window if it starts inside the input or the left padding
-            more = output_size(length, kernel[a], stride[a], (padding[a], high + stride[a] - 1), dilation[a], 1)
+            more = output_size(length, kernel[a], stride[a], (padding[a], high + stride[a] - 1), dilation[a])
             if more > count and (more - 1) * stride[a] < length + padding[a]:
                 high += (more - 1) * stride[a] + dilation[a] * (kernel[a] - 1) + 1 - (length + padding[a] + high)
                 count = more
@@ -98,101 +141,276 @@ def _windows(name: str, x, kernel, stride, padding, dilation, ceil_mode) -> tupl
 
 
 def _padded(x, pads: tuple, fill: object):
-    if pads == ((0, 0), (0, 0)):
+    if not any(map(any, pads)):
         return x
-    lead = len(x.shape) - 2
-    shape = (*x.shape[:-2], x.shape[-2] + sum(pads[0]), x.shape[-1] + sum(pads[1]))
-    return embed(x, shape, (*((0,) * lead), pads[0][0], pads[1][0]), (1,) * len(shape), fill)
+    lead = len(x.shape) - len(pads)
+    shape = (*x.shape[:lead], *(d + low + high for d, (low, high) in zip(x.shape[lead:], pads)))
+    return embed(x, shape, (*((0,) * lead), *(low for low, _ in pads)), (1,) * len(shape), fill)
 
 
 def _unpadded(g, shape: tuple, pads: tuple):
-    if pads == ((0, 0), (0, 0)):
+    if not any(map(any, pads)):
         return g
-    lead = len(shape) - 2
-    return slice_(g, (*((0,) * lead), pads[0][0], pads[1][0]), (1,) * len(shape), shape)
+    lead = len(shape) - len(pads)
+    return slice_(g, (*((0,) * lead), *(low for low, _ in pads)), (1,) * len(shape), shape)
 
 
-def _pool_attributes(name):
+def _attributes(name: str, axes: int):
     def attributes(kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-        kernel = pair(name, "kernel_size", kernel_size, 1)
-        step = kernel if stride is None else pair(name, "stride", stride, 1)
-        return (kernel, step, pair(name, "padding", padding), pair(name, "dilation", dilation, 1), bool(ceil_mode))
+        kernel = per_axis(name, "kernel_size", kernel_size, axes, 1)
+        step = kernel if stride is None else per_axis(name, "stride", stride, axes, 1)
+        padding = per_axis(name, "padding", padding, axes)
+        return (kernel, step, padding, per_axis(name, "dilation", dilation, axes, 1), bool(ceil_mode))
 
     return attributes
 
 
+def along(values, axis: int, axes: int):
+    """A vector as the axis `axis` of `axes`, for broadcasting."""
+    return reshape(values, tuple(values.shape[0] if a == axis else 1 for a in range(axes)))
+
+
+# ---------------------------------------------------------------- largest
 def _lowest(dtype):
     return float("-inf") if dtype.kind == "f" else 0 if dtype.kind in "bu" else -(2 ** (dtype.bits - 1))
 
 
-def _max_taps(attrs, x):
+def _max_taps(name, attrs, x):
     kernel, stride, padding, dilation, ceil_mode = attrs
-    size, pads = _windows("max_pool2d", x, kernel, stride, padding, dilation, ceil_mode)
+    size, pads = _windows(name, x, kernel, stride, padding, dilation, ceil_mode)
     padded = _padded(x, pads, _lowest(x.dtype))
     return taps_of(padded, kernel, stride, dilation, size), padded.shape, pads
 
 
-def _max_pool(attrs, x):
-    """The largest element of each window; padding never wins."""
-    taps, _, _ = _max_taps(attrs, x)
-    result = taps[0]
-    for tap in taps[1:]:
-        result = maximum(result, tap)
-    return result
+def _max_pool(name: str):
+    def function(attrs, x):
+        taps, _, _ = _max_taps(name, attrs, x)
+        result = taps[0]
+        for tap in taps[1:]:
+            result = maximum(result, tap)
+        return result
+
+    return function
 
 
-def _max_pool_vjp(attrs, gradients, inputs, outputs, needs):
-    """The gradient goes to the first largest element of each window, as in PyTorch."""
-    x, g, y = inputs[0], gradients[0], outputs[0]
-    taps, shape, pads = _max_taps(attrs, x)
-    parts, taken = [], None
-    for tap in taps:
-        hit = equal(tap, y)
-        parts.append(where(hit if taken is None else logical_and(hit, logical_not(taken)), g, 0))
-        taken = hit if taken is None else logical_or(taken, hit)
-    kernel, stride, _, dilation, _ = attrs
-    return [_unpadded(spread(parts, shape, kernel, stride, dilation), tuple(x.shape), pads)]
+def _first_largest(attrs, x, size: tuple):
+    """Flat positions in the input of the first largest element of each window; of NaNs the last."""
+    kernel, stride, padding, dilation, _ = attrs
+    axes = len(kernel)
+    lengths = x.shape[x.ndim - axes :]
+    rows = [prod(lengths[a + 1 :]) for a in range(axes)]
+    starts = [along(subtract(multiply(iota((c,), 0), s), p), a, axes)
+              for a, (c, s, p) in enumerate(zip(size, stride, padding))]  # fmt: skip
+
+    def position(values: list):
+        total = None
+        for value, row in zip(values, rows):
+            value = multiply(value, row)
+            total = value if total is None else add(total, value)
+        return total
+
+    base = position(starts)
+    taps, _, _ = _max_taps("max_pool", attrs, x)
+    best = taps[0]
+    found = late.broadcast_to(position([maximum(s, 0) for s in starts]), best.shape)
+    for tap, place in list(zip(taps, product(*map(range, kernel))))[1:]:
+        better = greater(tap, best)
+        if x.dtype.kind == "f":
+            better = logical_or(better, not_equal(tap, tap))
+        offset = sum(p * d * row for p, d, row in zip(place, dilation, rows))
+        found = where(better, add(base, offset), found)
+        best = where(better, tap, best)
+    return found
 
 
-max_pool2d = composite(
-    "max_pool2d", 1, _max_pool, attributes=_pool_attributes("max_pool2d"), names=("x",), vjp=_max_pool_vjp, onnx="MaxPool",
-    reference="twain.testing.references.max_pool2d",
-    samples=Samples(((-5, 5),), arguments=(((2,), {}), ((3, 2, 1), {}), ((2,), {"ceil_mode": True})), shapes=(((2, 3, 7, 6),),)),
-)  # fmt: skip
+def _max_pool_with_indices(name: str):
+    values = _max_pool(name)
+
+    def function(attrs, x):
+        result = values(attrs, x)
+        return [result, _first_largest(attrs, x, result.shape[x.ndim - len(attrs[0]) :])]
+
+    return function
 
 
-def _average_attributes(kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
-    base = _pool_attributes("avg_pool2d")(kernel_size, stride, padding, 1, ceil_mode)
-    return (*base, bool(count_include_pad))
+def _max_pool_vjp(name: str):
+    def vjp(attrs, gradients, inputs, outputs, needs):
+        """The gradient goes to the first largest element of each window, as in PyTorch."""
+        x, g, y = inputs[0], gradients[0], outputs[0]
+        if g is None:
+            return [None]
+        taps, shape, pads = _max_taps(name, attrs, x)
+        parts, taken = [], None
+        for tap in taps:
+            hit = equal(tap, y)
+            parts.append(where(hit if taken is None else logical_and(hit, logical_not(taken)), g, 0))
+            taken = hit if taken is None else logical_or(taken, hit)
+        kernel, stride, _, dilation, _ = attrs
+        return [_unpadded(spread(parts, shape, kernel, stride, dilation), tuple(x.shape), pads)]
+
+    return vjp
 
 
-def _average_pool(attrs, x):
-    """The mean of each window; padding counts as zeros unless count_include_pad is False."""
-    kernel, stride, padding, dilation, ceil_mode, include = attrs
-    if x.dtype.kind != "f":
-        x = cast(x, dt.DEFAULT_FLOAT)
-    size, pads = _windows("avg_pool2d", x, kernel, stride, padding, dilation, ceil_mode)
-    result = _sum_taps(taps_of(_padded(x, pads, 0), kernel, stride, dilation, size))
+# ---------------------------------------------------------------- means
+def _average_attributes(name: str, axes: int):
+    plain = _attributes(name, axes)
+
+    def attributes(
+        kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
+    ):
+        if divisor_override is not None and (not isinstance(divisor_override, int) or divisor_override == 0):
+            raise ArgumentError(f"[{name}] expected divisor_override to be an int but 0, got {divisor_override!r}")
+        kernel, stride, padding, _, ceil_mode = plain(kernel_size, stride, padding, 1, ceil_mode)
+        return (kernel, stride, padding, ceil_mode, bool(count_include_pad), divisor_override)
+
+    return attributes
+
+
+def _divisor(attrs, lengths: tuple, size: tuple, pads: tuple):
+    """What sums are divided by: a number, or int64 per place of the result."""
+    kernel, stride, padding, _, include, override = attrs
+    if override is not None:
+        return override
     overhang = any(high != low for low, high in pads)
-    if (include or pads == ((0, 0), (0, 0))) and not overhang:
-        return multiply(result, 1.0 / (kernel[0] * kernel[1]))
-    inside = add(multiply(late.zeros_like(x), 0), 1)
-    if include:  # explicit padding counts, what ceil_mode adds beyond it doesn't
-        both = tuple((low, low) for low, _ in pads)
-        inside = _padded(inside, both, 1)
-        pads = tuple((0, high - low) for low, high in pads)
-    return result / _sum_taps(taps_of(_padded(inside, pads, 0), kernel, stride, dilation, size))
-
-
-def _sum_taps(taps: list):
-    total = taps[0]
-    for tap in taps[1:]:
-        total = add(total, tap)
+    if not overhang and (include or not any(padding)):
+        return prod(kernel)
+    total = None
+    for a, (count, length, k, s, p) in enumerate(zip(size, lengths, kernel, stride, padding)):
+        start = subtract(multiply(iota((count,), 0), s), p)
+        end = minimum(add(start, k), length + p if include else length)  # what ceil_mode adds beyond never counts
+        places = along(subtract(end, start if include else maximum(start, 0)), a, len(kernel))
+        total = places if total is None else multiply(total, places)
     return total
 
 
-avg_pool2d = composite(
-    "avg_pool2d", 1, _average_pool, attributes=_average_attributes, names=("x",), onnx="AveragePool",
-    reference="twain.testing.references.avg_pool2d",
-    samples=Samples(((-5, 5),), arguments=(((2,), {}), ((3, 2, 1), {})), shapes=(((2, 3, 7, 6),),)),
-)  # fmt: skip
+def _shared(x, divisor):
+    if isinstance(divisor, int):
+        return multiply(x, 1.0 / divisor)
+    return x / cast(divisor, x.dtype)
+
+
+def _average_pool(name: str):
+    def function(attrs, x):
+        kernel, stride, padding, ceil_mode, _, _ = attrs
+        if x.dtype.kind not in "fc":
+            x = cast(x, dt.DEFAULT_FLOAT)
+        ones = (1,) * len(kernel)
+        size, pads = _windows(name, x, kernel, stride, padding, ones, ceil_mode)
+        total = None
+        for tap in taps_of(_padded(x, pads, 0), kernel, stride, ones, size):
+            total = tap if total is None else add(total, tap)
+        return _shared(total, _divisor(attrs, x.shape[x.ndim - len(kernel) :], size, pads))
+
+    return function
+
+
+def _average_pool_vjp(name: str):
+    def vjp(attrs, gradients, inputs, outputs, needs):
+        """Every element of a window gets the same share."""
+        kernel, stride, padding, ceil_mode, _, _ = attrs
+        x, g = inputs[0], gradients[0]
+        lengths = x.shape[x.ndim - len(kernel) :]
+        ones = (1,) * len(kernel)
+        size, pads = _windows(name, x, kernel, stride, padding, ones, ceil_mode)
+        g = _shared(g, _divisor(attrs, lengths, size, pads))
+        lead = tuple(x.shape[: x.ndim - len(kernel)])
+        shape = (*lead, *(d + low + high for d, (low, high) in zip(lengths, pads)))
+        return [_unpadded(spread([g] * prod(kernel), shape, kernel, stride, ones), tuple(x.shape), pads)]
+
+    return vjp
+
+
+# ---------------------------------------------------------------- norms
+def _norm_attributes(name: str, axes: int):
+    def attributes(norm_type, kernel_size, stride=None, ceil_mode=False):
+        if isinstance(norm_type, bool) or not isinstance(norm_type, (int, float)) or not 0 < norm_type < float("inf"):
+            raise ArgumentError(f"[{name}] expected norm_type to be a positive number, got {norm_type!r}")
+        kernel = per_axis(name, "kernel_size", kernel_size, axes, 1)
+        step = kernel if stride is None else per_axis(name, "stride", stride, axes, 1)
+        return (float(norm_type), kernel, step, bool(ceil_mode))
+
+    return attributes
+
+
+def _norm_pool(name: str, average):
+    def function(attrs, x):
+        norm_type, kernel, stride, ceil_mode = attrs
+        if x.dtype.kind != "f":
+            x = cast(x, dt.DEFAULT_FLOAT)
+        powers = multiply(x, x) if norm_type == 2 else power(x, norm_type)
+        padding = (0,) * len(kernel)
+        total = multiply(average((kernel, stride, padding, ceil_mode, True, None), powers), prod(kernel))
+        nothing = equal(total, 0)  # no slope there
+        return where(nothing, 0, power(where(nothing, 1, total), 1.0 / norm_type))
+
+    return function
+
+
+# ---------------------------------------------------------------- the ops
+_SHAPES = {1: (((2, 3, 7),),), 2: (((2, 3, 7, 6),),), 3: (((1, 2, 4, 5, 4),),)}
+_WRONG = (((0,), {}, "kernel_size"), ((2, 0), {}, "stride"), ((2, 1, 9), {}, "padding"), ((99,), {}, "window"))
+_MAX_TRIES = (((2,), {}), ((3, 2, 1), {}), ((2,), {"ceil_mode": True, "dilation": 2, "stride": 2}))
+_AVERAGE_TRIES = (((2,), {}), ((3, 2, 1), {"ceil_mode": True}), ((3, 2, 1, True, False), {}),
+                  ((2, 1), {"divisor_override": 3}))  # fmt: skip
+
+
+def _make(axes: int) -> list:
+    shapes = _SHAPES[axes]
+    # no ties, or the gradient is not defined
+    name = f"max_pool{axes}d"
+    samples = Samples(((-5, 5),), arguments=_MAX_TRIES, shapes=shapes)
+    largest = composite(
+        name, 1, _max_pool(name), attributes=_attributes(name, axes), names=("input",), vjp=_max_pool_vjp(name),
+        onnx="MaxPool", reference=_REFERENCES + name, samples=samples, errors=_WRONG,
+        doc="The largest element of each window; padding never wins.",
+    )  # fmt: skip
+    both = composite(
+        f"{name}_with_indices", 1, _max_pool_with_indices(name), attributes=_attributes(name, axes), names=("input",),
+        vjp=_max_pool_vjp(name), reference=f"{_REFERENCES}{name}_with_indices", samples=samples, errors=_WRONG,
+        doc="The largest element of each window, and its flat position along the pooled axes.",
+    )  # fmt: skip
+    name = f"avg_pool{axes}d"
+    mean = composite(
+        name, 1, _average_pool(name), attributes=_average_attributes(name, axes), names=("input",), onnx="AveragePool",
+        vjp=_average_pool_vjp(name), reference=_REFERENCES + name, errors=_WRONG,
+        samples=Samples(((-5, 5),), arguments=_AVERAGE_TRIES, shapes=shapes),
+        doc="The mean of each window of (n, channels, *size) or (channels, *size); stride None is the kernel size.\n\n"
+        "count_include_pad: padding counts as zeros. divisor_override: what sums are divided by instead of their count.",
+    )  # fmt: skip
+    name = f"lp_pool{axes}d"
+    norm = composite(
+        name, 1, _norm_pool(name, _average_pool(name)), attributes=_norm_attributes(name, axes), names=("input",),
+        reference=_REFERENCES + name, errors=(((0, 2), {}, "norm_type"), ((2, 0), {}, "kernel_size"), ((2, 99), {}, "window")),
+        samples=Samples(((0.5, 3),), arguments=(((2, 2), {}), ((3, 3, 2), {})), shapes=shapes),
+        doc="The norm_type-th root of the sum of powers of each window: (sum of x ** norm_type) ** (1 / norm_type).",
+    )  # fmt: skip
+    return [largest, both, mean, norm]
+
+
+_OPS = {axes: _make(axes) for axes in AXES}
+avg_pool1d, avg_pool2d, avg_pool3d = (_OPS[axes][2] for axes in AXES)
+lp_pool1d, lp_pool2d, lp_pool3d = (_OPS[axes][3] for axes in AXES)
+
+
+def _max_pool_function(axes: int):
+    largest, both, _, _ = _OPS[axes]
+
+    def max_pool(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
+        op = both if return_indices else largest
+        return op(input, kernel_size, stride, padding, dilation, ceil_mode)
+
+    places = ("length", "h, w", "d, h, w")[axes - 1]
+    max_pool.__name__ = max_pool.__qualname__ = f"max_pool{axes}d"
+    max_pool.__doc__ = f"""The largest element of each window of (n, channels, {places}) or (channels, {places}).
+
+    stride None is the kernel size; padding never wins; ceil_mode keeps windows that reach beyond the end. With
+    return_indices also the flat position of each along the pooled axes, int64: what max_unpool{axes}d takes.
+    """
+    return max_pool
+
+
+max_pool1d, max_pool2d, max_pool3d = (_max_pool_function(axes) for axes in AXES)
+
+__all__ = [
+    "avg_pool1d", "avg_pool2d", "avg_pool3d", "lp_pool1d", "lp_pool2d", "lp_pool3d", "max_pool1d", "max_pool2d", "max_pool3d",
+]  # fmt: skip

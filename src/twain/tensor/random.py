@@ -1,16 +1,48 @@
 """Random tensors. A Generator is a seed and a counter, both tensors: a draw is a pure function of them and moves the
-counter on, so compiled functions draw new numbers at every call, the same as eager ones."""
+counter on, so compiled functions draw new numbers at every call, the same as eager ones.
+
+Here are the draws that everybody needs; `distributions.py` has the rest, loaded when first used.
+"""
 
 from __future__ import annotations
 
+import importlib
+import sys
+from functools import lru_cache
+
 from .. import _core
-from ..base.errors import ArgumentError, ValueRangeError
-from ..base.shapes import as_index, check_shape, size_of
-from ..ops.random import random_integers, random_normal, random_uniform
+from ..base import dtypes as dt
+from ..base.errors import ArgumentError, DTypeError, ValueRangeError
+from ..base.shapes import as_index, broadcast_shapes, check_shape, size_of
+from ..ops.random import blocks_of, numbers_per_block, random_integers, random_normal, random_uniform
 from .creation import asarray
-from .gradients import no_grad
 
 Tensor = _core.Tensor
+
+_DISTRIBUTIONS = frozenset(
+    "bernoulli beta binomial categorical cauchy chisquare choice dirichlet exponential f gamma geometric gumbel half_normal "
+    "laplace logistic log_normal multinomial multivariate_normal negative_binomial orthogonal pareto permutation poisson "
+    "rademacher rayleigh shuffle standard_t triangular truncated_normal vonmises wald weibull zipf".split()
+)
+
+
+def __getattr__(name: str):
+    if name not in _DISTRIBUTIONS:
+        raise AttributeError(f"module 'twain.random' has no attribute {name!r}")
+    profile = sys.getprofile()
+    if profile is not None:
+        sys.setprofile(None)  # an import is no part of what a recording should see
+    try:
+        value = getattr(importlib.import_module("twain.tensor.distributions"), name)
+    finally:
+        if profile is not None:
+            sys.setprofile(profile)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted({*globals(), *_DISTRIBUTIONS})
 
 
 class Generator:
@@ -28,11 +60,10 @@ class Generator:
         self.counter.assign(asarray(0, dtype="uint64"))
         return self
 
-    def draw(self, op, count: int, *args: object) -> Tensor:
-        """op(seed, counter, *args), and the counter `count` further."""
-        with no_grad():
-            result = op(self.seed_value, self.counter, *args)
-            self.counter += count
+    def draw(self, op, blocks: int, *args: object) -> Tensor:
+        """op(seed, counter, *args), and the counter `blocks` further."""
+        result = op(self.seed_value, self.counter, *args)
+        self.counter += blocks
         return result
 
     def state_dict(self) -> dict:
@@ -44,11 +75,11 @@ class Generator:
         self.seed_value.assign(asarray(int(state["seed"]), dtype="uint64"))
         self.counter.assign(asarray(int(state["counter"]), dtype="uint64"))
 
-    def uniform(self, shape: object = (), low: float = 0.0, high: float = 1.0, *, dtype: object = "float32") -> Tensor:
+    def uniform(self, shape: object = None, low: object = 0.0, high: object = 1.0, *, dtype: object = None) -> Tensor:
         """See random.uniform."""
         return uniform(shape, low, high, dtype=dtype, generator=self)
 
-    def normal(self, shape: object = (), mean: float = 0.0, std: float = 1.0, *, dtype: object = "float32") -> Tensor:
+    def normal(self, shape: object = None, mean: object = 0.0, std: object = 1.0, *, dtype: object = None) -> Tensor:
         """See random.normal."""
         return normal(shape, mean, std, dtype=dtype, generator=self)
 
@@ -71,48 +102,89 @@ def seed(number: int) -> Generator:
     return default_generator.manual_seed(number)
 
 
-def _draw(op, shape: object, name: str, generator: Generator | None, *args: object) -> Tensor:
-    shape = check_shape(name, shape)
-    return (generator or default_generator).draw(op, size_of(shape), shape, *args)
+def as_parameters(function: str, shape: object, dtype: object, **parameters: object) -> tuple:
+    """(shape, dtype, parameters) of a draw: the shape given, or that of the parameters; the dtype given, or theirs, or
+    float32. Tensors among the parameters must broadcast to the shape."""
+    tensors = {name: p for name, p in parameters.items() if hasattr(p, "shape") and hasattr(p, "dtype")}
+    for name, p in parameters.items():
+        if name not in tensors and type(p) not in (int, float, bool):
+            if not isinstance(p, (list, tuple)):
+                raise ArgumentError(f"[{function}] expected {name} to be a number or a tensor, got {type(p).__name__}")
+            tensors[name] = parameters[name] = asarray(p)
+    common = broadcast_shapes(function, *(tuple(p.shape) for p in tensors.values())) if tensors else ()
+    if shape is None:
+        shape = common
+    else:
+        shape = check_shape(function, shape)
+        if tensors and broadcast_shapes(function, shape, common) != shape:
+            raise ArgumentError(f"[{function}] expected parameters that broadcast to shape {shape}, got shape {common}")
+    if dtype is None:
+        wide = [p.dtype for p in tensors.values() if p.dtype in dt.FLOATING]
+        dtype = max(wide, key=lambda d: d.itemsize) if wide else dt.float32
+    else:
+        dtype = dt.as_dtype(dtype, function)
+        if dtype not in dt.FLOATING:
+            raise DTypeError(f"[{function}] expected a floating dtype, got {dtype}")
+    return shape, dtype, parameters.values()
+
+
+@lru_cache(4096)
+def _request(function: str, shape: object, dtype: object) -> tuple:
+    """(shape, dtype, blocks) of a draw of floats."""
+    shape = check_shape(function, () if shape is None else shape)
+    dtype = dt.float32 if dtype is None else dt.as_dtype(dtype, function)
+    if dtype not in dt.FLOATING:
+        raise DTypeError(f"[{function}] expected a floating dtype, got {dtype}")
+    return shape, dtype, blocks_of(size_of(shape), numbers_per_block(dtype))
+
+
+def draw_floats(function: str, op, shape: object, dtype: object, generator: Generator | None) -> Tensor:
+    """One of the draws of floats that use whole blocks."""
+    shape, dtype, blocks = _request(function, tuple(shape) if type(shape) is list else shape, dtype)
+    return (generator or default_generator).draw(op, blocks, shape, dtype)
 
 
 def uniform(
-    shape: object = (), low: float = 0.0, high: float = 1.0, *, dtype: object = "float32", generator=None
+    shape: object = None, low: object = 0.0, high: object = 1.0, *, dtype: object = None, generator=None
 ) -> Tensor:
-    """Uniform in [low, high), of `shape` and floating `dtype`."""
-    x = _draw(random_uniform, shape, "random.uniform", generator, dtype)
-    return x if low == 0.0 and high == 1.0 else x * (high - low) + low
+    """Uniform in [low, high), numbers or tensors; of `shape` (theirs if None) and floating `dtype` (float32)."""
+    if type(low) is float is type(high):
+        if not low <= high:
+            raise ValueRangeError(f"[random.uniform] expected low <= high, got {low} and {high}")
+        x = draw_floats("random.uniform", random_uniform, shape, dtype, generator)
+        return x if low == 0.0 and high == 1.0 else x * (high - low) + low
+    shape, dtype, (low, high) = as_parameters("random.uniform", shape, dtype, low=low, high=high)
+    return draw_floats("random.uniform", random_uniform, shape, dtype, generator) * (high - low) + low
 
 
 def normal(
-    shape: object = (), mean: float = 0.0, std: float = 1.0, *, dtype: object = "float32", generator=None
+    shape: object = None, mean: object = 0.0, std: object = 1.0, *, dtype: object = None, generator=None
 ) -> Tensor:
-    """Normal with `mean` and standard deviation `std`, of `shape` and floating `dtype`."""
-    x = _draw(random_normal, shape, "random.normal", generator, dtype)
-    return x if mean == 0.0 and std == 1.0 else x * std + mean
+    """Normal with `mean` and standard deviation `std`, numbers or tensors; of `shape` (theirs if None) and floating `dtype`
+    (float32). Differentiable in mean and std."""
+    if type(mean) is float is type(std):
+        if std < 0.0:
+            raise ValueRangeError(f"[random.normal] expected std >= 0, got {std}")
+        x = draw_floats("random.normal", random_normal, shape, dtype, generator)
+        return x if mean == 0.0 and std == 1.0 else x * std + mean
+    shape, dtype, (mean, std) = as_parameters("random.normal", shape, dtype, mean=mean, std=std)
+    return draw_floats("random.normal", random_normal, shape, dtype, generator) * std + mean
 
 
 def randint(
     low: int, high: int | None = None, shape: object = (), *, dtype: object = "int64", generator=None
 ) -> Tensor:
-    """Integers in [low, high), or [0, low) with high left out."""
+    """Integers in [low, high), or [0, low) with high left out, of `shape` and integer `dtype`."""
     if high is None:
         low, high = 0, low
+    low, high = as_index("random.randint", "low", low), as_index("random.randint", "high", high)
     if high <= low:
         raise ValueRangeError(f"[random.randint] expected low < high, got {low} and {high}")
-    return _draw(random_integers, shape, "random.randint", generator, low, high, dtype)
-
-
-def bernoulli(p: float, shape: object = (), *, generator=None) -> Tensor:
-    """True with probability p."""
-    if not 0.0 <= p <= 1.0:
-        raise ValueRangeError(f"[random.bernoulli] expected a probability in [0, 1], got {p}")
-    return uniform(shape, generator=generator) < p
-
-
-def permutation(n: int, *, generator=None) -> Tensor:
-    """The ints 0 to n - 1 in random order, int64 (drawn on the host)."""
-    if n < 0:
-        raise ArgumentError(f"[random.permutation] expected n >= 0, got {n}")
-    keys = uniform((n,), dtype="float64", generator=generator).tolist()
-    return asarray(sorted(range(n), key=keys.__getitem__), dtype="int64")
+    shape, kind = check_shape("random.randint", shape), dt.as_dtype(dtype, "random.randint")
+    if kind not in dt.INTEGER:
+        raise DTypeError(f"[random.randint] expected an integer dtype, got {kind}")
+    smallest, largest = (-(2 ** (kind.bits - 1)), 2 ** (kind.bits - 1)) if kind.kind == "i" else (0, 2**kind.bits)
+    if low < smallest or high > largest:
+        raise ValueRangeError(f"[random.randint] expected numbers that {kind} holds, got low={low} and high={high}")
+    blocks = blocks_of(size_of(shape), 2)
+    return (generator or default_generator).draw(random_integers, blocks, shape, low, high, kind)

@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from ..base.dtypes import as_dtype
-from ..ir.interpret import array_dtype, rounded
+from ..ir.interpret import rounded
 
 _erf = np.vectorize(math.erf, otypes=["float64"])
 _erfc = np.vectorize(math.erfc, otypes=["float64"])
@@ -108,15 +108,6 @@ def update(x, value, starts, steps):
     return np.array(value, dtype=result.dtype)
 
 
-def interleave(parts, *kernel):
-    """Part k at rows k // width, columns k % width of every block."""
-    lead, (height, width) = np.shape(parts[0])[:-2], np.shape(parts[0])[-2:]
-    result = np.zeros((*lead, height * kernel[0], width * kernel[1]), dtype=np.result_type(*parts))
-    for k, part in enumerate(parts):
-        result[..., k // kernel[1] :: kernel[0], k % kernel[1] :: kernel[1]] = part
-    return result
-
-
 # ---------------------------------------------------------------- indices
 def iota(shape, axis):
     """The index along `axis`."""
@@ -158,99 +149,6 @@ def eye(n_rows, n_cols, k, dtype):
     return np.eye(n_rows, n_cols, k)
 
 
-# ---------------------------------------------------------------- convolution and pooling
-def convolution(x, w, stride=(1, 1), padding=((0, 0), (0, 0)), dilation=(1, 1), input_dilation=(1, 1), groups=1):
-    """Every output element is a sum over channels and taps; negative padding crops."""
-    x, w = np.asarray(x), np.asarray(w)
-    n, channels, *size = x.shape
-    full_size = [(d - 1) * s + 1 if d else 0 for d, s in zip(size, input_dilation)]
-    stretched = np.zeros((n, channels, *full_size), dtype=x.dtype)
-    stretched[:, :, :: input_dilation[0], :: input_dilation[1]] = x
-    for axis, (low, high) in enumerate(padding):
-        axis += 2
-        if low < 0:
-            stretched = np.take(stretched, np.arange(min(-low, stretched.shape[axis]), stretched.shape[axis]), axis)
-        if high < 0:
-            stretched = np.take(stretched, np.arange(max(0, stretched.shape[axis] + high)), axis)
-        widths = [(0, 0)] * 4
-        widths[axis] = (max(low, 0), max(high, 0))
-        stretched = np.pad(stretched, widths)
-    out, per_group, *taps = w.shape
-    room = [stretched.shape[2 + a] - (dilation[a] * (taps[a] - 1) + 1) for a in (0, 1)]
-    places = [r // s + 1 if r >= 0 and t else 0 for r, s, t in zip(room, stride, taps)]
-    result = np.zeros((n, out, *places), dtype=np.result_type(x, w))
-    if 0 in places:
-        return result
-    share = out // groups
-    for group in range(groups):
-        images = stretched[:, group * per_group : (group + 1) * per_group]
-        weights = w[group * share : (group + 1) * share]
-        for i in range(taps[0]):
-            for j in range(taps[1]):
-                rows = i * dilation[0] + stride[0] * np.arange(places[0])
-                columns = j * dilation[1] + stride[1] * np.arange(places[1])
-                seen = images[:, :, rows][:, :, :, columns]
-                result[:, group * share : (group + 1) * share] += np.einsum("nchw,oc->nohw", seen, weights[:, :, i, j])
-    return result
-
-
-def _pair(value):
-    return (value, value) if isinstance(value, int) else tuple(value)
-
-
-def conv2d(x, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
-    """Cross-correlation of images with a bank of filters, plus a bias per filter."""
-    dilation = _pair(dilation)
-    if padding == "same":
-        reach = [d * (t - 1) for d, t in zip(dilation, np.shape(weight)[2:])]
-        pads = tuple((r // 2, r - r // 2) for r in reach)
-    else:
-        pads = tuple((p, p) for p in _pair(0 if padding == "valid" else padding))
-    result = convolution(x, weight, _pair(stride), pads, dilation, (1, 1), groups)
-    return result if bias is None else result + np.asarray(bias).reshape(-1, 1, 1)
-
-
-def _windows(size, kernel, stride, padding, dilation, ceil_mode) -> list:
-    """Per output place the positions of its taps inside the input and the number of places in the padded input."""
-    room = size + 2 * padding - dilation * (kernel - 1) - 1
-    count = (-(-room // stride) if ceil_mode else room // stride) + 1
-    if ceil_mode and (count - 1) * stride >= size + padding:
-        count -= 1
-    result = []
-    for place in range(count):
-        taps = [place * stride - padding + dilation * k for k in range(kernel)]
-        result.append(([t for t in taps if 0 <= t < size], sum(t < size + padding for t in taps)))
-    return result
-
-
-def _pool(x, function, kernel_size, stride, padding, dilation, ceil_mode):
-    kernel = _pair(kernel_size)
-    step = kernel if stride is None else _pair(stride)
-    pads, spread = _pair(padding), _pair(dilation)
-    rows, columns = (_windows(x.shape[a - 2], kernel[a], step[a], pads[a], spread[a], ceil_mode) for a in (0, 1))
-    result = np.empty((*x.shape[:-2], len(rows), len(columns)), dtype=x.dtype)
-    for i, (r, down) in enumerate(rows):
-        for j, (c, across) in enumerate(columns):
-            result[..., i, j] = function(x[..., r, :][..., c], down * across)
-    return result
-
-
-def max_pool2d(x, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
-    """The largest element of each window."""
-    return _pool(
-        np.asarray(x), lambda seen, places: seen.max((-2, -1)), kernel_size, stride, padding, dilation, ceil_mode
-    )
-
-
-def avg_pool2d(x, kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True):
-    """The mean of each window."""
-
-    def mean(seen, places):
-        return seen.sum((-2, -1)) / (places if count_include_pad else seen.shape[-2] * seen.shape[-1])
-
-    return _pool(np.asarray(x, dtype="float64"), mean, kernel_size, stride, padding, 1, ceil_mode)
-
-
 # ---------------------------------------------------------------- random numbers
 _MASK = (1 << 32) - 1
 
@@ -275,35 +173,61 @@ def philox(index, seed, counter, word=0):
     return np.array(flat, dtype="uint32").reshape(index.shape)
 
 
-def _words(seed, counter, shape) -> np.ndarray:
-    count = int(np.prod(shape))
+def _words(seed, counter, shape, each: int) -> list:
+    """The four words of as many blocks as `shape` takes with `each` numbers a block."""
+    count = -(-int(np.prod(shape)) // each)
     blocks = [_philox_block(i, int(seed), int(counter)) for i in range(count)]
-    return np.array(blocks, dtype="uint64").reshape(*shape, 4)
+    return list(np.array(blocks, dtype="uint64").reshape(-1, 4).T)
 
 
-def _unit(words, wide: bool, shift: int):
+def _spread(parts: list, shape):
+    return np.concatenate(parts)[: int(np.prod(shape))].reshape(shape)
+
+
+def _pairs(seed, counter, shape, dtype) -> tuple:
+    wide = as_dtype(dtype).name == "float64"
+    words = _words(seed, counter, shape, 2 if wide else 4)
+    return wide, [words[:2], words[2:]] if wide else [[w] for w in words]
+
+
+def _unit(words, wide: bool, bits: int = 24):
     if wide:
-        return ((words[0] >> 5) * 67108864.0 + (words[1] >> 6) + shift) * 2.0**-53
-    return ((words[0] >> 8) + float(shift)) * 2.0**-24
+        return ((words[0] >> 5) * 67108864.0 + (words[1] >> 6)) * 2.0**-53
+    return (words[0] >> np.uint64(32 - bits)) * 2.0**-bits
+
+
+def _above_zero(words, wide: bool):
+    if wide:
+        return words[0] * 2.0**-32 + (words[1] + 1.0) * 2.0**-64
+    return (words[0].astype("float32") + np.float32(0.5)) * 2.0**-32
 
 
 def random_uniform(seed, counter, shape, dtype="float32"):
-    """Uniform in [0, 1): 24 bits of one word, or 53 bits of two."""
-    words = np.moveaxis(_words(seed, counter, shape), -1, 0)
-    return _unit(words, array_dtype(as_dtype(dtype)) == "float64", 0)
+    """Uniform in [0, 1): as many bits as the significand holds."""
+    wide, pairs = _pairs(seed, counter, shape, dtype)
+    bits = {"float16": 11, "bfloat16": 8}.get(as_dtype(dtype).name, 24)
+    return _spread([_unit(p, wide, bits) for p in pairs], shape)
 
 
 def random_normal(seed, counter, shape, dtype="float32"):
     """Box and Muller's transform of two uniforms."""
-    wide = as_dtype(dtype).name == "float64"
-    words = np.moveaxis(_words(seed, counter, shape), -1, 0)
-    half = 2 if wide else 1
-    first, second = _unit(words[:half], wide, 1), _unit(words[half:], wide, 0)
-    return np.sqrt(-2.0 * np.log(first)) * np.cos(2.0 * np.pi * second)
+    wide, pairs = _pairs(seed, counter, shape, dtype)
+    parts = []
+    for first, second in zip(pairs[::2], pairs[1::2]):
+        radius, angle = np.sqrt(-2.0 * np.log(_above_zero(first, wide))), 2.0 * np.pi * _unit(second, wide)
+        parts += [radius * np.cos(angle), radius * np.sin(angle)]
+    return _spread(parts, shape)
+
+
+def random_exponential(seed, counter, shape, dtype="float32"):
+    """By inversion."""
+    wide, pairs = _pairs(seed, counter, shape, dtype)
+    return _spread([-np.log(_above_zero(p, wide)) for p in pairs], shape)
 
 
 def random_integers(seed, counter, shape, low, high, dtype="int64"):
-    """The remainder of 64 random bits."""
-    words = _words(seed, counter, shape)
-    wide = (words[..., 0] << np.uint64(32)) + words[..., 1]
-    return (wide % np.uint64(high - low)).astype("int64") + low
+    """The upper half of 64 random bits times the span."""
+    words = [[int(v) for v in w] for w in _words(seed, counter, shape, 2)]
+    span = high - low
+    parts = [[((a * span) + (b * span >> 32) >> 32) + low for a, b in zip(*pair)] for pair in (words[:2], words[2:])]
+    return _spread(parts, shape)
