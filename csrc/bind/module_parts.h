@@ -6,4 +6,5 @@ namespace twain {
 bool add_tape(PyObject* module);
 bool add_callbacks(PyObject* module);
 bool add_memory(PyObject* module);
+bool add_control_type(PyObject* module);
 }  // namespace twain

@@ -20,8 +20,8 @@ ROOMS = {
 
 FUNCTIONS: dict[str, str] = {
     "twain.nn.functional": (
-        "avg_pool2d batch_norm binary_cross_entropy binary_cross_entropy_with_logits conv2d cross_entropy dropout elu "
-        "embedding gelu group_norm layer_norm leaky_relu linear log_softmax max_pool2d mse_loss one_hot silu softmax "
+        "batch_norm binary_cross_entropy binary_cross_entropy_with_logits cross_entropy dropout elu "
+        "embedding gelu group_norm layer_norm leaky_relu linear log_softmax mse_loss one_hot silu softmax "
         "softplus"
     ),
     "twain.ops.arrange": (
@@ -30,6 +30,7 @@ FUNCTIONS: dict[str, str] = {
         "tensor_split trace tril_indices triu_indices unflatten vander vsplit vstack"
     ),
     "twain.ops.complex_parts": "complex polar",
+    "twain.ops.conv": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
     "twain.ops.distances": "cdist dist norm normalize pairwise_distance pdist renorm",
     "twain.ops.everyday": (
         "addcdiv addcmul allclose aminmax array_equal deg2rad entr float_power fmax fmin fmod frac frexp gcd "
@@ -38,6 +39,9 @@ FUNCTIONS: dict[str, str] = {
     ),
     "twain.ops.masks": "masked_fill masked_scatter",
     "twain.ops.nextafter": "nextafter",
+    "twain.ops.pool": (
+        "avg_pool1d avg_pool2d avg_pool3d lp_pool1d lp_pool2d lp_pool3d max_pool1d max_pool2d max_pool3d"
+    ),
     "twain.ops.products": (
         "addbmm addmm addmv addr baddbmm bmm corrcoef cov dot einsum inner kron mm mv outer tensordot vdot"
     ),
@@ -57,6 +61,7 @@ FUNCTIONS: dict[str, str] = {
     "twain.tensor.inspection": "__array_namespace_info__ can_cast finfo iinfo isdtype result_type",
     "twain.tensor.manipulation": "broadcast_arrays broadcast_shapes diff meshgrid repeat unstack",
     "twain.tensor.selection": "masked_select",
+    "twain.tensor.transforms": "grad hessian hvp jacfwd jacobian jacrev jvp value_and_grad vjp vmap",
     "twain.train": "Model",
 }
 

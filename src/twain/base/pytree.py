@@ -1,6 +1,8 @@
-"""Nested containers as flat lists: tuples, named tuples, lists, dicts, and classes that register."""
+"""Nested containers as flat lists: tuples, named tuples, lists, dicts, dataclasses, and classes that register or have
+`_tree_flatten(self) -> (children, data)` and `_tree_unflatten(cls, data, children)`, as modules do."""
 
 from __future__ import annotations
+
 
 from collections.abc import Callable
 
@@ -32,6 +34,21 @@ class TreeSpec:
         return f"{getattr(self.kind, '__name__', self.kind)}({', '.join(map(repr, self.children))})"
 
 
+class _Fields:
+    """The names of a dataclass's fields."""
+
+    __slots__ = ("names",)
+
+    def __init__(self, names: tuple):
+        self.names = names
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is _Fields and self.names == other.names
+
+    def __hash__(self) -> int:
+        return hash(self.names)
+
+
 LEAF = TreeSpec(None, None, ())
 _REGISTERED: dict[type, tuple[Callable, Callable]] = {}
 
@@ -52,6 +69,12 @@ def _open(x: object) -> tuple | None:
     if isinstance(x, dict):
         keys = tuple(x)
         return keys, [x[k] for k in keys]
+    if hasattr(kind, "_tree_flatten"):
+        children, data = x._tree_flatten()
+        return data, children
+    if hasattr(kind, "__dataclass_fields__"):
+        names = tuple(kind.__dataclass_fields__)
+        return _Fields(names), [getattr(x, name) for name in names]
     return None
 
 
@@ -80,6 +103,13 @@ def unflatten(spec: TreeSpec, leaves: list) -> object:
         children = [build(c) for c in s.children]
         if s.kind in _REGISTERED:
             return _REGISTERED[s.kind][1](s.data, children)
+        if hasattr(s.kind, "_tree_unflatten"):
+            return s.kind._tree_unflatten(s.data, children)
+        if type(s.data) is _Fields:  # without running __init__: it may check or convert what it gets
+            made = object.__new__(s.kind)
+            for name, child in zip(s.data.names, children):
+                object.__setattr__(made, name, child)
+            return made
         if issubclass(s.kind, dict):
             made = dict(zip(s.data, children))
             return made if s.kind is dict else s.kind(made)
@@ -95,3 +125,50 @@ def map_leaves(function: Callable, tree: object, *others: object) -> object:
     leaves, spec = flatten(tree)
     more = [flatten(o)[0] for o in others]
     return unflatten(spec, [function(*group) for group in zip(leaves, *more)])
+
+
+def paths(tree: object) -> list[str]:
+    """Where each leaf of a tree is, as text: "[0]", "['weight']", ".bias"; "" for a tree that is one leaf."""
+    found: list[str] = []
+
+    def walk(x: object, path: str) -> None:
+        opened = _open(x)
+        if opened is None:
+            found.append(path)
+            return
+        data, children = opened
+        names = _names(x, data, len(children))
+        for name, child in zip(names, children):
+            walk(child, path + name)
+
+    walk(tree, "")
+    return found
+
+
+def _names(x: object, data: object, count: int) -> list[str]:
+    if isinstance(x, dict):
+        return [f"[{k!r}]" for k in data]
+    if hasattr(x, "_fields"):
+        return [f".{name}" for name in x._fields]
+    if hasattr(data, "names"):
+        return [f".{name}" for name in data.names]
+    return [f"[{i}]" for i in range(count)]
+
+
+def broadcast_prefix(prefix: object, tree: object) -> list | None:
+    """One entry per leaf of `tree`: `prefix` is a tree that ends earlier, and what it ends in counts for all below.
+
+    None if the prefix is no such tree.
+    """
+    opened, below = _open(prefix), _open(tree)
+    if opened is None or type(prefix) is not type(tree):
+        return None if opened is not None else [prefix] * len(flatten(tree)[0])
+    if below is None or opened[0] != below[0] or len(opened[1]) != len(below[1]):
+        return None
+    found: list = []
+    for a, b in zip(opened[1], below[1]):
+        part = broadcast_prefix(a, b)
+        if part is None:
+            return None
+        found.extend(part)
+    return found

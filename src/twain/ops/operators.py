@@ -43,7 +43,7 @@ _UNARY_NAMES = {"negative": "neg", "positive": "pos", "absolute": "abs", "invert
 
 def _forward(op):
     def method(self, other):
-        return op(self, other) if type(other) is Node or is_python_scalar(other) else NotImplemented
+        return op(self, other) if isinstance(other, Node) or is_python_scalar(other) else NotImplemented
 
     return method
 
@@ -66,6 +66,7 @@ def install() -> None:
     """Give Tensor and Node their operators. Nodes compare by identity, so == and != stay Python's own for them."""
     for slot, op in OPERATORS.items():
         _core.set_operator(slot, op)
+    _core.set_operator("cast_like", lambda x, like: e.cast(x, like.dtype))
     for slot, name in _PYTHON_NAMES.items():
         setattr(Node, f"__{name}__", _forward(OPERATORS[slot]))
         setattr(Node, f"__r{name}__", _reflected(OPERATORS[slot]))

@@ -15,6 +15,7 @@ from .. import _core
 from ..base.config import config
 from ..base.errors import ArgumentError
 from ..ops.index import full
+from ..transforms.levels import stack
 from .floats import TracedFloat
 from .guards import Guards
 from .plan import Plan
@@ -67,6 +68,8 @@ class CompiledFunction(_core.CompiledFunction):
 
     def _call_slowly(self, args: tuple, kwargs: dict):
         """A call that none of the core's plans has answered, or whose turn it is to be recorded again."""
+        if stack.levels:  # values of transformations pass through the function itself
+            return self.function(*args, **kwargs)
         modes = _core.modes()
         plans = self._plans.get(modes, ())
         audit = self.calls >= self.next_audit

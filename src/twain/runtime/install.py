@@ -8,8 +8,8 @@ from .. import _core
 from ..base import dtypes as dt
 from ..base.lazy import LazyModule
 from ..ir.node import Node
-from ..ir.op import apply
 from ..ops.elementwise import add
+from ..transforms import levels
 
 compiler = LazyModule("twain.runtime.prepare")
 
@@ -22,11 +22,6 @@ def prepare_vjp(op, attrs: object, metas: tuple, out_metas: tuple, mask: int):
     return compiler.prepare_vjp(op, attrs, metas, out_metas, mask)
 
 
-def trace(op, attrs: object, args: tuple):
-    """An op called on traced values."""
-    return apply(op.record, attrs, args)
-
-
 def install() -> None:
     """Give the core its callbacks."""
     _core.set_dtypes(dt.BY_CODE)
@@ -35,6 +30,6 @@ def install() -> None:
     _core.install(
         prepare=prepare,
         vjp=prepare_vjp,
-        trace=trace,
+        trace=levels.dispatch,
         package=os.path.dirname(os.path.dirname(os.path.abspath(__file__))),
     )

@@ -11,6 +11,7 @@ from ..base.dtypes import DType, as_dtype
 from ..base.errors import ArgumentError, DTypeError, ShapeError
 from ..base.lazy import LazyModule
 from ..base.shapes import as_index, check_shape
+from ..ir.node import Node
 from ..ops import index as index_ops
 from ..ops.elementwise import cast
 from ..ops.shape import concat, reshape
@@ -30,7 +31,7 @@ def asarray(obj: object, /, *, dtype: object = None, device: object = None, copy
     Raises DTypeError for data that has no dtype here, ShapeError for ragged sequences.
     """
     wanted = None if dtype is None else as_dtype(dtype, "asarray")
-    if type(obj) is Tensor:
+    if type(obj) is Tensor or isinstance(obj, Node):
         result = obj
     elif type(obj) in _KINDS:
         result = _from_flat([obj], (), _KINDS[type(obj)], wanted, device)
@@ -52,7 +53,7 @@ def asarray(obj: object, /, *, dtype: object = None, device: object = None, copy
         result = cast(result, wanted)
     if device is not None and result.device != as_device(device, "asarray"):
         result = to_device(result, device)
-    if copy and result is obj:
+    if copy and result is obj and not isinstance(obj, Node):
         result = _core.copy(result) if hasattr(_core, "copy") else reshape(result, result.shape)
     return result
 
@@ -105,7 +106,7 @@ def _from_sequence(obj: object, wanted: DType | None, device: object) -> Tensor:
             raise ShapeError("[asarray] expected sequences of equal depth, got scalars beside sequences")
         if type(item) in _KINDS:
             flat.append(item)
-        elif type(item) is Tensor or hasattr(item, "__array__"):
+        elif type(item) is Tensor or isinstance(item, Node) or hasattr(item, "__array__"):
             tensors.append(item)
         elif hasattr(item, "__index__"):
             flat.append(item.__index__())

@@ -5,10 +5,12 @@ from __future__ import annotations
 from .. import _core
 from ..base.errors import ArgumentError, GradientError, IndexingError, ShapeError
 from ..base.shapes import size_of
+from ..ir.node import Node
 from ..ops import elementwise as e
 from ..ops.index import take
 from ..ops.shape import broadcast_to, reshape, update
 from ..ops.shape import getitem as basic_index
+from ..transforms.levels import Traced
 from .creation import asarray
 
 Tensor = _core.Tensor
@@ -44,6 +46,7 @@ def _is_array(part: object) -> bool:
         type(part) is list
         or (hasattr(part, "dtype") and hasattr(part, "shape") and part.shape != ())
         or (type(part) is Tensor)
+        or isinstance(part, Node)
     )
 
 
@@ -176,7 +179,7 @@ def recording() -> bool:
 
 def check_range(index: Tensor, length: int, axis: int, shape: tuple) -> None:
     """Refuse indices out of range (reads the index array)."""
-    if index.size == 0 or recording():
+    if type(index) is not Tensor or index.size == 0 or recording():
         return
     index = index.detach()
     low, high = index.min().item(), index.max().item()
@@ -217,7 +220,7 @@ def nonzero(x: Tensor, /) -> tuple:
 def setitem(x: Tensor, key: object, value: object) -> None:
     """x[key] = value: the handle x gets a new value; other tensors are untouched."""
     if _is_mask(key) and key.shape == x.shape:
-        value = value if type(value) is Tensor or isinstance(value, (bool, int, float, complex)) else asarray(value)
+        value = value if type(value) is Tensor or isinstance(value, Node) or isinstance(value, (bool, int, float, complex)) else asarray(value)
         new = e.where(asarray(key), value, x)
     else:
         parts = expand_key(x, key)
@@ -226,7 +229,7 @@ def setitem(x: Tensor, key: object, value: object) -> None:
                 "[setitem] expected ints, slices or a mask of the same shape; for index arrays use scatter_add or where"
             )
         starts, steps, sizes, shape = basic_parts(x, parts)
-        value = asarray(value, dtype=None if type(value) is Tensor else x.dtype)
+        value = asarray(value, dtype=None if type(value) is Tensor or isinstance(value, Node) else x.dtype)
         if value.shape != shape:
             try:
                 value = broadcast_to(value, shape)
@@ -243,10 +246,26 @@ def setitem(x: Tensor, key: object, value: object) -> None:
                 "[setitem] a leaf that requires grad can't be written to while the tape records; wrap it in `with "
                 "twain.no_grad():`, or write to a copy"
             )
-        update.apply((x, reshape(value, sizes)), (starts, steps), donate=1, into=(x,))
+        if isinstance(x, Node) or isinstance(value, Node):
+            write(x, update(x, reshape(value, sizes), starts, steps))
+        else:
+            update.apply((x, reshape(value, sizes)), (starts, steps), donate=1, into=(x,))
         return
     if new.shape != x.shape:
         raise ArgumentError(
             f"[setitem] expected a scalar or a value of shape {tuple(x.shape)}, got a result of shape {tuple(new.shape)}"
         )
-    x.assign(new if new.dtype is x.dtype else e.cast(new, x.dtype))
+    write(x, new if new.dtype is x.dtype else e.cast(new, x.dtype))
+
+
+def write(x: object, new: object) -> None:
+    """Give the handle `x` the value of `new`; inside of transformations, of the same one."""
+    if isinstance(x, Traced):
+        x.become(new)
+    elif isinstance(new, Traced):
+        raise GradientError(
+            f"[setitem] expected a value that {new.level.name} has nothing to do with for a tensor from outside of it, got a "
+            "value inside of it; build the result with stack, concat or where and return it"
+        )
+    else:
+        x.assign(new)

@@ -12,6 +12,7 @@ from ..ir.node import Node
 from ..ops import elementwise as e
 from ..ops import linalg, reduce, shape
 from ..ops.index import tril, triu
+from ..transforms import levels
 from .bounds import take
 from .creation import as_operand, asarray, contiguous, to_device
 from .device import Device
@@ -295,3 +296,5 @@ def install() -> None:
     _core.set_operator("setitem", setitem)
     _core.set_method("__array_priority__", 1000.0)  # array + tensor is ours to compute, not NumPy's
     _core.install(repr=to_repr, numpy=to_numpy, convert=as_operand)
+    levels.convert = as_operand
+    levels.Traced.__setitem__ = setitem

@@ -1,0 +1,99 @@
+"""Forward-mode differentiation of running code: values with the change that a given change of the operands makes in them."""
+
+from __future__ import annotations
+
+from ..ir.node import Graph, Node, Spec, make_parameter
+from ..ir.op import OpRecord
+from .jvp import pushforward
+from .levels import Level, Rules, Traced, invoke, layout_of, one_node, op_of_graph, operand, spec_of
+
+
+class Dual(Traced):
+    """`value` and its `tangent`, of the same dtype and shape."""
+
+    __slots__ = ("tangent",)
+
+    def __init__(self, level: Level, value: object, tangent: object, spec: Spec):
+        self.level = level
+        self.value = value
+        self.tangent = tangent
+        self.specs = (spec,)
+
+    def become(self, other: object) -> None:
+        super().become(other)
+        self.tangent = other.tangent
+
+
+class _Rule:
+    """An op that gives results and tangents; `moved`: per result the number of its tangent among them, or None."""
+
+    __slots__ = ("count", "moved", "op", "specs")
+
+    def __init__(self, op, count: int, moved: list, specs: list):
+        self.op = op
+        self.count = count
+        self.moved = moved
+        self.specs = specs
+
+
+_rules = Rules()
+
+
+class ForwardLevel(Level):
+    """jvp while its function runs."""
+
+    __slots__ = ()
+
+    def lift(self, value: object, tangent: object) -> Dual:
+        return Dual(self, value, tangent, Spec(value.dtype, tuple(value.shape)))
+
+    def process(self, op, record: OpRecord, attrs: object, args: tuple) -> object:
+        values, flags, layouts, tangents = [], [], [], []
+        for i, a in enumerate(args):
+            mine = type(a) is Dual and a.level is self
+            if mine:
+                tangents.append(a.tangent)
+            v = a.value if mine else operand(op, i, a)
+            values.append(v)
+            flags.append(mine)
+            layouts.append(layout_of(v))
+        rule = _rules.find(
+            record, attrs, (tuple(flags), tuple(layouts)), lambda: _make_rule(record, attrs, flags, layouts)
+        )
+        if rule is None:  # nothing moves
+            results = invoke(op, record, attrs, values)
+            return results[0] if len(results) == 1 else results
+        found = invoke(rule.op, rule.op.record, None, values + tangents)
+        results = tuple(
+            found[i] if at is None else Dual(self, found[i], found[at], s)
+            for i, (at, s) in enumerate(zip(rule.moved, rule.specs))
+        )
+        return results[0] if len(results) == 1 else results
+
+
+def _make_rule(record: OpRecord, attrs: object, flags: list, layouts: list) -> _Rule | None:
+    specs = [spec_of(x) for x in layouts]
+    graph = one_node(record, attrs, specs)
+    positions = [i for i, f in enumerate(flags) if f]
+    known = {p.attrs: p for p in graph.parameters}
+    more: dict[Node, tuple] = {}
+    tangents: dict[Node, tuple] = dict.fromkeys(graph.parameters, (None,))
+    for number, position in enumerate(positions):
+        t = make_parameter(len(specs) + number, specs[position])
+        more[t] = (None,)
+        if specs[position].dtype.kind in "fc":
+            tangents[known[position]] = (t,)
+    whole = [o.spec for o in graph.outputs]
+    outputs, along = pushforward(graph.outputs, tangents)
+    if all(t is None for t in along):
+        return None
+    moved, roots = [], list(outputs)
+    for t in along:
+        moved.append(None if t is None else len(roots))
+        if t is not None:
+            roots.append(t)
+    made = op_of_graph(Graph(f"jvp_{record.name}", [*graph.parameters, *more], roots), len(specs) + len(positions))
+    return _Rule(made, len(outputs), moved, whole)
+
+
+__all__ = ["Dual", "ForwardLevel"]

@@ -1,0 +1,173 @@
+"""Reverse-mode differentiation of running code inside of other transformations: a tape of its own, whose values may be theirs.
+
+Alone, `grad` uses the core's tape. The rules are the same (transforms/vjp.py), run as ops on whatever lies below.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+from .. import _core
+from ..ir.node import Spec
+from ..ir.op import OpRecord, infer
+from ..ops.elementwise import add
+from ..ops.index import full
+from .levels import Level, Rules, Traced, invoke, layout_of, op_of_graph, operand, spec_of
+from .vjp import trace_vjp
+
+
+class Taped(Traced):
+    """A value and where it comes from: result `index` of `entry` (None: one of the arguments)."""
+
+    __slots__ = ("entry", "index")
+
+    def __init__(self, level: Level, value: object, entry: Entry | None, index: int, spec: Spec):
+        self.level = level
+        self.value = value
+        self.entry = entry
+        self.index = index
+        self.specs = (spec,)
+
+    @property
+    def requires_grad(self) -> bool:
+        return True
+
+    def become(self, other: object) -> None:
+        super().become(other)
+        self.entry, self.index = other.entry, other.index
+
+
+class _Rule:
+    """The backward rule of an op for given layouts: see transforms.vjp.trace_vjp."""
+
+    __slots__ = ("op", "results", "saved", "specs")
+
+    def __init__(self, op, saved: tuple, results: tuple, specs: list):
+        self.op = op
+        self.saved = saved
+        self.results = results
+        self.specs = specs
+
+
+class Entry:
+    """One op on the tape."""
+
+    __slots__ = ("number", "parents", "rule", "saved")
+
+    def __init__(self, number: int, rule: _Rule, saved: list, parents: list):
+        self.number = number
+        self.rule = rule
+        self.saved = saved
+        self.parents = parents  # per operand the Taped value, or None
+
+
+_rules = Rules()
+
+
+class ReverseLevel(Level):
+    """A tape while the function to differentiate runs; `pull` afterwards, as often as wanted."""
+
+    __slots__ = ("_count", "leaves")
+
+    def __init__(self, name: str):
+        super().__init__(name)
+        self._count = 0
+        self.leaves: list[Taped] = []
+
+    def lift(self, value: object) -> Taped:
+        """An argument to differentiate by."""
+        leaf = Taped(self, value, None, len(self.leaves), Spec(value.dtype, tuple(value.shape)))
+        self.leaves.append(leaf)
+        return leaf
+
+    def process(self, op, record: OpRecord, attrs: object, args: tuple) -> object:
+        values, parents, layouts, mask = [], [], [], 0
+        for i, a in enumerate(args):
+            mine = type(a) is Taped and a.level is self
+            v = a.value if mine else operand(op, i, a)
+            values.append(v)
+            parents.append(a if mine else None)
+            layouts.append(layout_of(v))
+            if mine:
+                mask |= 1 << i
+        results = invoke(op, record, attrs, values)
+        rule = None
+        if _core.grad_enabled():
+            rule = _rules.find(record, attrs, (mask, tuple(layouts)), lambda: _make_rule(record, attrs, layouts, mask))
+        if rule is None:
+            return results[0] if len(results) == 1 else results
+        known = len(values)
+        saved = [values[k] if k < known else results[k - known] for k in rule.saved]
+        self._count += 1
+        entry = Entry(self._count, rule, saved, parents)
+        wrapped = tuple(
+            Taped(self, r, entry, i, s) if s.dtype.kind in "fc" else r
+            for i, (r, s) in enumerate(zip(results, rule.specs))
+        )
+        return wrapped[0] if len(wrapped) == 1 else wrapped
+
+    def below(self, x: object) -> object:
+        """A result without its place on this tape."""
+        return x.value if type(x) is Taped and x.level is self else x
+
+    def pull(self, results: list, cotangents: list) -> list:
+        """The gradient of each leaf (None where nothing depends on it) for gradients of the results (None: zero)."""
+        leaves: list = [None] * len(self.leaves)
+        pending: dict[Entry, list] = {}
+
+        def give(x: object, g: object) -> None:
+            if g is None or type(x) is not Taped or x.level is not self:
+                return
+            slots = leaves if x.entry is None else pending.setdefault(x.entry, [None] * len(x.entry.rule.specs))
+            have = slots[x.index]
+            slots[x.index] = g if have is None else add(have, g)
+
+        for x, g in zip(results, cotangents):
+            give(x, g)
+        # Entries are numbered in order; all that feeds one has a lower number.
+        waiting = _Descending()
+        for entry in pending:
+            waiting.push(entry)
+        while pending:
+            entry = waiting.pop()
+            slots = pending.pop(entry)
+            rule = entry.rule
+            slots = [full(0, s.shape, s.dtype) if g is None else g for g, s in zip(slots, rule.specs)]
+            found = () if rule.op is None else invoke(rule.op, rule.op.record, None, slots + entry.saved)
+            for parent, source in zip(entry.parents, rule.results):
+                if parent is None or source == -1:
+                    continue
+                g = found[source] if source >= 0 else slots[-2 - source]
+                if parent.entry is not None and parent.entry not in pending:
+                    waiting.push(parent.entry)
+                give(parent, g)
+        return leaves
+
+
+class _Descending:
+    """Entries by falling number."""
+
+    __slots__ = ("_heap",)
+
+    def __init__(self):
+        self._heap: list = []
+
+    def push(self, entry: Entry) -> None:
+        heapq.heappush(self._heap, (-entry.number, id(entry), entry))
+
+    def pop(self) -> Entry:
+        return heapq.heappop(self._heap)[2]
+
+
+def _make_rule(record: OpRecord, attrs: object, layouts: list, mask: int) -> _Rule | None:
+    specs = [spec_of(x) for x in layouts]
+    attrs, outputs = infer(record, attrs, specs)
+    found = trace_vjp(record, attrs, specs, list(outputs), mask)
+    if found is None:
+        return None
+    graph, saved, results = found
+    op = op_of_graph(graph, len(graph.parameters)) if graph.outputs else None
+    return _Rule(op, saved, results, list(outputs))
+
+
+__all__ = ["Entry", "ReverseLevel", "Taped"]
