@@ -492,6 +492,7 @@ def _lstsq_jvp(attrs, call, tangents, inputs, outputs):
 least_squares = host(
     "linalg.least_squares", 3, lapack.lstsq, infer=_lstsq_infer, vjp=_lstsq_vjp, jvp=_lstsq_jvp, batch=(2, 2, 0),
     names=("x1", "x2", "rtol"), dtypes=LAPACK, reference="twain.testing.linalg_references.least_squares",
-    samples=Samples(("regular", (-2, 2), (1e-9, 1e-8)), shapes=(((4, 2), (4, 3), ()), ((2, 2, 4), (2, 1), ())), dtypes=(dt.float64,)),
+    samples=Samples(("regular", (-2, 2), (1e-9, 1e-8)), dtypes=(dt.float64,),
+                    shapes=(((4, 2), (4, 3), ()), ((2, 2, 4), (2, 1), ()))),
     doc="The X of least norm among those with the least sum of squares of x1 @ X - x2.",
 )  # fmt: skip

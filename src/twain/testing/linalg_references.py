@@ -265,3 +265,50 @@ def householder_product(x, tau):
         v = np.where(np.arange(m) > i, x[..., i], 0) + (np.arange(m) == i)
         result = result @ (np.eye(m) - tau[..., i, None, None] * v[..., :, None] * np.conj(v[..., None, :]))
     return result[..., :n]
+
+
+# ---------------------------------------------------------------- Fourier transforms
+def _scale(axes, x, scale, sizes=None):
+    n = np.prod([x.shape[a] for a in axes] if sizes is None else sizes)
+    return {"one": 1.0, "ortho": n**-0.5, "mean": 1.0 / n}[scale]
+
+
+def _matrix(n: int, inverse: bool):
+    """The transform as a matrix."""
+    k = np.arange(n)
+    return np.exp((2j if inverse else -2j) * np.pi * np.outer(k, k) / n)
+
+
+def _along(x, matrix, axis):
+    return np.moveaxis(np.moveaxis(x, axis, -1) @ matrix, -1, axis)
+
+
+def fft_full(x, axes, inverse, scale):
+    """The definition, as a product of matrices."""
+    factor = _scale(axes, x, scale)
+    for a in axes:
+        x = _along(x, _matrix(x.shape[a], inverse), a)
+    return x * factor
+
+
+def fft_halved(x, axes, scale):
+    """The frequencies that aren't negative."""
+    found = fft_full(x, axes, False, scale)
+    return np.take(found, range(x.shape[axes[-1]] // 2 + 1), axes[-1])
+
+
+def fft_restored(x, axes, scale, size):
+    """Back to real numbers."""
+    factor = _scale(axes, x, scale, [*(x.shape[a] for a in axes[:-1]), size])
+    for a in axes[:-1]:
+        x = _along(x, _matrix(x.shape[a], True), a)
+    last = axes[-1]
+    x = np.moveaxis(x, last, -1)
+    whole = np.zeros((*x.shape[:-1], size), "complex128")
+    whole[..., 0] = x[..., 0].real
+    for k in range(1, size // 2 + 1):
+        if 2 * k == size:
+            whole[..., k] = x[..., k].real
+        else:
+            whole[..., k], whole[..., -k] = x[..., k], x[..., k].conj()
+    return np.moveaxis((whole @ _matrix(size, True)).real, -1, last) * factor
