@@ -1,6 +1,8 @@
 #include "bind/op_type.h"
 
+#include <cmath>
 #include <cstddef>
+#include <cstring>
 #include <string>
 
 #include "dispatch/error.h"
@@ -8,15 +10,19 @@
 
 namespace twain {
 
-bool scalar_value(PyOp* op, PyObject* object, Value* value) {
+bool scalar_value(PyOp* op, PyObject* object, Value* value, int* huge) {
   if (PyFloat_CheckExact(object)) {
     *value = weak_float(PyFloat_AS_DOUBLE(object));
   } else if (PyLong_CheckExact(object)) {
-    const long long number = PyLong_AsLongLong(object);
-    if (number == -1 && PyErr_Occurred()) {
-      if (PyErr_ExceptionMatches(PyExc_OverflowError))
+    int overflow = 0;
+    const long long number = PyLong_AsLongLongAndOverflow(object, &overflow);
+    if (number == -1 && PyErr_Occurred()) throw CallbackFailed();
+    if (overflow != 0) {
+      if (huge == nullptr) {
         PyErr_Format(PyExc_OverflowError, "[%U] expected an int that fits in 64 bits, got %R", op->name, object);
-      throw CallbackFailed();
+        throw CallbackFailed();
+      }
+      *huge = overflow;
     }
     *value = weak_int(number);
   } else if (PyBool_Check(object)) {
@@ -28,6 +34,71 @@ bool scalar_value(PyOp* op, PyObject* object, Value* value) {
     return false;
   }
   return true;
+}
+
+bool int_fits(DType dtype, int64_t number) {
+  switch (dtype) {
+    case DType::int8: return number == static_cast<int8_t>(number);
+    case DType::int16: return number == static_cast<int16_t>(number);
+    case DType::int32: return number == static_cast<int32_t>(number);
+    case DType::uint8: return number == static_cast<uint8_t>(number);
+    case DType::uint16: return number == static_cast<uint16_t>(number);
+    case DType::uint32: return number == static_cast<uint32_t>(number);
+    case DType::uint64: return number >= 0;
+    default: return true;
+  }
+}
+
+void Arguments::fit(PyOp* op) {
+  bool inexact = op->int_scalars == IntScalars::floating;
+  const Meta* holder = nullptr;  // the widest of the tensors' integer dtypes
+  for (uint32_t i = 0; i < count(); ++i) {
+    if (inputs_[i] == nullptr) continue;
+    const Meta* meta = inputs_[i]->meta;
+    if (meta->dtype >= DType::int8 && meta->dtype <= DType::uint64) {
+      if (holder == nullptr || itemsize(meta) > itemsize(holder)) holder = meta;
+    } else if (meta->dtype != DType::boolean && meta->dtype != DType::weak_bool && meta->dtype != DType::weak_int) {
+      inexact = true;
+    }
+  }
+  for (uint32_t i = 0; i < count(); ++i) {
+    if (inputs_[i] != &scalars_[i] || scalars_[i].meta->dtype != DType::weak_int) continue;
+    int64_t number;
+    std::memcpy(&number, scalars_[i].data, sizeof number);
+    const bool huge = huge_ != nullptr && i == huge_position_;
+    if (inexact) {
+      if (!huge) continue;
+      double rounded = PyLong_AsDouble(huge_);
+      if (rounded == -1 && PyErr_Occurred()) {
+        if (!PyErr_ExceptionMatches(PyExc_OverflowError)) throw CallbackFailed();
+        PyErr_Clear();
+        rounded = number < 0 ? -HUGE_VAL : HUGE_VAL;
+      }
+      scalars_[i] = weak_float(rounded);
+      continue;
+    }
+    if (!huge && (holder == nullptr || int_fits(holder->dtype, number))) continue;
+    if (huge && holder != nullptr && holder->dtype == DType::uint64) {
+      const unsigned long long natural = PyLong_AsUnsignedLongLong(huge_);
+      if (!PyErr_Occurred()) {
+        Value value = filled(meta_intern(DType::uint64, nullptr, nullptr, 0, holder->device), 0.0);
+        std::memcpy(value.data, &natural, sizeof natural);
+        scalars_[i] = std::move(value);
+        continue;
+      }
+      if (!PyErr_ExceptionMatches(PyExc_OverflowError)) throw CallbackFailed();
+      PyErr_Clear();
+    }
+    if (op->int_scalars == IntScalars::compared) {
+      const bool negative = number < 0;
+      scalars_[i] = weak_float(negative ? -HUGE_VAL : HUGE_VAL);
+      continue;
+    }
+    Ref text = huge ? Ref(Py_NewRef(huge_)) : checked(PyLong_FromLongLong(number));
+    PyErr_Format(PyExc_OverflowError, "[%U] expected an int that %s holds, got %R; cast the tensor with .astype(...) first",
+                 op->name, holder == nullptr ? "int64" : info(holder->dtype).name, text.get());
+    throw CallbackFailed();
+  }
 }
 
 namespace {
@@ -53,8 +124,15 @@ Arguments::Outcome Arguments::set(PyOp* op, uint32_t position, PyObject* object,
       inputs_[position] = &value_of(object);
       return Outcome::ok;
     }
-    if (scalar_value(op, object, &scalars_[position])) {
+    int huge = 0;
+    if (scalar_value(op, object, &scalars_[position], op->int_scalars == IntScalars::any ? nullptr : &huge)) {
       inputs_[position] = &scalars_[position];
+      if (scalars_[position].meta->dtype == DType::weak_int) has_ints_ = true;
+      if (huge != 0) {
+        huge_ = object;
+        huge_position_ = position;
+        scalars_[position] = weak_int(huge < 0 ? INT64_MIN : INT64_MAX);
+      }
       return Outcome::ok;
     }
     if (object == Py_None && !operand) return Outcome::ok;
@@ -84,6 +162,7 @@ PyObject* call_trace(PyOp* op, Attrs* attrs, PyObject* args_tuple) {
 }
 
 PyObject* run_op(PyOp* op, Attrs* attrs, Arguments& arguments) {
+  arguments.fit_ints(op);
   const Value* const* inputs = arguments.inputs();
   const uint32_t count = arguments.count();
   if ((count == 1 || (count == 2 && inputs[1] != nullptr)) && inputs[0] != nullptr && !op->multiple_results) {
@@ -220,6 +299,7 @@ PyObject* apply(PyObject* self, PyObject* args, PyObject* kwargs) {
     for (uint32_t i = 0; i < count; ++i)
       if (arguments.set(op, i, PyTuple_GET_ITEM(items.get(), i), false) == Arguments::Outcome::symbol)
         return call_trace(op, holder.attrs, items.get());
+    arguments.fit_ints(op);
     Call call;
     call.op = &op->op;
     call.attrs = holder.attrs;
@@ -276,6 +356,11 @@ PyObject* create(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     if (argument_names && argument_names.get() != Py_None) op->argument_names = checked(PySequence_Tuple(argument_names.get())).release();
     Ref multiple = optional_attribute(record, "multiple_results");
     op->multiple_results = multiple && multiple.get() == Py_True;
+    Ref int_scalars = optional_attribute(record, "int_scalars");
+    if (int_scalars && PyLong_Check(int_scalars.get())) {
+      const long number = PyLong_AsLong(int_scalars.get());
+      op->int_scalars = number >= 1 && number <= 3 ? static_cast<IntScalars>(number) : IntScalars::any;
+    }
     return holder.release();
   });
 }

@@ -15,6 +15,10 @@ struct RememberedCall {
   Attrs* attrs;                          // owned
 };
 
+// What becomes of a Python int that the tensors' integer dtype doesn't hold: it is taken modulo 2^n by conversions,
+// refused by arithmetic, infinite to comparisons, and rounded by functions that compute in floating point.
+enum class IntScalars : uint8_t { any, checked, compared, floating };
+
 struct PyOp {
   PyObject_HEAD
   vectorcallfunc vectorcall;
@@ -23,6 +27,7 @@ struct PyOp {
   bool has_default;      // bind has been asked for them
   bool multiple_results; // always a tuple
   int arity;             // -1: one list of tensors
+  IntScalars int_scalars;
   PyObject* name;
   PyObject* record;
   PyObject* argument_names;  // tuple of str, or null
@@ -55,8 +60,12 @@ inline PyObject* attrs_object(const Attrs* attrs) {  // borrowed
 }
 void release_attrs_object(void* object);  // for Runtime
 
-// The 0-d value of a Python scalar. False: `object` is none. Throws CallbackFailed for an int of more than 64 bits.
-bool scalar_value(PyOp* op, PyObject* object, Value* value);
+// The 0-d value of a Python scalar. False: `object` is none. An int of more than 64 bits leaves its sign in `huge`;
+// where that is null, it throws CallbackFailed.
+bool scalar_value(PyOp* op, PyObject* object, Value* value, int* huge = nullptr);
+
+// Whether `number` is a value of `dtype`; true for dtypes that are not integers.
+bool int_fits(DType dtype, int64_t number);
 
 // The values of a call, and what keeps them alive.
 class Arguments {
@@ -71,8 +80,17 @@ class Arguments {
   const Value* const* inputs() { return inputs_.data(); }
   Handle* const* handles() { return handles_.data(); }
   uint32_t count() const { return static_cast<uint32_t>(inputs_.size()); }
+  // After the last `set`: refuses or replaces ints that don't fit the tensors they are combined with.
+  void fit_ints(PyOp* op) {
+    if (has_ints_ && op->int_scalars != IntScalars::any) fit(op);
+  }
 
  private:
+  void fit(PyOp* op);
+
+  bool has_ints_ = false;
+  uint32_t huge_position_ = 0;
+  PyObject* huge_ = nullptr;  // the caller's int of more than 64 bits, borrowed; the last one
   SmallArray<const Value*, 4> inputs_;
   SmallArray<Handle*, 4> handles_;
   SmallArray<Value, 4> scalars_;

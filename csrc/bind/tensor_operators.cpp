@@ -13,12 +13,13 @@ namespace {
 
 enum Slot {
   add, subtract, multiply, true_divide, floor_divide, remainder, power, matrix_multiply, bit_and, bit_or, bit_xor,
-  lshift, rshift, negative, positive, absolute, invert, eq, ne, lt, le, gt, ge, divmod, getitem, setitem, slot_count
+  lshift, rshift, negative, positive, absolute, invert, eq, ne, lt, le, gt, ge, divmod, getitem, setitem, cast_like,
+  slot_count
 };
 const char* const slot_names[slot_count] = {
     "add", "subtract", "multiply", "true_divide", "floor_divide", "remainder", "power", "matrix_multiply", "and", "or",
     "xor", "lshift", "rshift", "negative", "positive", "absolute", "invert", "eq", "ne", "lt", "le", "gt", "ge",
-    "divmod", "getitem", "setitem"};
+    "divmod", "getitem", "setitem", "cast_like"};
 
 struct Operator {
   PyOp* op;            // if the callable is an Op
@@ -55,6 +56,14 @@ PyObject* call_slot(Slot slot, PyObject* a, PyObject* b) {
   });
 }
 
+// Whether a number needs no second look before it is combined with a tensor (see IntScalars).
+bool fits_beside(const PyOp* op, const Value& scalar, const Value& tensor) {
+  if (scalar.meta->dtype != DType::weak_int || op->int_scalars == IntScalars::any) return true;
+  int64_t number;
+  std::memcpy(&number, scalar.data, sizeof number);
+  return int_fits(tensor.meta->dtype, number);
+}
+
 // A tensor and a Python number.
 PyObject* binary_slow(Slot slot, PyObject* a, PyObject* b) {
   PyOp* op = operators[slot].op;
@@ -63,7 +72,8 @@ PyObject* binary_slow(Slot slot, PyObject* a, PyObject* b) {
   if (op != nullptr && op->has_default && (PyFloat_CheckExact(other) || PyLong_CheckExact(other))) {
     try {
       Value scalar, output;
-      if (scalar_value(op, other, &scalar) &&
+      int huge = 0;
+      if (scalar_value(op, other, &scalar, &huge) && huge == 0 && fits_beside(op, scalar, value_of(left ? a : b)) &&
           dispatch_fast(&op->op, op->default_attrs, left ? &value_of(a) : &scalar, left ? &scalar : &value_of(b), output))
         return wrap(std::move(output));
     } catch (...) {
@@ -129,6 +139,36 @@ bool in_place_fast(const PyOp* op, Handle& handle, const Value& other) {
   return true;
 }
 
+// bool < integers < floating < complex: an in-place operator casts its result within a kind and upwards.
+int kind_rank(DType dtype) {
+  if (dtype == DType::boolean || dtype == DType::weak_bool) return 0;
+  if (dtype <= DType::uint64 || dtype == DType::weak_int) return 1;
+  return dtype <= DType::float64 || dtype == DType::weak_float ? 2 : 3;
+}
+
+// Whether a result of both dtypes has the first one's, so that it can be computed in place.
+bool outranks(const Meta* own, const Meta* other) {
+  const int rank = kind_rank(own->dtype), beside = kind_rank(other->dtype);
+  if (own->dtype == other->dtype) return true;
+  if (rank == beside) return itemsize(own) > itemsize(other);
+  return rank > beside && (rank < 3 || beside < 2 || itemsize(own) >= 2 * itemsize(other));
+}
+
+// x op= y where the result's dtype may be another than x's: computed, cast, and put into the handle.
+PyObject* in_place_mixed(Slot slot, PyObject* self, PyObject* other) {
+  Ref result = checked(call_slot(slot, self, other));
+  if (result.get() == Py_NotImplemented) return result.release();
+  Handle& handle = handle_of(self);
+  const Meta *own = handle.value.meta, *given = value_of(expect_tensor(result.get(), slot_names[slot], "a result")).meta;
+  if (!same_shape(own, given) || kind_rank(given->dtype) > kind_rank(own->dtype))
+    throw Error(ErrorKind::type, std::string("[") + slot_names[slot] + "] expected an in-place result that fits " +
+                                     describe(own) + ", got " + describe(given) + "; write x = x op y for a new tensor");
+  if (own->dtype != given->dtype)
+    result = checked(PyObject_CallFunctionObjArgs(operators[cast_like].callable, result.get(), self, nullptr));
+  handle_assign(&handle, value_of(result.get()));
+  return Py_NewRef(self);
+}
+
 // x op= y: the op's result becomes the value of the handle x; its memory is reused if nobody else holds it.
 PyObject* in_place(Slot slot, PyObject* self, PyObject* other) {
   const Operator& target = operators[slot];
@@ -148,9 +188,12 @@ PyObject* in_place(Slot slot, PyObject* self, PyObject* other) {
     }
     if (is_tensor(other) && target.op->has_default && in_place_fast(target.op, handle, value_of(other)))
       return Py_NewRef(self);
+    if (is_tensor(other) && operators[cast_like].callable != nullptr && !outranks(handle.value.meta, value_of(other).meta))
+      return in_place_mixed(slot, self, other);
     Arguments arguments(2);
     for (uint32_t i = 0; i < 2; ++i)
       if (arguments.set(target.op, i, i == 0 ? self : other, true) != Arguments::Outcome::ok) return not_implemented();
+    arguments.fit_ints(target.op);
     if (target.op->has_default && in_place_fast(target.op, handle, *arguments.inputs()[1])) return Py_NewRef(self);
     Call call;
     call.op = &target.op->op;

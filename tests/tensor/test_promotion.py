@@ -50,3 +50,73 @@ def test_half_precision():
 def test_large_ints_are_refused():
     with pytest.raises(OverflowError):
         twain.ones((2,), dtype="int64") + 2**70
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda u: u + 300, lambda u: 300 - u, lambda u: u * -1, lambda u: u | 256, lambda u: u // 10**30,
+        lambda u: twain.maximum(u, 256), lambda u: twain.where(u > 3, u, 999), lambda u: u ** 1000,
+    ],
+)  # fmt: skip
+def test_ints_that_a_dtype_does_not_hold_are_refused(call):
+    """As in NumPy 2: nothing wraps silently, eager, compiled or batched."""
+    u = twain.asarray([1, 200], dtype="uint8")
+    with pytest.raises(OverflowError, match="uint8 holds"):
+        call(u)
+    with pytest.raises(OverflowError, match="uint8 holds"):
+        twain.compile(call)(u)
+    with pytest.raises(OverflowError, match="uint8 holds"):
+        twain.vmap(call)(u)
+
+
+def test_comparisons_with_any_int_are_exact():
+    u = twain.asarray([1, 200], dtype="uint8")
+    assert (u < 300).tolist() == [True, True] and (u == 300 + 1).tolist() == [False, False]
+    assert (u > -1).tolist() == [True, True] and (u != -56).tolist() == [True, True]
+    assert (u < 10**40).tolist() == [True, True] and (u <= -(10**400)).tolist() == [False, False]
+    assert (twain.asarray([2**63 - 1]) < 2**63).tolist() == [True]
+    assert (twain.asarray([2**63], dtype="uint64") == 2**63).tolist() == [True]
+    assert twain.vmap(lambda x: x < 300)(u).tolist() == [True, True]
+
+
+def test_large_ints_beside_floats_are_floats():
+    assert (twain.asarray([1.5], dtype="float64") * 10**30).tolist() == [1.5 * 1e30]
+    assert (twain.asarray([1.5], dtype="float64") * 10**400).tolist() == [float("inf")]
+    assert (twain.asarray([2**40], dtype="int64") / 10**30).dtype is twain.float32
+    assert (twain.asarray([1], dtype="uint64") + 2**63).tolist() == [2**63 + 1]
+
+
+@pytest.mark.parametrize(
+    "own, other, kept",
+    [
+        ("float32", "float64", True), ("uint8", "int64", True), ("float16", "bfloat16", True),
+        ("complex64", "float64", True), ("float32", "int64", True), ("int64", "bool", True),
+        ("int64", "float32", False), ("float64", "complex64", False), ("bool", "int8", False),
+    ],
+)  # fmt: skip
+def test_in_place_operators_keep_their_dtype(own, other, kept):
+    """Results are cast back within a kind and upwards, as in PyTorch; downwards they are refused."""
+    x, y = twain.ones((3,), dtype=own), twain.ones((3,), dtype=other)
+    same = x
+    if kept:
+        x += y
+        assert x is same and str(x.dtype) == own and complex(x[0]) == (2 if own != "bool" else 1)
+    else:
+        with pytest.raises(TypeError, match="in-place result"):
+            x += y
+        assert complex(same[0]) == 1
+
+
+def test_in_place_cast_on_the_tape_and_compiled():
+    def f(w, y):
+        v = w * 2
+        v *= y
+        return v
+
+    w, y = twain.asarray([1.0, 2.0]).requires_grad_(), twain.asarray([3.0, 4.0], dtype="float64")
+    f(w, y).sum().backward()
+    assert w.grad.tolist() == [6.0, 8.0] and w.grad.dtype is twain.float32
+    compiled = twain.compile(f)
+    for _ in range(4):
+        assert compiled(w.detach(), y).tolist() == [6.0, 16.0]

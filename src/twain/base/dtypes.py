@@ -205,6 +205,11 @@ def strengthen(dtype: DType) -> DType:
     return {"b": bool_, "i": DEFAULT_INT, "f": DEFAULT_FLOAT, "c": DEFAULT_COMPLEX}[dtype.kind]
 
 
+def int_fits(dtype: DType, number: int) -> bool:
+    """Whether an integer dtype holds `number`."""
+    return 0 <= number < 1 << dtype.bits if dtype.kind == "u" else -1 << dtype.bits - 1 <= number < 1 << dtype.bits - 1
+
+
 def real_of(dtype: DType) -> DType:
     """The component dtype of a complex dtype; others unchanged."""
     return {complex64: float32, complex128: float64, weak_complex: weak_float}.get(dtype, dtype)

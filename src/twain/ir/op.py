@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 
 from .. import _core
+from ..base import dtypes as dt
 from ..base.errors import ArgumentError, TwainError, ValueRangeError
 from .node import Graph, Node, is_python_scalar, make_constant, make_parameter
 
@@ -67,6 +68,11 @@ class OpRecord:
         self.has_attributes = self.attributes is not None
         if self.differentiable is None:
             self.differentiable = True
+
+    @property
+    def int_scalars(self) -> int:
+        """What the core does with Python ints that don't fit the tensors' dtype (see IntScalars in csrc/bind)."""
+        return getattr(self.rules, "int_scalars", 0)
 
     def bind(self, args: tuple, kwargs: dict) -> object:
         """Static arguments -> attrs; called by the core on arguments it has not seen."""
@@ -160,10 +166,41 @@ def as_value(x: object, name: str) -> Node | None:
     raise ArgumentError(f"[{name}] expected a traced value or a Python scalar, got {type(x).__name__}")
 
 
+def fit_ints(record: OpRecord, args: tuple) -> tuple:
+    """`args` with ints that the others' integer dtype doesn't hold refused or replaced, as the core does in eager calls."""
+    rule = record.int_scalars
+    dtypes = [a.dtype for a in args if hasattr(a, "dtype") and a.dtype is not None and a.dtype.kind != "b"]
+    if rule == 0 or not dtypes:
+        return args
+    inexact = rule == 3 or any(d.kind in "fc" for d in dtypes) or any(type(a) in (float, complex) for a in args)
+    holder = max(dtypes, key=lambda d: d.itemsize)
+    fitted = []
+    for a in args:
+        if type(a) is int and inexact:
+            a = a if dt.int_fits(dt.int64, a) else _as_float(a)
+        elif type(a) is int and not dt.int_fits(dt.strengthen(holder), a):
+            if rule != 2:
+                raise OverflowError(
+                    f"[{record.name}] expected an int that {holder} holds, got {a}; cast the tensor with .astype(...) first"
+                )
+            a = float("inf") if a > 0 else float("-inf")
+        fitted.append(a)
+    return tuple(fitted)
+
+
+def _as_float(number: int) -> float:
+    try:
+        return float(number)
+    except OverflowError:
+        return float("inf") if number > 0 else float("-inf")
+
+
 def apply(record: OpRecord, attrs: object, args: tuple) -> Node | tuple:
     """Make the node(s) of `record` on traced values."""
     if record.arity < 0:
         args = tuple(args[0])
+    elif record.family == "elementwise" and any(type(a) is int for a in args):
+        args = fit_ints(record, args)
     inputs = tuple(as_value(a, record.name) for a in args)
     attrs, specs = infer(record, attrs, specs_of(inputs))
     node = Node(record, inputs, attrs, specs)

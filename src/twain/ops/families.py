@@ -20,9 +20,11 @@ class Elementwise:
     own (`where`'s condition).
     """
 
-    __slots__ = ("dtypes", "fixed", "kernel", "name", "result", "to_float")
+    __slots__ = ("dtypes", "fixed", "int_scalars", "kernel", "name", "result", "to_float")
 
     def __init__(self, name, kernel, dtypes, to_float, result, fixed):
+        # Python ints beyond the tensors' dtype: floats, infinite to comparisons, or refused
+        self.int_scalars = 3 if to_float else 2 if result == "bool" else 1
         self.name = name
         self.kernel = kernel
         self.dtypes = dtypes
@@ -167,6 +169,8 @@ def elementwise_rules(name: str, derivatives, pullbacks):
     count = len(derivatives or pullbacks)
 
     def one(i, g, inputs, out, conjugate):
+        if out.dtype in (dt.float64, dt.complex128):  # a Python float alone would be computed with in float32
+            inputs = [late.cast(x, out.dtype) if x.dtype is dt.weak_float else x for x in inputs]
         if derivatives is not None:
             d = derivatives[i]
             return _scaled(g, d(*inputs, out) if callable(d) else d, conjugate)
