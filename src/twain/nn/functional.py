@@ -6,8 +6,7 @@ from typing import Any
 
 from .. import _core
 from ..base.errors import ArgumentError, ShapeError, ValueRangeError
-from ..ops import conv as _conv
-from ..ops import pool as _pool
+from ..ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from ..ops.elementwise import relu, sigmoid, tanh
 from ..ops.nn import linear as _linear
 from ..ops.nn import losses as _losses
@@ -53,6 +52,17 @@ from ..ops.nn.losses import (
 )
 from ..ops.nn.pooling import adaptive_avg_pool2d
 from ..ops.nn.rules import stop_gradient
+from ..ops.pool import (
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    lp_pool1d,
+    lp_pool2d,
+    lp_pool3d,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+)
 from ..tensor import no_grad, random, zeros_like
 from ..tensor.bounds import check_classes, check_index
 
@@ -74,47 +84,6 @@ def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> 
         padding_idx += weight.shape[0]
     check_index("embedding", input, weight.shape[0], 0, weight.shape)
     return _linear.embedding(input, weight, padding_idx)
-
-
-# ---------------------------------------------------------------- images
-def conv2d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: int | tuple[int, int] = 1,
-    padding: int | tuple[int, int] | str = 0,
-    dilation: int | tuple[int, int] = 1,
-    groups: int = 1,
-) -> Tensor:
-    """Cross-correlation of images (N, in, H, W) or (in, H, W) with weight (out, in / groups, kh, kw), bias (out,).
-
-    padding: ints, "valid" (none) or "same" (the size stays; stride 1 only).
-    """
-    return _conv.conv2d(input, weight, bias, stride, padding, dilation, groups)
-
-
-def max_pool2d(
-    input: Tensor,
-    kernel_size: int | tuple[int, int],
-    stride: int | tuple[int, int] | None = None,
-    padding: int | tuple[int, int] = 0,
-    dilation: int | tuple[int, int] = 1,
-    ceil_mode: bool = False,
-) -> Tensor:
-    """The largest element of each window of (N, C, H, W) or (C, H, W); stride None is the kernel size."""
-    return _pool.max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode)
-
-
-def avg_pool2d(
-    input: Tensor,
-    kernel_size: int | tuple[int, int],
-    stride: int | tuple[int, int] | None = None,
-    padding: int | tuple[int, int] = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-) -> Tensor:
-    """The mean of each window of (N, C, H, W) or (C, H, W); stride None is the kernel size."""
-    return _pool.avg_pool2d(input, kernel_size, stride, padding, ceil_mode, count_include_pad)
 
 
 # ---------------------------------------------------------------- dropout
@@ -298,12 +267,13 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 __all__ = [
-    "adaptive_avg_pool2d", "avg_pool2d", "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits",
-    "celu", "conv2d", "cosine_similarity", "cross_entropy", "dropout", "elu", "embedding", "flatten",
+    "adaptive_avg_pool2d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "batch_norm", "binary_cross_entropy",
+    "binary_cross_entropy_with_logits", "celu", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
+    "conv_transpose3d", "cosine_similarity", "cross_entropy", "dropout", "elu", "embedding", "flatten",
     "gaussian_nll_loss", "gelu", "glu", "group_norm", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
     "hinge_embedding_loss", "hinge_loss", "huber_loss", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "linear",
-    "log_softmax", "logsigmoid", "masked_mean", "max_pool2d", "mish", "mse_loss", "nll_loss", "one_hot",
-    "poisson_nll_loss", "prelu", "relu", "relu6", "rms_norm", "selu", "sigmoid", "silu", "smooth_l1_loss",
-    "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink", "softsign", "stop_gradient", "tanh",
-    "tanhshrink", "threshold", "without_row",
+    "log_softmax", "logsigmoid", "lp_pool1d", "lp_pool2d", "lp_pool3d", "masked_mean", "max_pool1d", "max_pool2d",
+    "max_pool3d", "mish", "mse_loss", "nll_loss", "one_hot", "poisson_nll_loss", "prelu", "relu", "relu6", "rms_norm",
+    "selu", "sigmoid", "silu", "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink",
+    "softsign", "stop_gradient", "tanh", "tanhshrink", "threshold", "without_row",
 ]  # fmt: skip

@@ -45,6 +45,12 @@ def taps_of(x, kernel: tuple, stride: tuple, dilation: tuple, size: tuple) -> li
     ]
 
 
+def _interleave_attributes(*kernel):
+    if not kernel or not all(isinstance(k, int) and k > 0 for k in kernel):
+        raise ArgumentError(f"[interleave] expected kernel to be positive ints, got {kernel!r}")
+    return kernel
+
+
 def _interleave_infer(kernel, *parts):
     first = parts[0].shape
     lead = len(first) - len(kernel)
@@ -66,7 +72,7 @@ def _interleave_jvp(kernel, call, tangents, inputs, outputs):
 
 
 interleave = assembly(
-    "interleave", -1, attributes=lambda *kernel: kernel, infer=_interleave_infer, regions=_interleave_regions,
+    "interleave", -1, attributes=_interleave_attributes, infer=_interleave_infer, regions=_interleave_regions,
     vjp=_interleave_vjp, jvp=_interleave_jvp, reference=_REFERENCES + "interleave",
     batch=lambda attrs, call, inputs, batched, size: call(attrs, *[
         x if b else late.broadcast_to(x, (size, *x.shape)) for x, b in zip(inputs, batched)]),
@@ -255,9 +261,7 @@ def _max_pool_vjp(name: str):
 def _average_attributes(name: str, axes: int):
     plain = _attributes(name, axes)
 
-    def attributes(
-        kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None
-    ):
+    def attributes(kernel_size, stride=None, padding=0, ceil_mode=False, count_include_pad=True, divisor_override=None):
         if divisor_override is not None and (not isinstance(divisor_override, int) or divisor_override == 0):
             raise ArgumentError(f"[{name}] expected divisor_override to be an int but 0, got {divisor_override!r}")
         kernel, stride, padding, _, ceil_mode = plain(kernel_size, stride, padding, 1, ceil_mode)
