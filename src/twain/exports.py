@@ -20,10 +20,10 @@ ROOMS = {
 
 FUNCTIONS: dict[str, str] = {
     "twain.nn.functional": (
-        "batch_norm binary_cross_entropy binary_cross_entropy_with_logits cross_entropy dropout elu "
-        "embedding gelu group_norm layer_norm leaky_relu linear log_softmax mse_loss one_hot silu softmax "
-        "softplus"
+        "batch_norm binary_cross_entropy binary_cross_entropy_with_logits cross_entropy dropout elu embedding gelu "
+        "group_norm layer_norm leaky_relu linear log_softmax mse_loss one_hot silu softmax softplus"
     ),
+    "twain.ops.advanced": "unravel_index",
     "twain.ops.arrange": (
         "atleast_1d atleast_2d atleast_3d block_diag cartesian_prod chunk column_stack diag diag_embed diagflat "
         "diagonal dsplit dstack fliplr flipud hsplit hstack narrow pad rot90 select sliding_windows split "
@@ -39,14 +39,14 @@ FUNCTIONS: dict[str, str] = {
     ),
     "twain.ops.masks": "masked_fill masked_scatter",
     "twain.ops.nextafter": "nextafter",
-    "twain.ops.pool": (
-        "avg_pool1d avg_pool2d avg_pool3d lp_pool1d lp_pool2d lp_pool3d max_pool1d max_pool2d max_pool3d"
-    ),
+    "twain.ops.order": "kthvalue median mode msort nanmedian topk",
+    "twain.ops.pool": "avg_pool1d avg_pool2d avg_pool3d lp_pool1d lp_pool2d lp_pool3d max_pool1d max_pool2d max_pool3d",
     "twain.ops.products": (
         "addbmm addmm addmv addr baddbmm bmm corrcoef cov dot einsum inner kron mm mv outer tensordot vdot"
     ),
     "twain.ops.repetition": "count_nonzero tile vecdot",
     "twain.ops.scan": "cummax cummin cumulative_prod cumulative_sum cumulative_trapezoid logcumsumexp trapezoid",
+    "twain.ops.search": "bucketize isin searchsorted",
     "twain.ops.sort": "argsort sort",
     "twain.ops.special": (
         "airy_ai bessel_j0 bessel_j1 bessel_y0 bessel_y1 beta betainc betaln chebyshev_polynomial_t "
@@ -60,20 +60,30 @@ FUNCTIONS: dict[str, str] = {
     "twain.runtime.info": "info",
     "twain.tensor.inspection": "__array_namespace_info__ can_cast finfo iinfo isdtype result_type",
     "twain.tensor.manipulation": "broadcast_arrays broadcast_shapes diff meshgrid repeat unstack",
+    "twain.tensor.scattering": (
+        "embedding_bag index_add index_copy index_fill put scatter scatter_add scatter_reduce segment_max "
+        "segment_mean segment_min segment_prod segment_sum"
+    ),
     "twain.tensor.selection": "masked_select",
+    "twain.tensor.statistics": "bincount histc histogram histogramdd nanquantile quantile",
     "twain.tensor.transforms": "grad hessian hvp jacfwd jacobian jacrev jvp value_and_grad vjp vmap",
+    "twain.tensor.uniqueness": (
+        "lexsort unique unique_all unique_consecutive unique_counts unique_inverse unique_values"
+    ),
     "twain.train": "Model",
 }
 
 # Public functions that are methods of Tensor as well; the tensor is their first argument.
 METHODS: frozenset[str] = frozenset(
     (
-        "addbmm addcdiv addcmul addmm addmv addr allclose aminmax argsort baddbmm bmm chunk corrcoef cov cummax "
-        "cummin cumulative_prod cumulative_sum deg2rad diag diag_embed diagflat diagonal digamma dist dot dsplit "
-        "erfinv fliplr flipud float_power fmax fmin fmod frac frexp gcd heaviside hsplit i0 inner isclose isneginf "
-        "isposinf isreal kron lcm ldexp lerp lgamma logcumsumexp logit masked_fill masked_scatter masked_select mm mv "
-        "nan_to_num nanmean nansum narrow nextafter norm outer rad2deg renorm rot90 select sinc sort split "
-        "tensor_split tensordot trace unflatten vdot vsplit xlogy"
+        "addbmm addcdiv addcmul addmm addmv addr allclose aminmax argsort baddbmm bincount bmm bucketize chunk "
+        "corrcoef cov cummax cummin cumulative_prod cumulative_sum deg2rad diag diag_embed diagflat diagonal digamma "
+        "dist dot dsplit erfinv fliplr flipud float_power fmax fmin fmod frac frexp gcd heaviside histc histogram "
+        "hsplit i0 index_add index_copy index_fill inner isclose isin isneginf isposinf isreal kron kthvalue lcm "
+        "ldexp lerp lgamma logcumsumexp logit masked_fill masked_scatter masked_select median mm mode msort mv "
+        "nan_to_num nanmean nanmedian nanquantile nansum narrow nextafter norm outer put quantile rad2deg renorm "
+        "rot90 scatter scatter_add scatter_reduce select sinc sort split tensor_split tensordot topk trace unflatten "
+        "unique unique_consecutive vdot vsplit xlogy"
     ).split()
 )
 

@@ -104,27 +104,40 @@ def lower_take_rows(lowering: Lowering, group: Group) -> None:
     body.add(kernel, operands, sizes, strides, rows, max(1, PARALLEL // shape[-1]))
 
 
+def in_runs(shape: tuple, rows: int, lanes: int) -> int:
+    """Into how many runs a last axis is cut, so that several threads write to few rows."""
+    for count in (8, 4, 2):
+        if rows * count <= 16 and shape[-1] % (count * lanes) == 0 and shape[-1] // count >= RUN * lanes:
+            return count
+    return 1
+
+
 def lower_scatter(lowering: Lowering, group: Group) -> None:
-    """Copy x, then add the updates one after another."""
+    """Copy x, then fold the updates in, one after another. What lies before the axis is independent."""
     n = group.nodes[0]
     x, indices, updates = n.inputs
-    axis, mode = n.attrs
+    axis, mode, combine = (*n.attrs, "add")[:3]
     into = lowering.destination(n)
     lowering.write(x, into)
     shape = updates.shape
     if size_of(shape) == 0:
         return
-    body = Body(lowering, None, shape)
-    map_ = identity_map(shape)
     rank = len(indices.shape) if mode == "take" else 1
+    # along a last axis that the index doesn't depend on, whole vectors are written
+    vectors = mode == "take" and axis + rank < len(shape) and (into.strides[-1] == 1 or shape[-1] == 1)
+    map_ = identity_map(shape)
+    runs = in_runs(shape, size_of(shape[:axis]), lowering.target.vector_bytes // into.dtype.itemsize) if vectors else 1
+    if runs > 1:
+        last, width = len(shape) - 1, shape[-1] // runs
+        shape = (*shape[:-1], runs, width)
+        map_ = (*map_[:-1], (0, ((last, width), (last + 1, 1))))
+    body = Body(lowering, None, shape)
     value = E.cast(body.value(updates, map_), into.dtype)
     index_map = map_[axis : axis + rank] if mode == "take" else map_
     index = body.value(indices, tuple(index_map))
     others = (*map_[:axis], *map_[axis + rank :])
     strides = tuple(s for a, s in enumerate(into.strides) if a != axis)
     along, start = strides_along(others, strides, len(shape))
-    # along a last axis that the index doesn't depend on, whole vectors are added
-    vectors = bool(shape) and mode == "take" and axis + rank < len(shape) and along[-1] == 1
     index, valid = wrapped(body, index, into.shape[axis])
     at = body.iota((*along[:-1], 0) if vectors else along, start) + index * body.integer(into.strides[axis])
     at = E.select(valid, at, -1)
@@ -132,17 +145,24 @@ def lower_scatter(lowering: Lowering, group: Group) -> None:
     body.operands = [body.operands[i] for i in used]
     operands = [*body.operands, (into.buffer, into.dtype, None, into.offset)]
     walked = [body.walked(o) for o in operands]
-    if vectors:
-        outer, outer_strides = collapse(list(shape[:-1]), [s[:-1] for s in walked])
-        sizes = [*outer, shape[-1]]
-        strides = [[*a, b[-1]] for a, b in zip(outer_strides, walked)]
-    else:
-        sizes, strides = collapse(list(shape), walked)
-    if not sizes:
-        sizes, strides = [1], [[0] for _ in operands]
+    end = len(shape) - vectors
+    inner = range(axis, end - (runs > 1))
+    order = [*range(axis), *range(axis, end)[len(inner) :]]
+    outer, outer_strides = collapse([shape[a] for a in order], [[s[a] for a in order] for s in walked])
+    rest, rest_strides = collapse([shape[a] for a in inner], [[s[a] for a in inner] for s in walked])
+    if vectors or not rest:
+        rest, rest_strides = (
+            [*rest, shape[-1] if vectors else 1],
+            [[*r, s[-1] if vectors else 0] for r, s in zip(rest_strides, walked)],
+        )
+    sizes = [*outer, *rest]
+    strides = [[*a, *b] for a, b in zip(outer_strides, rest_strides)]
     body.outputs = [(into, value, "full")]
     kernel = body.kernel("map", operands, strides, len(sizes), 0, len(sizes) - 1)
     target = Operand(into.dtype, CONTIGUOUS if vectors else STRIDED)
-    kernel = LoopKernel("scatter", kernel.inputs, [(target, value, "full")], len(sizes), 0, (("offset", at),))
+    kernel = LoopKernel(
+        "scatter", kernel.inputs, [(target, value, "full")], len(outer), len(rest), ((combine, at),)
+    )  # fmt: skip
     params = [*sizes, *(s for mine in strides for s in mine), *(o[3] for o in operands if o[0] is None)]
-    lowering.add_step(Step(kernel, [(o[0], o[3], o[1]) for o in operands], params, 1, 1))
+    grain = max(1, PARALLEL // 4 // size_of(rest))
+    lowering.add_step(Step(kernel, [(o[0], o[3], o[1]) for o in operands], params, size_of(outer), grain))

@@ -464,7 +464,9 @@ class Body:
         if n in self.members or n in self.lowering.fusion.inlined:
             rules = n.op.rules
             specs = [i.spec for i in n.inputs]
-            compute = compute_dtype(rules.operand_dtype(specs))
+            # a cast reads what is stored: Python's numbers are doubles
+            cast = n.op.name == "cast"
+            compute = stored(specs[0].dtype) if cast else compute_dtype(rules.operand_dtype(specs))
             args = []
             for k, i in enumerate(n.inputs):
                 wanted = compute if rules.fixed is None or rules.fixed[k] is None else rules.fixed[k]
@@ -740,14 +742,19 @@ hosts = LazyModule("twain.codegen.hosts")
 sorting = LazyModule("twain.codegen.sort")
 scans = LazyModule("twain.codegen.scan")
 masks = LazyModule("twain.codegen.compress")
+searching = LazyModule("twain.codegen.search")
+counting = LazyModule("twain.codegen.count")
 LOWERINGS = {  # ops with kernels of their own: function(lowering, group)
     "matmul": (lowerings, "lower_matmul"),
     "convolution": (lowerings, "lower_convolution"),
     "scatter_add": (indexing, "lower_scatter"),
+    "scatter": (indexing, "lower_scatter"),
     "host": (hosts, "lower_host"),
     "sort": (sorting, "lower_sort"),
     "scan": (scans, "lower_scan"),
     "mask": (masks, "lower_mask"),
+    "search": (searching, "lower_search"),
+    "count": (counting, "lower_count"),
 }
 INLINE = {  # ops that are part of a loop's expression: function(body, node, map) -> Expr
     "iota": (indexing, "inline_iota"),

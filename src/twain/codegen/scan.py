@@ -17,9 +17,9 @@ from .expr import Expr
 from .kernel import accumulator_dtype
 from .lanes import LaneEmitter
 from .loops import fold, identity
-from .lower import PARALLEL, Body, Lowering, Step, region_of
+from .lower import PARALLEL, Lowering, Step, region_of
 from .plan import KernelSource
-from .sort import rows_of, slot
+from .sort import fill, rows_of, slot
 
 BLOCK = 16384  # elements of a long row that are scanned by one thread
 FEW_ROWS = 8
@@ -370,9 +370,7 @@ def lower_scan(lowering: Lowering, group: Group) -> None:
         first = tuple(length if a == axis and reverse else 0 for a in range(rank))
         edge = region_of(into, first, (1,) * rank, tuple(1 if a == axis else d for a, d in enumerate(shape)))
         value = {"mul": 1, "logaddexp": float("-inf")}.get(combine, 0)
-        body = Body(lowering, None, edge.shape)
-        body.store(edge, E.const(value, edge.dtype), "full")
-        body.finish_map()
+        fill(lowering, edge, value)
         into = region_of(into, tuple(int(a == axis and not reverse) for a in range(rank)), (1,) * rank, shape)
     if size_of(shape) == 0:
         return

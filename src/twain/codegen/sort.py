@@ -5,9 +5,10 @@ from __future__ import annotations
 from ..base import dtypes as dt
 from ..base.shapes import size_of
 from ..passes.fuse import Group
+from . import expr as E
 from . import radix
 from .keys import order_constant
-from .lower import PARALLEL, Layout, Lowering, Step
+from .lower import PARALLEL, Body, Layout, Lowering, Step
 
 
 def rows_of(lowering: Lowering, n) -> Layout:
@@ -19,6 +20,13 @@ def rows_of(lowering: Lowering, n) -> Layout:
 def slot(layout: Layout) -> tuple:
     """What a step names a layout by."""
     return layout.buffer, layout.offset, layout.dtype
+
+
+def fill(lowering: Lowering, into: Layout, value: object) -> None:
+    """A constant everywhere in `into`."""
+    body = Body(lowering, None, into.shape)
+    body.store(into, E.const(value, into.dtype), "full")
+    body.finish_map()
 
 
 def lower_sort(lowering: Lowering, group: Group) -> None:

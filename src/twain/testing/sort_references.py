@@ -29,3 +29,59 @@ def sort_rows(x, descending=False):
 
 def argsort_rows(x, descending=False):
     return argsort(x, -1, descending)
+
+
+def search_rows(sequence, values, right=False):
+    """Of sorted rows; others give what a binary search finds, so only rows of one order are compared."""
+    result = np.zeros(values.shape, dtype=np.int64)
+    length = sequence.shape[-1]
+    for place in np.ndindex(values.shape):
+        row = sequence if sequence.ndim == 1 else sequence[place[:-1]]
+        at, left, value = 0, length, values[place]
+        while left > 1:
+            half = left // 2
+            probe = row[at + half - 1]
+            at += half if (probe <= value if right else probe < value) else 0
+            left -= half
+        passed = row[at] <= value if right else row[at] < value
+        result[place] = at + int(passed)
+    return result
+
+
+def topk(x, k, axis=-1, largest=True, sorted=True):
+    order = np.take(argsort(x, axis, largest), np.arange(k), axis=axis)
+    return np.take_along_axis(x, order, axis), order
+
+
+def _picked(x, order, axis, keepdims):
+    values = np.take_along_axis(x, order, axis)
+    return (values, order) if keepdims else (np.squeeze(values, axis), np.squeeze(order, axis))
+
+
+def kthvalue(x, k, axis=-1, keepdims=False):
+    return _picked(x, np.take(argsort(x, axis), [k - 1], axis=axis), axis, keepdims)
+
+
+def median(x, axis=None, keepdims=False):
+    if axis is None:
+        value = np.sort(x, axis=None)[(x.size - 1) // 2]
+        return value.reshape((1,) * x.ndim if keepdims else ())
+    return kthvalue(x, (x.shape[axis] + 1) // 2, axis, keepdims)
+
+
+def quantile(x, q, axis=None, keepdims=False, method="linear"):
+    if x.dtype.kind == "b":
+        x = x.astype(float)
+    return np.quantile(x, q, axis=axis, keepdims=keepdims, method=method)
+
+
+def mode(x, axis=-1, keepdims=False):
+    def of(row):
+        values, counts = np.unique(row, return_counts=True)
+        return np.nonzero(row == values[np.argmax(counts)])[0][-1]
+
+    return _picked(x, np.expand_dims(np.apply_along_axis(of, axis, x), axis), axis, keepdims)
+
+
+def count_bins(x, size):
+    return np.stack([np.count_nonzero(x == i, axis=-1) for i in range(size)], axis=-1)

@@ -1,0 +1,119 @@
+"""Searching sorted sequences, and membership."""
+
+from __future__ import annotations
+
+from ..base import dtypes as dt
+from ..base.dtypes import promote, strengthen
+from ..base.errors import ArgumentError, DTypeError, ShapeError
+from ..base.shapes import size_of
+from ..ir.node import Spec
+from .elementwise import cast, equal, logical_not, minimum
+from .families import composite, late
+from .index import take, take_along_axis
+from .native import check_rows, native
+from .samples import Samples
+from .shape import broadcast_to, reshape
+from .sort import sort_rows
+
+_ORDERED = dt.BOOL + dt.REAL
+
+
+def _infer(right, sequence, values):
+    check_rows("searchsorted", sequence)
+    if sequence.dtype is not values.dtype or sequence.dtype not in _ORDERED:
+        raise DTypeError(f"[searchsorted] expected one real dtype, got {sequence.dtype} and {values.dtype}")
+    if len(sequence.shape) > 1 and sequence.shape[:-1] != values.shape[:-1]:
+        raise ShapeError(
+            f"[searchsorted] expected values with the leading axes of the sorted sequence, {tuple(sequence.shape)}, or a "
+            f"one-dimensional sequence, got values of shape {tuple(values.shape)}"
+        )
+    return Spec(dt.int64, values.shape)
+
+
+def _batch(right, call, inputs, batched, size):
+    sequence, values = inputs
+    if not batched[0] and sequence.ndim == 1:
+        return call(right, sequence, values)
+    if not batched[0]:
+        sequence = late.broadcast_to(sequence, (size, *sequence.shape))
+    if not batched[1]:
+        values = late.broadcast_to(values, (size, *values.shape))
+    if sequence.ndim == 2 and values.ndim != 2:  # one row for all values of an example
+        flat = reshape(values, (size, size_of(values.shape[1:])))
+        return reshape(call(right, sequence, flat), values.shape)
+    return call(right, sequence, values)
+
+
+search_rows = native(
+    "search_rows", 2, "search", infer=_infer, attributes=lambda right=False: bool(right), batch=_batch,
+    argument_names=("sequence", "values"), differentiable=False,
+    tried=(dt.bool_, dt.int8, dt.int32, dt.uint64, dt.float16, dt.bfloat16, dt.float32, dt.float64),
+    reference="twain.testing.sort_references.search_rows",
+    samples=Samples(((-50, 50), (-50, 50)), arguments=(((), {}), ((True,), {})), special=False,
+                    shapes=(((9,), (4, 5)), ((1,), ()), ((2, 1), (2, 40)))),
+    doc="Where each of `values` belongs in a sorted row (or one per row of values), before equal elements or behind them.",
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- what users call
+def _side(function: str, side: str, right: bool | None) -> bool:
+    if side not in ("left", "right"):
+        raise ArgumentError(f"[{function}] expected side to be 'left' or 'right', got {side!r}")
+    return side == "right" if right is None else bool(right)
+
+
+def _alike(function: str, x, y) -> tuple:
+    common = strengthen(promote(function, x.dtype, y.dtype))
+    return tuple(v if v.dtype is common else cast(v, common) for v in (x, y))
+
+
+def searchsorted(x1, x2, /, *, side: str = "left", sorter=None, right: bool | None = None):
+    """Where each element of `x2` would have to be put in the sorted `x1` to keep its order: int64, shape of x2.
+
+    `x1` is one-dimensional, or has the leading axes of x2: then each row of x2 is searched in its own row. side="left"
+    gives the place before equal elements, "right" (or right=True) the one behind. `sorter`: positions, as of `argsort`,
+    that sort x1, which then needn't be sorted. NaN counts as larger than everything. Array API `searchsorted`.
+    """
+    behind = _side("searchsorted", side, right)
+    if sorter is not None:
+        if sorter.shape != x1.shape:
+            raise ShapeError(f"[searchsorted] expected a sorter of shape {tuple(x1.shape)}, got {tuple(sorter.shape)}")
+        x1 = take_along_axis(x1, sorter, -1)
+    if not hasattr(x2, "shape"):
+        x2 = broadcast_to(cast(x2, strengthen(x1.dtype)), ())
+    x1, x2 = _alike("searchsorted", x1, x2)
+    return search_rows(x1, x2, behind)
+
+
+def bucketize(x, boundaries, /, *, right: bool = False):
+    """The number of the bucket between `boundaries` (sorted, one-dimensional) in which each element lies: int64, shape of x.
+
+    boundaries[i - 1] < x <= boundaries[i] gives i; right=True: boundaries[i - 1] <= x < boundaries[i].
+    """
+    if boundaries.ndim != 1:
+        raise ShapeError(f"[bucketize] expected one-dimensional boundaries, got shape {tuple(boundaries.shape)}")
+    boundaries, x = _alike("bucketize", boundaries, x)
+    return search_rows(boundaries, x, right)
+
+
+def _isin(invert, x, tests):
+    x, tests = _alike("isin", x, tests)
+    count = size_of(tests.shape)
+    if count == 0:
+        return broadcast_to(cast(invert, dt.bool_), x.shape)
+    ordered = sort_rows(reshape(tests, (count,)))
+    at = minimum(search_rows(ordered, x), count - 1)
+    found = equal(take(ordered, at, 0), x)
+    return logical_not(found) if invert else found
+
+
+isin = composite(
+    "isin", 2, _isin, attributes=lambda invert=False: bool(invert), names=("x", "test_elements"),
+    reference="numpy.isin",
+    samples=Samples(("integer", "integer"), arguments=(((), {}), ((), {"invert": True})),
+                    shapes=(((4, 5), (30,)), ((), (2, 3)))),
+    doc="""Whether each element of `x` is among `test_elements` (invert=True: is not), bool of x's shape. NaN never is.
+    The test elements are sorted and searched.""",
+)  # fmt: skip
+
+__all__ = ["bucketize", "isin", "searchsorted"]
