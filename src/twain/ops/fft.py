@@ -256,7 +256,8 @@ def _to_real(name: str, inverse: bool):
 def _transform(name: str, kind, inverse: bool, attributes, doc: str):
     arguments = ((((5, 0, "ortho"), {}), ((), {"norm": "forward"})) if attributes is _one else (((), {}),))  # fmt: skip
     return composite(
-        f"fft.{name}", 1, kind(f"fft.{name}", inverse), attributes=attributes, names=("x",), reference=f"numpy.fft.{name}",
+        f"fft.{name}", 1, kind(f"fft.{name}", inverse), attributes=attributes, names=("x",),
+        reference=(_REFERENCES if name in ("hfftn", "hfft2", "ihfftn", "ihfft2") else "numpy.fft.") + name,
         samples=Samples(((-2, 2),), shapes=(((4, 5),),), arguments=arguments,
                         dtypes=(dt.float32, dt.float64) if kind is _of_real else (dt.float64, dt.complex128)),
         errors=(((), {"norm": "best"}, "norm"), ((0,) if attributes is _one else ((0, 0),), {}, "sizes")), doc=doc,
@@ -315,7 +316,12 @@ hfft = _transform(
     "The transform of numbers with x[-j] = conj(x[j]), given those from 0 on: n real numbers, 2 * (size - 1) by default.",
 )
 ihfft = _transform("ihfft", _of_real, True, _one, "The inverse of `hfft`: n // 2 + 1 complex numbers of n real ones.")
+hfftn = _transform("hfftn", _to_real, False, _several, "`hfft` along the last of `axes`, `fft` along the others.")
+hfft2 = _transform("hfft2", _to_real, False, _two, "`hfftn` over two axes.")
+ihfftn = _transform("ihfftn", _of_real, True, _several, "The inverse of `hfftn`.")
+ihfft2 = _transform("ihfft2", _of_real, True, _two, "`ihfftn` over two axes.")
 
 __all__ = [
-    "fft", "fft2", "fftn", "hfft", "ifft", "ifft2", "ifftn", "ihfft", "irfft", "irfft2", "irfftn", "rfft", "rfft2", "rfftn",
+    "fft", "fft2", "fftn", "hfft", "hfft2", "hfftn", "ifft", "ifft2", "ifftn", "ihfft", "ihfft2", "ihfftn", "irfft", "irfft2",
+    "irfftn", "rfft", "rfft2", "rfftn",
 ]  # fmt: skip

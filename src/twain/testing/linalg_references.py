@@ -312,3 +312,26 @@ def fft_restored(x, axes, scale, size):
         else:
             whole[..., k], whole[..., -k] = x[..., k], x[..., k].conj()
     return np.moveaxis((whole @ _matrix(size, True)).real, -1, last) * factor
+
+
+_SWAPPED = {"backward": "forward", "forward": "backward", "ortho": "ortho"}
+
+
+def hfftn(x, s=None, axes=None, norm="backward"):
+    """Forwards to real numbers."""
+    return np.fft.irfftn(np.conj(x), s, axes, _SWAPPED[norm])
+
+
+def ihfftn(x, s=None, axes=None, norm="backward"):
+    """The inverse of hfftn."""
+    return np.conj(np.fft.rfftn(x, s, axes, _SWAPPED[norm]))
+
+
+def hfft2(x, s=None, axes=(-2, -1), norm="backward"):
+    """Over two axes."""
+    return hfftn(x, s, axes, norm)
+
+
+def ihfft2(x, s=None, axes=(-2, -1), norm="backward"):
+    """Over two axes."""
+    return ihfftn(x, s, axes, norm)
