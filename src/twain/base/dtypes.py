@@ -210,6 +210,24 @@ def int_fits(dtype: DType, number: int) -> bool:
     return 0 <= number < 1 << dtype.bits if dtype.kind == "u" else -1 << dtype.bits - 1 <= number < 1 << dtype.bits - 1
 
 
+def check_cast(function: str, source: DType, target: DType) -> None:
+    """DTypeError for complex values to be stored as real ones: which part is meant must be said (Array API, astype)."""
+    if source.kind == "c" and target.kind not in "cb":
+        raise DTypeError(
+            f"[{function}] expected a complex dtype or bool for complex values, got {target}; take twain.real(...), "
+            "twain.imag(...) or twain.abs(...) first"
+        )
+
+
+def check_int(function: str, number: int, dtype: DType) -> None:
+    """OverflowError for a Python int that an integer dtype doesn't hold."""
+    if dtype.kind in "iu" and not int_fits(dtype, number):
+        low, high = (
+            (0, (1 << dtype.bits) - 1) if dtype.kind == "u" else (-1 << dtype.bits - 1, (1 << dtype.bits - 1) - 1)
+        )
+        raise OverflowError(f"[{function}] expected ints in [{low}, {high}] for {dtype}, got {number}")
+
+
 def real_of(dtype: DType) -> DType:
     """The component dtype of a complex dtype; others unchanged."""
     return {complex64: float32, complex128: float64, weak_complex: weak_float}.get(dtype, dtype)

@@ -50,6 +50,7 @@ def asarray(obj: object, /, *, dtype: object = None, device: object = None, copy
             ) from None
         result = _from_numpy(numpy.asarray(view), device)
     if wanted is not None and result.dtype is not wanted:
+        dt.check_cast("asarray", result.dtype, wanted)
         result = cast(result, wanted)
     if device is not None and result.device != as_device(device, "asarray"):
         result = to_device(result, device)
@@ -138,12 +139,20 @@ def _leaves(obj: object):
 def _from_flat(flat: list, shape: tuple, kind: str, wanted: DType | None, device: object) -> Tensor:
     """A tensor of Python scalars of one kind: stored wide, then cast."""
     if kind == "c":
+        dt.check_cast("asarray", dt.DEFAULT_COMPLEX, wanted or dt.DEFAULT_COMPLEX)
         data = array.array("d", [part for x in flat for part in (complex(x).real, complex(x).imag)])
         stored, default = dt.complex128, dt.DEFAULT_COMPLEX
     else:
         if kind == "i" and wanted is dt.uint64:
             data, stored, default = array.array("Q", flat), dt.uint64, dt.uint64
         else:
+            if (
+                kind == "i"
+                and wanted is not None
+                and wanted.kind in "fc"
+                and not all(dt.int_fits(dt.int64, x) for x in flat)
+            ):
+                kind, flat = "f", [float(x) for x in flat]
             try:
                 data = array.array(_ARRAY_CODES[kind], flat)
             except OverflowError:
@@ -155,18 +164,10 @@ def _from_flat(flat: list, shape: tuple, kind: str, wanted: DType | None, device
         memoryview(data).cast("B") if len(data) else b"",
     )
     target = wanted or default
-    if kind == "i" and target.kind in "iu" and flat:
-        _check_fits(flat, target)
+    if kind == "i" and flat:
+        dt.check_int("asarray", min(flat), target)
+        dt.check_int("asarray", max(flat), target)
     return result if stored is target else cast(result, target)
-
-
-def _check_fits(numbers: list, dtype: DType) -> None:
-    """Refuse Python ints that an integer dtype can't hold."""
-    bits = 8 * dtype.itemsize
-    low, high = (0, 2**bits - 1) if dtype.kind == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
-    for number in (min(numbers), max(numbers)):
-        if not low <= number <= high:
-            raise OverflowError(f"[asarray] expected ints in [{low}, {high}] for {dtype}, got {number}")
 
 
 def as_operand(op, position: int, value: object) -> object:
@@ -222,7 +223,14 @@ def full(shape: object, fill_value: object, *, dtype: object = None, device: obj
         dtype = {"b": dt.bool_, "i": dt.DEFAULT_INT, "f": dt.DEFAULT_FLOAT, "c": dt.DEFAULT_COMPLEX}.get(
             kind
         ) or fill_value.dtype
-    return _place(index_ops.full(fill_value, check_shape("full", shape), as_dtype(dtype, "full")), device)
+    target = as_dtype(dtype, "full")
+    if type(fill_value) is int:
+        dt.check_int("full", fill_value, target)
+    else:
+        dt.check_cast(
+            "full", dt.weak_complex if type(fill_value) is complex else getattr(fill_value, "dtype", target), target
+        )
+    return _place(index_ops.full(fill_value, check_shape("full", shape), target), device)
 
 
 def zeros(shape: object, *, dtype: object = None, device: object = None) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from .. import _core
-from ..base.dtypes import BY_NAME, as_dtype
+from ..base.dtypes import BY_NAME, as_dtype, check_cast
 from ..base.errors import ArgumentError, GradientError, ShapeError, ValueRangeError
 from ..base.shapes import as_index, normalize_axes, normalize_axis
 from ..ir.node import Node
@@ -13,10 +13,11 @@ from ..ops import elementwise as e
 from ..ops import linalg, reduce, shape
 from ..ops.index import tril, triu
 from ..transforms import levels
+from .assignment import setitem
 from .bounds import take
 from .creation import as_operand, asarray, contiguous, to_device
 from .device import Device
-from .indexing import getitem, nonzero, setitem
+from .indexing import getitem, nonzero
 from .printing import to_numpy, to_repr
 
 Tensor = _core.Tensor
@@ -28,10 +29,11 @@ def fresh(x: Tensor) -> Tensor:
 
 
 def astype(x: Tensor, dtype: object, /, *, copy: bool = True) -> Tensor:
-    """`x` converted to `dtype`; with copy=False `x` itself where it is of that dtype. Floats truncate to ints, bfloat16
-    rounds to nearest even."""
+    """`x` converted to `dtype`; with copy=False `x` itself where it is of that dtype. Floats truncate to ints (NaN gives 0,
+    numbers out of range the nearest limit), half precision rounds to nearest even. DTypeError for complex to real."""
     target = as_dtype(dtype, "astype")
     if x.dtype is not target:
+        check_cast("astype", x.dtype, target)
         return e.cast(x, target)
     return fresh(x) if copy else x
 
@@ -265,6 +267,7 @@ METHODS = {
     "__copy__": copy_method, "__deepcopy__": deepcopy_method, "__array__": array_interface, "numpy": numpy_method,
     "float": lambda x: astype(x, "float32"), "double": lambda x: astype(x, "float64"), "long": lambda x: astype(x, "int64"),
     "int": lambda x: astype(x, "int32"), "bool": lambda x: astype(x, "bool"), "bfloat16": lambda x: astype(x, "bfloat16"),
+    "half": lambda x: astype(x, "float16"),
     "cpu": lambda x: x, "__array_namespace__": array_namespace, "to_device": to_device_method,
 }  # fmt: skip
 
@@ -290,6 +293,10 @@ def install() -> None:
     Node.T = property(_transposed)
     Node.mT = property(matrix_transpose)
     Node.__getitem__ = getitem
+    Node.real = property(e.real)
+    Node.imag = property(e.imag)
+    _core.set_property("real", e.real)
+    _core.set_property("imag", e.imag)
     _core.set_property("T", _transposed)
     _core.set_property("mT", matrix_transpose)
     _core.set_operator("getitem", getitem)
