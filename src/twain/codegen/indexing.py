@@ -19,6 +19,10 @@ def inline_iota(body: Body, n: Node, map_: tuple) -> E.Expr:
     return body.iota(strides, start)
 
 
+def inline_size(body: Body, n: Node, map_: tuple) -> E.Expr:
+    return 1.0 / E.cast(body.integer(n.attrs[0]), n.dtype)
+
+
 def wrapped(body: Body, index: E.Expr, size: int) -> tuple:
     """(index counted from the start, whether it is in range)."""
     index = E.cast(index, dt.int64)

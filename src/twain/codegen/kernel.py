@@ -2,7 +2,7 @@
 
 A kernel is identified by its `text()`: kernels with equal texts are one function.
 Parameters, in order: sizes of the outer axes, sizes of the reduced axes (slowest first), then per operand its strides
-along those axes (in elements), then the start of each IOTA operand. The innermost axis of the vector loop is the last
+along those axes (in elements), then the start of each IOTA and each NUMBER. The innermost axis of the vector loop is the last
 one of the respective list.
 """
 
@@ -15,7 +15,9 @@ from . import expr as E
 # How an operand moves along the vectorised axis.
 FIXED, CONTIGUOUS, STRIDED, SCALAR, IOTA, GATHERED = "f", "c", "s", "0", "i", "g"
 EVERY_SECOND, EVEN, ODD = "2", "e", "o"
+NUMBER = "n"
 # SCALAR: the same element everywhere. IOTA: no buffer, its "elements" are start + strides . index, int64.
+# NUMBER: no buffer either, one int64 that comes at run time.
 # GATHERED: a buffer read only at computed offsets. EVERY_SECOND: read with stride 2. EVEN and ODD, in this order: two
 # results that fill every second element of one run.
 
@@ -95,11 +97,11 @@ def lanes_for(kernel: LoopKernel, target) -> int:
         return kernel.short
     roots = [e for _, e in kernel.reductions] + [e for _, e, _ in kernel.outputs]
     # offsets and index comparisons are wider than the data they serve; let them take several registers
-    index_only = any(o.pattern in (IOTA, GATHERED) for o in kernel.inputs)
+    index_only = any(o.pattern in (IOTA, NUMBER, GATHERED) for o in kernel.inputs)
     widest = 1
     for e in E.walk(roots):
         size = dt.real_of(e.dtype).itemsize
-        if e.op == "const" or (e.op == "load" and kernel.inputs[e.value].pattern in (SCALAR, IOTA)):
+        if e.op == "const" or (e.op == "load" and kernel.inputs[e.value].pattern in (SCALAR, IOTA, NUMBER)):
             continue
         if e.dtype is not dt.int64 or not index_only:
             widest = max(widest, size)

@@ -17,6 +17,7 @@ from .kernel import (
     FIXED,
     GATHERED,
     IOTA,
+    NUMBER,
     ODD,
     SCALAR,
     LoopKernel,
@@ -101,15 +102,15 @@ class KernelWriter:
         self.sizes = [b.parameter(a) for a in range(self.axes)]
         self.strides = []
         for i, o in enumerate(self.operands):
-            if o.pattern in (SCALAR, GATHERED):
+            if o.pattern in (SCALAR, NUMBER, GATHERED):
                 self.strides.append(["0"] * self.axes)
             else:
                 self.strides.append([b.parameter(self.axes * (1 + i) + a) for a in range(self.axes)])
-        # an iota operand has no buffer: its "pointer" is the index it starts from
+        # iotas and numbers have no buffer: their "pointer" is the index that the iota starts from, or the number
         starts = self.axes * (1 + len(self.operands))
         self.bases = []
         for i, o in enumerate(self.operands):
-            if o.pattern == IOTA:
+            if o.pattern in (IOTA, NUMBER):
                 self.bases.append(b.parameter(starts))
                 starts += 1
             else:
@@ -119,6 +120,8 @@ class KernelWriter:
         for i, o in enumerate(kernel.inputs):
             if o.pattern == SCALAR:
                 self.fixed[E.load(i, o.dtype)] = self.em.read(self.bases[i], o.dtype, stride=0)
+            elif o.pattern == NUMBER:
+                self.fixed[E.load(i, o.dtype)] = self.em.iota(self.bases[i], "0")
 
     def lanes_wanted(self) -> int:
         return lanes_for(self.kernel, self.target)
@@ -135,7 +138,7 @@ class KernelWriter:
         result = []
         for i, o in enumerate(self.operands):
             base = bases[i]
-            if o.pattern not in (SCALAR, GATHERED):
+            if o.pattern not in (SCALAR, NUMBER, GATHERED):
                 offset = "0"
                 for a, index in zip(axes, indices):
                     offset = self.b.add(offset, self.b.mul(index, self.strides[i][a]))
@@ -198,7 +201,7 @@ class KernelWriter:
     def inputs_of(self, roots: list) -> list:
         """Numbers of the input operands that `roots` load and that move."""
         found = {e.value for e in E.walk(roots) if e.op == "load"}
-        return [i for i in sorted(found) if self.operands[i].pattern != SCALAR]
+        return [i for i in sorted(found) if self.operands[i].pattern not in (SCALAR, NUMBER)]
 
 
 class MapWriter(KernelWriter):

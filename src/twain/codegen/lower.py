@@ -23,6 +23,7 @@ from .kernel import (
     FIXED,
     GATHERED,
     IOTA,
+    NUMBER,
     ODD,
     SCALAR,
     STRIDED,
@@ -583,7 +584,7 @@ class Body:
         for i, (buffer, dtype, _, _) in enumerate(operands):
             mine = strides[i]
             if buffer is None:
-                pattern = IOTA
+                pattern = NUMBER if all(s == 0 for s in mine) else IOTA
             elif i < count and operands[i][2] is None:
                 pattern = GATHERED
             elif i < count and all(s == 0 for s in mine):
@@ -758,6 +759,7 @@ LOWERINGS = {  # ops with kernels of their own: function(lowering, group)
 }
 INLINE = {  # ops that are part of a loop's expression: function(body, node, map) -> Expr
     "iota": (indexing, "inline_iota"),
+    "inverse_size": (indexing, "inline_size"),
     "take": (indexing, "inline_take"),
     "take_along_axis": (indexing, "inline_along"),
 }

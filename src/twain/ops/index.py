@@ -9,7 +9,7 @@ from __future__ import annotations
 from ..base import dtypes as dt
 from ..base.dtypes import promote, strengthen
 from ..base.errors import DTypeError, ShapeError
-from ..base.shapes import check_shape, normalize_axis
+from ..base.shapes import as_index, check_shape, normalize_axis
 from ..ir.node import Spec
 from ..ir.op import OpRecord, register
 from .elementwise import cast, equal, greater_equal, multiply, subtract
@@ -30,6 +30,22 @@ iota = register(
         reference="twain.testing.references.iota",
         samples=Samples((), arguments=((((3, 4), 1), {}),)),
         doc="The index along `axis` at every place of `shape`, int64.",
+        batch=lambda attrs, call, inputs, batched, size: call(attrs),
+    )  # fmt: skip
+)
+
+inverse_size = register(
+    OpRecord(
+        "inverse_size",
+        "creation",
+        0,
+        attributes=lambda value, dtype: (as_index("inverse_size", "value", value), dt.as_dtype(dtype, "inverse_size")),
+        lowering="inverse_size",
+        infer=lambda attrs: Spec(attrs[1], ()),
+        differentiable=False,
+        reference="twain.testing.references.inverse_size",
+        samples=Samples((), arguments=(((12, "float32"), {}),)),
+        doc="1 / a number of elements, 0-d. Kernels get the number at run time, where a constant would be part of them.",
         batch=lambda attrs, call, inputs, batched, size: call(attrs),
     )  # fmt: skip
 )

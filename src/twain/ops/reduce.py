@@ -6,6 +6,7 @@ from ..base import dtypes as dt
 from ..base.shapes import normalize_axes, size_of
 from .elementwise import abs, add, cast, equal, exp, log, multiply, sqrt, subtract, where
 from .families import composite, late, reduction
+from .index import inverse_size
 from .samples import Samples
 from .shape import broadcast_to, reshape
 
@@ -127,12 +128,20 @@ def _count(axes, x) -> int:
     return size_of(tuple(x.shape[a] for a in axes))
 
 
+def over_count(x, count: int):
+    """x / count for a number of elements, which kernels get at run time: they serve every shape."""
+    if x.dtype.kind == "c":
+        return multiply(x, 1.0 / count if count else float("nan"))
+    if x.dtype.itemsize > 2:
+        return multiply(x, inverse_size(count, x.dtype))
+    return cast(multiply(cast(x, dt.float32), inverse_size(count, dt.float32)), x.dtype)
+
+
 def _mean(attrs, x):
     """Arithmetic mean over `axis` (None: all); of no elements it is NaN."""
     x = _floating(x)
     axes = normalize_axes("mean", attrs[0], x.ndim)
-    count = _count(axes, x)
-    return multiply(sum(x, axes, attrs[1]), 1.0 / count if count else float("nan"))
+    return over_count(sum(x, axes, attrs[1]), _count(axes, x))
 
 
 mean = composite("mean", 1, _mean, attributes=_axes_attributes, reference="numpy.mean", samples=_tries(), onnx="ReduceMean",
@@ -149,9 +158,11 @@ def _var(attrs, x):
     axis, correction, keepdims = attrs
     axes = normalize_axes("var", axis, x.ndim)
     centred = subtract(x, mean(x, axes, True))
-    rest = _count(axes, x) - correction
     total = sum(multiply(centred, centred), axes, keepdims)
-    return multiply(total, 1.0 / rest if rest > 0 else float("nan"))
+    count = _count(axes, x)
+    if count > correction and correction.is_integer():
+        return over_count(total, count - int(correction))
+    return multiply(total, 1.0 / (count - correction) if count > correction else float("nan"))
 
 
 _SPREAD = Samples(

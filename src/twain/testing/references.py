@@ -114,6 +114,11 @@ def iota(shape, axis):
     return np.indices(shape, dtype="int64")[axis] if shape else np.zeros((), dtype="int64")
 
 
+def inverse_size(value, dtype):
+    """1 / value."""
+    return np.float64(1.0) / value
+
+
 def take(x, indices, axis=0):
     """Elements of `x` along `axis`."""
     return np.take(x, indices, axis=axis)

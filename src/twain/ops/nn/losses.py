@@ -33,7 +33,7 @@ from ..elementwise import (
     where,
 )
 from ..families import composite, fit_gradient
-from ..reduce import mean
+from ..reduce import mean, over_count
 from ..reduce import sum as sum_
 from ..samples import Samples
 from ..shape import reshape
@@ -437,8 +437,7 @@ def _soft_cross_entropy(x, target, weight, reduction: str, smoothing: float):
     loss = -sum_(terms, axis)
     if reduction == "none":
         return loss
-    count = size_of(tuple(loss.shape))
-    return sum_(loss) if reduction == "sum" else sum_(loss) * (1.0 / count if count else float("nan"))
+    return sum_(loss) if reduction == "sum" else over_count(sum_(loss), size_of(tuple(loss.shape)))
 
 
 cross_entropy = composite(
