@@ -87,7 +87,7 @@ def test_questions_become_conditions():
     assert (n + m - n) is m
     assert n * m // m is n
     assert type(n * 0) is int
-    assert not n == 1  # of a symbol that is at least 2, without a condition
+    assert n != 1  # of a symbol that is at least 2, without a condition
     total = 1
     for d in (n, m):
         total *= d
