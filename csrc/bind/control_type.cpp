@@ -1,5 +1,6 @@
 // _core.ControlStep: a step of a program that runs other programs, one of several, or one again and again. No Python
 // runs in between unless they have steps that call it.
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <string>
@@ -14,7 +15,7 @@
 namespace twain {
 namespace {
 
-enum class Kind { branch, scan, loop };
+enum class Kind { branch, call, scan, loop };
 
 struct Control {
   Kind kind = Kind::branch;
@@ -70,13 +71,15 @@ void check_signals(uint32_t iteration) {
 }
 
 void run_branch(const Control& control, void* const* buffers) {
-  int64_t index = *static_cast<const int64_t*>(buffers[0]);
+  const bool chooses = control.kind == Kind::branch;
+  const int64_t index = chooses ? *static_cast<const int64_t*>(buffers[0]) : 0;
+  buffers += chooses;
   const auto last = static_cast<int64_t>(control.programs.size()) - 1;
   Program* program = control.programs[static_cast<size_t>(std::min(std::max<int64_t>(index, 0), last))];
   Runner runner(program);
-  for (uint32_t i = 0; i < program->input_count; ++i) runner.inputs[i] = borrowed(buffers[1 + i], program->inputs[i], control.device);
+  for (uint32_t i = 0; i < program->input_count; ++i) runner.inputs[i] = borrowed(buffers[i], program->inputs[i], control.device);
   runner.run();
-  for (uint32_t i = 0; i < program->output_count; ++i) copy_out(runner.outputs[i], buffers[1 + program->input_count + i]);
+  for (uint32_t i = 0; i < program->output_count; ++i) copy_out(runner.outputs[i], buffers[program->input_count + i]);
 }
 
 // Bits of the carried operands, which may be overwritten by the results that replace them.
@@ -144,7 +147,7 @@ size_t expected_buffers(const Control& control) {
   const Program* program = control.programs.back();
   const size_t all = program->input_count + program->output_count;
   if (control.kind == Kind::branch) return 1 + all;
-  return control.kind == Kind::scan ? all : static_cast<size_t>(control.first_consts) + all;
+  return control.kind != Kind::loop ? all : static_cast<size_t>(control.first_consts) + all;
 }
 
 PyObject* call(PyObject* self, PyObject* args, PyObject*) {
@@ -161,7 +164,7 @@ PyObject* call(PyObject* self, PyObject* args, PyObject*) {
     if (buffers.size() != expected_buffers(control))
       throw Error(ErrorKind::value, "[ControlStep] expected " + std::to_string(expected_buffers(control)) + " buffers, got " +
                                         std::to_string(buffers.size()));
-    if (control.kind == Kind::branch)
+    if (control.kind == Kind::branch || control.kind == Kind::call)
       run_branch(control, buffers.data());
     else if (control.kind == Kind::scan)
       run_scan(control, buffers.data());
@@ -181,7 +184,7 @@ void check(const Control& control) {
       if (!output.meta->contiguous) bad("programs with dense results");
   }
   const Program* body = control.programs.back();
-  if (control.kind == Kind::branch) {
+  if (control.kind == Kind::branch || control.kind == Kind::call) {
     for (const Program* program : control.programs)
       if (program->inputs.size() != body->inputs.size() || program->outputs.size() != body->outputs.size())
         bad("branches with the same operands and results");
@@ -208,8 +211,9 @@ PyObject* create(PyTypeObject* type, PyObject* args, PyObject*) {
   return guarded([&]() -> PyObject* {
     auto control = std::make_unique<Control>();
     const std::string name = kind;
-    if (name != "branch" && name != "scan" && name != "loop") throw Error(ErrorKind::value, "[ControlStep] expected branch, scan or loop");
-    control->kind = name == "branch" ? Kind::branch : name == "scan" ? Kind::scan : Kind::loop;
+    if (name != "branch" && name != "call" && name != "scan" && name != "loop")
+      throw Error(ErrorKind::value, "[ControlStep] expected branch, call, scan or loop");
+    control->kind = name == "branch" ? Kind::branch : name == "call" ? Kind::call : name == "scan" ? Kind::scan : Kind::loop;
     control->first_consts = first_consts;
     control->consts = consts;
     control->carries = carries;
@@ -250,7 +254,7 @@ bool add_control_type(PyObject* module) {
   control_type.tp_name = "twain._core.ControlStep";
   control_type.tp_doc =
       "ControlStep(kind, programs, first_consts, consts, carries, length, reverse, slice_steps, device): callable as a step of a "
-      "Program.\n\nbranch: buffers (int64 index, operands, results); runs programs[index].\nscan: (consts, carries, slices, "
+      "Program.\n\nbranch: buffers (int64 index, operands, results); runs programs[index].\ncall: (operands, results); runs its program.\nscan: (consts, carries, slices, "
       "results); runs its program `length` times.\nloop: (consts of the condition, consts, carries, results); runs the second "
       "program while the first gives True, at most `length` times if length >= 0.";
   control_type.tp_basicsize = sizeof(PyControl);

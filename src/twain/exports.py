@@ -66,6 +66,7 @@ FUNCTIONS: dict[str, str] = {
     ),
     "twain.tensor.selection": "masked_select",
     "twain.tensor.statistics": "bincount histc histogram histogramdd nanquantile quantile",
+    "twain.tensor.control": "checkpoint cond scan while_loop",
     "twain.tensor.transforms": "grad hessian hvp jacfwd jacobian jacrev jvp value_and_grad vjp vmap",
     "twain.tensor.uniqueness": (
         "lexsort unique unique_all unique_consecutive unique_counts unique_inverse unique_values"

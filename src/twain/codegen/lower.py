@@ -111,9 +111,12 @@ def stored(dtype: DType) -> DType:
     return STORED.get(dtype, dtype)
 
 
-def lower(graph: Graph, layouts: list, target: Target) -> Lowered:
-    """Steps for a simplified graph. layouts: per parameter position its strides (elements), None for absent ones."""
-    return Lowering(graph, layouts, target).run()
+def lower(graph: Graph, layouts: list, target: Target, dense: bool = False) -> Lowered:
+    """Steps for a simplified graph. layouts: per parameter position its strides (elements), None for absent ones.
+    With `dense` every result has storage of its own, without gaps."""
+    lowering = Lowering(graph, layouts, target)
+    lowering.dense = dense
+    return lowering.run()
 
 
 class Lowering:
@@ -129,6 +132,7 @@ class Lowering:
         self.fusion = fuse(graph)
         self.results: list = [None] * len(graph.outputs)
         self.written: set[Node] = set()  # assemblies whose operands are computed in place
+        self.dense = False
         self.copies: list[tuple] = []  # outputs that are copied to their storage at the end
 
     # -- buffers
@@ -212,13 +216,13 @@ class Lowering:
                 base = base.inputs[0]
             if base.op is ir.parameter:
                 layout = self.layout(o)
-                if layout.buffer.kind == "input" and not o.dtype.weak:
+                if layout.buffer.kind == "input" and not o.dtype.weak and not self.dense:
                     self.results[i] = (layout.dtype, o.shape, layout.strides, layout.buffer.index, layout.offset, ())
                     continue
                 self.pending(i, o)
                 continue
             inlined = base in self.fusion.inlined
-            of_host = base.op is ir.project and base.inputs[0].op.family == "host"
+            of_host = base.op is ir.project and base.inputs[0].op.family in ("host", "control")
             nowhere = base.op.family in ("leaf", "creation") and not of_host
             if nowhere or inlined or base in self.layouts or len(base.specs) > 1:
                 self.pending(i, o)
@@ -233,7 +237,8 @@ class Lowering:
                     view = None
                     break
                 view = Layout(buffer, dtype, step.shape, tuple(moved[0]))
-            if view is None or any(s == 0 and d > 1 for d, s in zip(view.shape, view.strides)):
+            loose = view is None or any(s == 0 and d > 1 for d, s in zip(view.shape, view.strides))
+            if loose or (self.dense and not view.contiguous):
                 self.pending(i, o)
                 continue
             self.layouts[base] = layout
@@ -740,6 +745,7 @@ def renumber(roots: list, operands: list, first: tuple = ()) -> tuple:
 indexing = LazyModule("twain.codegen.indexing")
 lowerings = LazyModule("twain.codegen.lowerings")
 hosts = LazyModule("twain.codegen.hosts")
+control = LazyModule("twain.codegen.control")
 sorting = LazyModule("twain.codegen.sort")
 scans = LazyModule("twain.codegen.scan")
 masks = LazyModule("twain.codegen.compress")
@@ -751,6 +757,7 @@ LOWERINGS = {  # ops with kernels of their own: function(lowering, group)
     "scatter_add": (indexing, "lower_scatter"),
     "scatter": (indexing, "lower_scatter"),
     "host": (hosts, "lower_host"),
+    "control": (control, "lower_control"),
     "sort": (sorting, "lower_sort"),
     "scan": (scans, "lower_scan"),
     "mask": (masks, "lower_mask"),

@@ -103,6 +103,7 @@ class _Leaf:
 
     __slots__ = ("family", "name")
     composite = None
+    places = False
 
     def __init__(self, name: str):
         self.name = name

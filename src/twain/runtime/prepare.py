@@ -6,14 +6,15 @@ from .. import _core
 from ..base.config import config
 from ..base.errors import DeviceError, VerificationError
 from ..base.shapes import size_of
+from ..codegen.control import ControlCall
 from ..codegen.kernel import LoopKernel
 from ..codegen.lower import Lowered, lower
 from ..codegen.targets import host
-from ..ir.node import Graph, Spec, make_parameter
+from ..ir.node import Graph, Node, Spec, make_parameter, parameter
 from ..ir.op import apply, exact_key, infer, remember_expansion
 from ..passes.layout import arrange
 from ..passes.simplify import simplify
-from ..transforms.vjp import rule_record, trace_vjp
+from ..transforms.vjp import Rule, rule_record, trace_vjp
 from .kernels import kernels_for
 from .shaped import Sizes, serves_shapes
 
@@ -23,13 +24,36 @@ def specs_of(metas: tuple) -> list:
     return [None if m is None else Spec(m.dtype, m.shape) for m in metas]
 
 
-def device_of(name: str, metas: tuple) -> int:
-    """The one device of all operands (Python scalars live anywhere)."""
+def devices_of(record, attrs: object, metas: tuple) -> int | tuple:
+    """The device of all results, or one for each; it is that of the operands (Python scalars live anywhere)."""
     found = {m.device for m in metas if m is not None and not m.dtype.weak}
+    if record.places or (type(record.rules) is Rule and record.rules.of.places):
+        return placed_devices(simplify(one_node_graph(record, attrs, specs_of(metas))), metas)
     if len(found) > 1:
-        names = " and ".join(f"cpu:{d}" for d in sorted(found))
-        raise DeviceError(f"[{name}] expected all operands on one device, got {names}; move one with .to(device)")
+        raise mixed_devices(record.name, found, "")
     return found.pop() if found else 0
+
+
+def placed_devices(graph: Graph, metas: tuple) -> tuple:
+    """The device of each output of a graph in which values move between devices."""
+    place: dict[Node, int | None] = {}
+    for n in graph.nodes():
+        if n.op is parameter:
+            meta = metas[n.attrs]
+            place[n] = None if meta.dtype.weak else meta.device
+        elif n.op.places:
+            place[n] = n.attrs[0]
+        else:
+            found = {place[i] for i in n.inputs if i is not None and place[i] is not None}
+            if len(found) > 1:
+                raise mixed_devices(n.op.name, found, f" ({n.source})" if n.source else "")
+            place[n] = found.pop() if found else None
+    return tuple(place[o] or 0 for o in graph.outputs)
+
+
+def mixed_devices(name: str, found: set, where: str) -> DeviceError:
+    names = " and ".join(f"cpu:{d}" for d in sorted(found))
+    return DeviceError(f"[{name}] expected all operands on one device, got {names}{where}; move one with .to(device)")
 
 
 def one_node_graph(record, attrs: object, specs: list) -> Graph:
@@ -44,12 +68,12 @@ def one_node_graph(record, attrs: object, specs: list) -> Graph:
 def prepare(op, attrs: object, metas: tuple):
     """The Program of `op` for operands laid out as `metas`."""
     record = op.record
-    device = device_of(record.name, metas)
+    device = devices_of(record, attrs, metas)
     key = flat_key(op, attrs, metas)
     if key is not None:
         known = _FLAT.get(key)
         if known is not None:
-            return flat_program(record.name, known, metas, device)
+            return flat_program(record.name, known, metas, device if type(device) is int else device[0])
     if record.family == "movement":
         viewed = view_program(record, attrs, metas, device)
         if viewed is not None:
@@ -143,7 +167,9 @@ def launch_of(lowered: Lowered, inputs: int) -> tuple:
     arena = inputs + len(lowered.outputs)
     steps = []
     for step, host_call in zip(lowered.steps, called):
-        address = step.kernel if host_call else next(kernels)
+        address = next(kernels) if not host_call else step.kernel
+        if type(address) is ControlCall:
+            address = address.bound(inner_program)
         buffers = []
         for buffer, offset, dtype in step.buffers:
             nbytes = offset * dtype.itemsize
@@ -163,12 +189,25 @@ def launch_of(lowered: Lowered, inputs: int) -> tuple:
     return outputs, lowered.arena, steps, keep
 
 
-def program_of(name: str, metas: tuple, device: int, outputs: list, arena: int, steps: list, keep: tuple):
+def inner_program(graph: Graph, strides: list):
+    """The Program of a graph that a branch or loop runs: operands laid out as told, results dense."""
+    metas = tuple(_core.meta(p.dtype.code, p.shape, tuple(s)) for p, s in zip(graph.parameters, strides))
+    lowered = lower(arrange(simplify(graph)), strides, host(), dense=True)
+    return program_of(graph.name, metas, 0, *launch_of(lowered, len(metas)))
+
+
+def program_of(name: str, metas: tuple, device: int | tuple, outputs: list, arena: int, steps: list, keep: tuple):
     """The Program of what `launch_of` gives."""
-    made = [
-        (_core.meta(code, shape, strides, device), alias, offset, reuse)
-        for code, shape, strides, alias, offset, reuse in outputs
-    ]
+    if type(device) is tuple:
+        made = [
+            (_core.meta(code, shape, strides, d), alias, offset, tuple(i for i in reuse if metas[i].device == d))
+            for d, (code, shape, strides, alias, offset, reuse) in zip(device, outputs)
+        ]
+    else:
+        made = [
+            (_core.meta(code, shape, strides, device), alias, offset, reuse)
+            for code, shape, strides, alias, offset, reuse in outputs
+        ]
     return _core.Program(name, metas, made, arena, steps, keep)
 
 

@@ -29,7 +29,9 @@ def is_of_sizes(record) -> bool:
 
 def serves_shapes(record) -> bool:
     """Does what an op does follow from its static arguments and the specs of its operands, as far as sizes go?"""
-    return record.family != "dynamic" or type(record.rules) is Rule
+    if type(record.rules) is Rule:
+        return serves_shapes(record.rules.of)
+    return record.family not in ("dynamic", "control")
 
 
 class ShapeClass:

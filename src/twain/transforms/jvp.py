@@ -51,8 +51,14 @@ def _walk(roots: list, opened: dict, tangents: dict) -> None:
         else:
             inputs = tuple(opened[i] for i in n.inputs)
             value = ir.rebuild(n, inputs)
+            given = [tangents[i][0] for i in n.inputs]
+            if n.op.family == "control" and any(t is not None for t in given):  # results and tangents come out together
+                results, found = n.op.rules.push(n.attrs, inputs, given)
+                opened[n] = tuple(results) if len(n.specs) > 1 else results[0]
+                tangents[n] = tuple(found)
+                continue
             opened[n] = value
-            tangents[n] = tangents[value] = _rule(value, [tangents[i][0] for i in n.inputs])
+            tangents[n] = tangents[value] = _rule(value, given)
 
 
 def _open(n: Node, opened: dict, tangents: dict) -> None:
