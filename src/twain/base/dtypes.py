@@ -89,6 +89,7 @@ BOOL = (bool_,)
 SIGNED = (int8, int16, int32, int64)
 UNSIGNED = (uint8, uint16, uint32, uint64)
 INTEGER = SIGNED + UNSIGNED
+HALF = (float16, bfloat16)
 FLOATING = (float16, bfloat16, float32, float64)
 COMPLEX = (complex64, complex128)
 REAL = INTEGER + FLOATING

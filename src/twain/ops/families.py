@@ -339,6 +339,30 @@ def linear_jvp(attrs, call, tangents, inputs, outputs):
     return [None if tangents[0] is None else call(attrs, tangents[0])]
 
 
+def in_float32(function):
+    """A composite's function that computes on half-precision operands in float32 and rounds its first result once.
+
+    Further results (statistics) stay float32. For sums that could overflow or lose digits on the way.
+    """
+
+    def computed(attrs, *values):
+        kinds = {v.dtype for v in values if v is not None and v.dtype.kind == "f" and not v.dtype.weak}
+        narrow = kinds.intersection(dt.HALF)
+        if not narrow:
+            return function(attrs, *values)
+        result = function(
+            attrs, *[late.cast(v, dt.float32) if v is not None and v.dtype in dt.HALF else v for v in values]
+        )
+        if len(kinds) > 1:
+            return result
+        if isinstance(result, (tuple, list)):
+            return [late.cast(result[0], narrow.pop()), *result[1:]]
+        return late.cast(result, narrow.pop())
+
+    computed.__doc__ = function.__doc__
+    return computed
+
+
 def composite(
     name: str, arity: int, function, *, attributes=None, canonical=None, names=None, reference=None, samples=None,
     errors=None, onnx=None, doc: str = "", tolerance=None, vjp=None,

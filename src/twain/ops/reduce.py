@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ..base import dtypes as dt
 from ..base.shapes import normalize_axes, size_of
-from .elementwise import abs, add, cast, equal, exp, log, multiply, sqrt, subtract, where
-from .families import composite, late, reduction
+from .elementwise import abs, add, cast, equal, exp, imag, log, multiply, real, sqrt, subtract, where
+from .families import composite, in_float32, late, reduction
 from .index import inverse_size
 from .samples import Samples
 from .shape import broadcast_to, reshape
@@ -144,8 +144,8 @@ def _mean(attrs, x):
     return over_count(sum(x, axes, attrs[1]), _count(axes, x))
 
 
-mean = composite("mean", 1, _mean, attributes=_axes_attributes, reference="numpy.mean", samples=_tries(), onnx="ReduceMean",
-                 names=("x",))  # fmt: skip
+mean = composite("mean", 1, in_float32(_mean), attributes=_axes_attributes, reference="numpy.mean", samples=_tries(),
+                 onnx="ReduceMean", names=("x",))  # fmt: skip
 
 
 def _spread_attributes(axis=None, correction=0.0, keepdims=False):
@@ -153,12 +153,16 @@ def _spread_attributes(axis=None, correction=0.0, keepdims=False):
 
 
 def _var(attrs, x):
-    """Variance over `axis`; divides by count - correction."""
+    """Variance over `axis`: the mean of |x - mean(x)|^2 with count - correction for the count; real for complex x."""
     x = _floating(x)
     axis, correction, keepdims = attrs
     axes = normalize_axes("var", axis, x.ndim)
     centred = subtract(x, mean(x, axes, True))
-    total = sum(multiply(centred, centred), axes, keepdims)
+    if x.dtype.kind == "c":
+        squares = add(multiply(real(centred), real(centred)), multiply(imag(centred), imag(centred)))
+    else:
+        squares = multiply(centred, centred)
+    total = sum(squares, axes, keepdims)
     count = _count(axes, x)
     if count > correction and correction.is_integer():
         return over_count(total, count - int(correction))
@@ -168,8 +172,8 @@ def _var(attrs, x):
 _SPREAD = Samples(
     ((-5, 5),), arguments=(((), {}), ((), {"axis": 0, "correction": 1.0}), ((), {"axis": -1, "keepdims": True}))
 )
-var = composite("var", 1, _var, attributes=_spread_attributes, reference="twain.testing.references.var", samples=_SPREAD,
-                names=("x",))  # fmt: skip
+var = composite("var", 1, in_float32(_var), attributes=_spread_attributes, samples=_SPREAD,
+                reference="twain.testing.references.var", names=("x",))  # fmt: skip
 
 
 def _std(attrs, x):
@@ -177,8 +181,8 @@ def _std(attrs, x):
     return sqrt(var(x, *attrs))
 
 
-std = composite("std", 1, _std, attributes=_spread_attributes, reference="twain.testing.references.std", samples=_SPREAD,
-                names=("x",))  # fmt: skip
+std = composite("std", 1, in_float32(_std), attributes=_spread_attributes, samples=_SPREAD,
+                reference="twain.testing.references.std", names=("x",))  # fmt: skip
 
 
 def _logsumexp(attrs, x):
@@ -194,7 +198,7 @@ def _logsumexp(attrs, x):
     return reshape(result, tuple(d for i, d in enumerate(x.shape) if i not in axes))
 
 
-logsumexp = composite("logsumexp", 1, _logsumexp, attributes=_axes_attributes, onnx="ReduceLogSumExp", names=("x",),
-                      reference="twain.testing.references.logsumexp", samples=_tries())  # fmt: skip
+logsumexp = composite("logsumexp", 1, in_float32(_logsumexp), attributes=_axes_attributes, onnx="ReduceLogSumExp",
+                      names=("x",), reference="twain.testing.references.logsumexp", samples=_tries())  # fmt: skip
 
 late.sum = sum

@@ -52,7 +52,7 @@ def var(x, axis=None, correction=0.0, keepdims=False):
     """Mean squared distance from the mean; divides by count - correction."""
     x = np.asarray(x, dtype=_floating(x))
     gap = x - x.mean(axis=axis, keepdims=True)
-    total = (gap * gap).sum(axis=axis, keepdims=keepdims)
+    total = (np.abs(gap) ** 2).sum(axis=axis, keepdims=keepdims)
     count = x.size // max(1, total.size)
     return total / (count - correction) if count - correction > 0 else total * np.nan
 
@@ -236,3 +236,8 @@ def random_integers(seed, counter, shape, low, high, dtype="int64"):
     span = high - low
     parts = [[((a * span) + (b * span >> 32) >> 32) + low for a, b in zip(*pair)] for pair in (words[:2], words[2:])]
     return _spread(parts, shape)
+
+
+def move(x, target, source):
+    """The same numbers elsewhere."""
+    return np.array(x)

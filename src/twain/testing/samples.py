@@ -55,7 +55,7 @@ def value_dtypes(record: OpRecord) -> tuple:
     if record.family == "native":
         return record.rules.dtypes
     if record.family == "contraction":
-        return (dt.int32, dt.bfloat16, dt.float32, dt.float64)
+        return (dt.int32, dt.float16, dt.bfloat16, dt.float32, dt.float64)
     if record.family == "scatter":
         return (dt.int32, dt.int64, dt.bfloat16, dt.float32, dt.float64)
     if record.name.startswith(("adam_update", "sgd_update")):

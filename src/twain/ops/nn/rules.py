@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...base import dtypes as dt
 from ..elementwise import cast
-from ..families import unary
+from ..families import in_float32, unary
 from ..samples import reals
 
 # Where the result provably doesn't depend on a value (the maximum that a softmax subtracts), so that no gradient is
@@ -20,27 +20,6 @@ def floating(x):
     return cast(x, dt.DEFAULT_FLOAT) if x.dtype.kind in "biu" else x
 
 
-HALF = (dt.bfloat16, dt.float16)
+HALF = dt.HALF
 
-
-def in_float32(function):
-    """A composite's function that computes on half-precision operands in float32 and rounds its first result once.
-
-    Further results (statistics) stay float32.
-    """
-
-    def computed(attrs, *values):
-        kinds = {v.dtype for v in values if v is not None and v.dtype.kind == "f" and not v.dtype.weak}
-        narrow = kinds.intersection(HALF)
-        if not narrow:
-            return function(attrs, *values)
-        wide = [cast(v, dt.float32) if v is not None and v.dtype in HALF else v for v in values]
-        result = function(attrs, *wide)
-        if len(kinds) > 1:
-            return result
-        if isinstance(result, (tuple, list)):
-            return [cast(result[0], narrow.pop()), *result[1:]]
-        return cast(result, narrow.pop())
-
-    computed.__doc__ = function.__doc__
-    return computed
+__all__ = ["HALF", "floating", "in_float32", "stop_gradient"]
