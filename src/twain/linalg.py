@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from . import _core
-from .base.errors import ArgumentError, LinAlgError
+from .base.errors import ArgumentError, LinAlgError, ValueRangeError
 from .ops.linalg import matmul
 from .ops.linalg_lu import lu_op, lu_packed, lu_solve
 from .ops.linalg_norms import cond, matrix_norm, matrix_rank_op, norm, vector_norm
@@ -128,47 +128,60 @@ def eigh(x: Tensor, /, *, UPLO: str = "L") -> Eig:
     return Eig(*eigh_op(x, UPLO))
 
 
-def lstsq(x1: Tensor, x2: Tensor, /, rtol: object = None) -> Lstsq:
+_DRIVERS = (None, "gels", "gelsy", "gelss", "gelsd")
+
+
+def lstsq(x1: Tensor, x2: Tensor, /, rcond: object = None, *, driver: str | None = None) -> Lstsq:
     """X with the least sum of squares of x1 @ X - x2, of the least norm if there are several.
 
-    x1: (..., m, n); x2: (..., m, k), or (m,) for one vector. rtol: singular values of x1 up to rtol times the largest count
-    as zero; max(m, n) * eps by default. Returns (solution (..., n, k), residuals, rank of x1, its singular values);
-    residuals are the sums of squares (..., k) if m > n, else empty.
+    x1: (..., m, n); x2: (..., m, k), or (m,) for one vector. rcond: singular values of x1 up to rcond times the largest
+    count as zero; max(m, n) * eps by default. driver: one of LAPACK's names, which all mean the same here: the singular
+    value decomposition. Returns (solution (..., n, k), residuals, rank of x1, its singular values);
+    residuals are the sums of squares (..., k) if m > n, else an empty vector.
     """
+    if driver not in _DRIVERS:
+        raise ValueRangeError(f"[linalg.lstsq] driver: expected one of {_DRIVERS}, got {driver!r}")
     vector = x2.ndim == 1
     right = x2.reshape(-1, 1) if vector else x2
-    solution = least_squares(x1, right, default_tolerance(x1) if rtol is None else rtol)
+    solution = least_squares(x1, right, default_tolerance(x1) if rcond is None else rcond)
     m, n = x1.shape[-2:]
     if m > n:
         gap = x1 @ solution - right
         residuals = (gap * gap.conj()).real.sum(axis=-2) if gap.dtype.kind == "c" else (gap * gap).sum(axis=-2)
     else:
-        residuals = solution[..., :0, 0].real if solution.dtype.kind == "c" else solution[..., :0, 0]
+        residuals = svdvals(x1).reshape(-1)[:0]
     if vector:
         solution = solution.reshape(solution.shape[:-1])
-    return Lstsq(solution, residuals, matrix_rank(x1, rtol=rtol), svdvals(x1))
+    return Lstsq(solution, residuals, matrix_rank(x1, rtol=rcond), svdvals(x1))
 
 
-def lu(x: Tensor, /) -> LU:
+def _check_pivot(name: str, pivot: object) -> None:
+    if pivot is not True:
+        raise ValueRangeError(f"[{name}] pivot: expected True (without pivoting LU is unstable), got {pivot!r}")
+
+
+def lu(x: Tensor, /, *, pivot: bool = True) -> LU:
     """P, L and U with x = P @ L @ U: a permutation (..., m, m), a lower triangle with ones on its diagonal (..., m, k), an
     upper triangle (..., k, n), k = min(m, n). Partial pivoting."""
+    _check_pivot("linalg.lu", pivot)
     return LU(*lu_op(x))
 
 
-def lu_factor(x: Tensor, /) -> LUFactor:
+def lu_factor(x: Tensor, /, *, pivot: bool = True) -> LUFactor:
     """L and U in one matrix (L's diagonal of ones left out), and pivots as LAPACK's getrf gives them: int32, row i was
     swapped with row pivots[i] - 1. For `lu_solve`."""
+    _check_pivot("linalg.lu_factor", pivot)
     packed, pivots, _ = lu_packed(x)
     return LUFactor(packed, pivots)
 
 
-def matrix_rank(x: Tensor, /, *, rtol: object = None, hermitian: bool = False) -> Tensor:
-    """How many singular values of matrices, shape (..., m, n) -> (...), exceed rtol times the largest; int64.
+def matrix_rank(x: Tensor, /, *, rtol: object = None, atol: object = None, hermitian: bool = False) -> Tensor:
+    """How many singular values of matrices, shape (..., m, n) -> (...), exceed rtol times the largest, and atol; int64.
 
-    rtol: a number or a tensor that broadcasts to the leading axes; max(m, n) * eps by default. hermitian: take the
-    matrices for Hermitian, which is faster.
+    rtol, atol: numbers or tensors that broadcast to the leading axes. By default rtol is max(m, n) * eps, or 0 if atol is
+    given. hermitian: take the matrices for Hermitian, which is faster.
     """
-    return matrix_rank_op(x, rtol, hermitian)
+    return matrix_rank_op(x, rtol, atol, hermitian)
 
 
 def multi_dot(arrays: Sequence[Tensor], /) -> Tensor:
@@ -179,14 +192,14 @@ def multi_dot(arrays: Sequence[Tensor], /) -> Tensor:
     return multi_dot_op(list(arrays))
 
 
-def pinv(x: Tensor, /, *, rtol: object = None, hermitian: bool = False) -> Tensor:
+def pinv(x: Tensor, /, *, rtol: object = None, atol: object = None, hermitian: bool = False) -> Tensor:
     """The Moore-Penrose inverse of matrices, shape (..., m, n) -> (..., n, m).
 
-    rtol: singular values up to rtol times the largest count as zero; a number or a tensor that broadcasts to the leading
-    axes; max(m, n) * eps by default. hermitian: take the matrices for Hermitian. The gradient supposes that the rank
-    doesn't change.
+    rtol, atol: singular values up to rtol times the largest, or up to atol, count as zero; numbers or tensors that
+    broadcast to the leading axes. By default rtol is max(m, n) * eps, or 0 if atol is given. hermitian: take the matrices
+    for Hermitian. The gradient supposes that the rank doesn't change.
     """
-    return pinv_op(x, rtol, hermitian)
+    return pinv_op(x, rtol, atol, hermitian)
 
 
 def qr(x: Tensor, /, *, mode: str = "reduced") -> QR:

@@ -136,8 +136,8 @@ def qr(mode, a, out):
     out[0][...], out[1][...] = numpy.linalg.qr(*widened(out, a), mode)
 
 
-def pinv(hermitian, a, rtol, out):
-    """The Moore-Penrose inverse; singular values up to rtol times the largest count as zero."""
+def pinv(hermitian, a, rtol, atol, out):
+    """The Moore-Penrose inverse; singular values up to rtol times the largest, or up to atol, count as zero."""
     [a] = widened(out, a)
     what = "matrices whose singular values converge"
     if hermitian:
@@ -145,15 +145,16 @@ def pinv(hermitian, a, rtol, out):
         sizes, u, vh = numpy.abs(w), v * numpy.sign(w)[..., None, :], v.conj().swapaxes(-1, -2)
     else:
         u, sizes, vh = attempt("linalg.pinv", what, lambda x: numpy.linalg.svd(x, full_matrices=False), a)
-    scaled = _inverted(sizes, rtol)
+    scaled = _inverted(sizes, rtol, atol)
     out[0][...] = (vh.conj().swapaxes(-1, -2) * scaled[..., None, :]) @ u.conj().swapaxes(-1, -2)
 
 
-def _inverted(sizes, rtol):
+def _inverted(sizes, rtol, atol):
     """1 / sizes, or 0 for those that count as zero; NaN stays NaN."""
     if not sizes.shape[-1]:
         return sizes
-    small = sizes <= numpy.asarray(rtol, sizes.dtype)[..., None] * sizes.max(-1, keepdims=True)
+    rtol, atol = (numpy.asarray(x, sizes.dtype)[..., None] for x in (rtol, atol))
+    small = sizes <= numpy.maximum(rtol * sizes.max(-1, keepdims=True), atol)
     return numpy.where(small, 0, 1 / numpy.where(small, 1, sizes)).astype(sizes.dtype)
 
 
@@ -162,7 +163,7 @@ def lstsq(attrs, a, b, rtol, out):
     a, b = widened(out, a, b)
     what = "matrices whose singular values converge"
     u, s, vh = attempt("linalg.lstsq", what, lambda x: numpy.linalg.svd(x, full_matrices=False), a)
-    scaled = _inverted(s, rtol)
+    scaled = _inverted(s, rtol, 0.0)
     out[0][...] = vh.conj().swapaxes(-1, -2) @ (scaled[..., None] * (u.conj().swapaxes(-1, -2) @ b))
 
 
@@ -212,7 +213,11 @@ def lu_factor(attrs, a, out):
         for start in range(0, min(m, n), BLOCK):
             end = min(start + BLOCK, min(m, n))
             for j in range(start, end):
-                p = numpy.abs(work[:, j:, j]).argmax(-1) + j
+                column = work[:, j:, j]
+                size = (
+                    numpy.abs(column.real) + numpy.abs(column.imag) if column.dtype.kind == "c" else numpy.abs(column)
+                )
+                p = size.argmax(-1) + j  # LAPACK measures complex numbers so, too
                 swaps[:, j] = p + 1
                 for x in (work, rows):
                     x[batch, p], x[:, j] = x[:, j].copy(), x[batch, p]

@@ -9,11 +9,11 @@ from ..base.errors import ArgumentError, AxisError, ValueRangeError
 from ..base.shapes import as_index, normalize_axis
 from .distances import p_norm
 from .elementwise import abs as abs_
-from .elementwise import cast, divide, greater, multiply
+from .elementwise import cast, divide, greater, maximum, multiply
 from .families import composite
 from .linalg_common import check_matrices, flag, lapack_dtype
 from .linalg_solve import inv
-from .linalg_spectral import default_tolerance, eigvalsh, svdvals
+from .linalg_spectral import eigvalsh, svdvals, tolerances
 from .nn.rules import floating, in_float32
 from .reduce import max as max_
 from .reduce import min as min_
@@ -44,7 +44,7 @@ def _normalized(name: str, axis: object, rank: int) -> tuple:
 
 
 # ---------------------------------------------------------------- vectors
-def _vector_attributes(axis=None, keepdims=False, ord=2):
+def _vector_attributes(ord=2, axis=None, keepdims=False):
     if isinstance(ord, bool) or not isinstance(ord, (int, float)) or ord != ord:
         raise ArgumentError(f"[linalg.vector_norm] ord: expected a number, inf or -inf, got {ord!r}")
     return axes_of("linalg.vector_norm", axis), flag("linalg.vector_norm", "keepdims", keepdims), float(ord)
@@ -64,9 +64,9 @@ vector_norm = composite(
     reference=_REFERENCES + "vector_norm",
     samples=Samples(
         ((0.5, 3),), shapes=(((3, 4),),), dtypes=_DTYPES,
-        arguments=(((), {}), ((1,), {}), ((), {"ord": math.inf}), (((0, 1), True, 3), {}), ((0, False, -1.5), {})),
+        arguments=(((), {}), ((1, 0), {}), ((), {"ord": math.inf}), ((3, (0, 1), True), {}), ((-1.5, 0), {})),
     ),
-    errors=(((), {"ord": "nuc"}, "ord"), ((5,), {}, "axis")),
+    errors=(((), {"ord": "nuc"}, "ord"), ((2, 5), {}, "axis")),
 )  # fmt: skip
 
 
@@ -74,13 +74,20 @@ vector_norm = composite(
 _ORDERS = ("fro", "nuc", 1, -1, 2, -2, math.inf, -math.inf)
 
 
-def _matrix_attributes(keepdims=False, ord="fro", axis=(-2, -1)):
+def _matrix_attributes(ord="fro", axis=(-2, -1), keepdims=False):
     if ord not in _ORDERS or isinstance(ord, bool):
         raise ValueRangeError(f"[linalg.matrix_norm] ord: expected one of {_ORDERS}, got {ord!r}")
     axis = axes_of("linalg.matrix_norm", axis)
     if not isinstance(axis, tuple) or len(axis) != 2:
         raise AxisError(f"[linalg.matrix_norm] axis: expected two axes, got {axis}")
     return flag("linalg.matrix_norm", "keepdims", keepdims), ord, axis
+
+
+def _extreme(x, axis: int, largest: bool, keepdims: bool = False):
+    """The largest or smallest of numbers that aren't negative; the largest of none is 0."""
+    if largest and not x.shape[axis]:
+        return sum_(x, axis, keepdims)
+    return (max_ if largest else min_)(x, axis, keepdims)
 
 
 def matrix_norm_of(name: str, x, order: object, axes: tuple, keepdims: bool):
@@ -94,11 +101,11 @@ def matrix_norm_of(name: str, x, order: object, axes: tuple, keepdims: bool):
         if order == "nuc":
             result = sum_(values, -1)
         else:
-            result = (max_ if order > 0 else min_)(values, -1)
+            result = _extreme(values, -1, order > 0)
         return reshape(result, tuple(1 if i in axes else d for i, d in enumerate(x.shape))) if keepdims else result
     summed, kept = (columns, rows) if abs(order) == math.inf else (rows, columns)
     sums = sum_(abs_(x), summed, True)
-    result = (max_ if order > 0 else min_)(sums, kept, True)
+    result = _extreme(sums, kept, order > 0, True)
     return result if keepdims else reshape(result, tuple(d for i, d in enumerate(x.shape) if i not in axes))
 
 
@@ -120,7 +127,7 @@ matrix_norm = composite(
     reference=_REFERENCES + "matrix_norm",
     samples=Samples(
         ("regular",), shapes=(((2, 3, 3),),), dtypes=_DTYPES,
-        arguments=(((), {}), ((True, "nuc"), {}), ((), {"ord": 2}), ((False, -1), {}), ((), {"ord": math.inf, "axis": (0, 1)})),
+        arguments=(((), {}), (("nuc", (-2, -1), True), {}), ((2,), {}), ((-1,), {}), ((math.inf, (0, 1)), {})),
     ),
     errors=(((), {"ord": 3}, "ord"), ((), {"axis": (0,)}, "axis"), ((), {"axis": (0, 9)}, "axis")),
 )  # fmt: skip
@@ -140,10 +147,10 @@ def _norm(attrs, x):
     """
     order, axis, keepdims = attrs
     if order is None or isinstance(axis, int) or (axis is None and x.ndim < 2) or (axis is not None and len(axis) == 1):
-        return _vector_norm(_vector_attributes(axis, keepdims, 2 if order in (None, "fro") else order), x)
+        return _vector_norm(_vector_attributes(2 if order in (None, "fro") else order, axis, keepdims), x)
     if axis is None and x.ndim != 2:
         raise AxisError(f"[linalg.norm] axis: expected one or two axes for shape {tuple(x.shape)}, got None")
-    return _matrix_norm(_matrix_attributes(keepdims, order, (0, 1) if axis is None else axis), x)
+    return _matrix_norm(_matrix_attributes(order, (0, 1) if axis is None else axis, keepdims), x)
 
 
 norm = composite(
@@ -187,26 +194,31 @@ cond = composite(
 
 
 # ---------------------------------------------------------------- rank
-def _matrix_rank(hermitian, x, rtol):
-    """How many singular values of matrices, shape (..., m, n) -> (...), exceed rtol times the largest; int64.
+def _matrix_rank(hermitian, x, rtol, atol):
+    """How many singular values of matrices, shape (..., m, n) -> (...), exceed rtol times the largest, and atol; int64.
 
-    rtol: a number or a tensor that broadcasts to the leading axes; max(m, n) * eps by default. hermitian: take the
-    matrices for Hermitian, which is faster.
+    rtol, atol: numbers or tensors that broadcast to the leading axes. By default rtol is max(m, n) * eps, or 0 if atol is
+    given. hermitian: take the matrices for Hermitian, which is faster.
     """
     check_matrices("linalg.matrix_rank", "x", x.spec, hermitian)
     lapack_dtype("linalg.matrix_rank", x.spec)
     values = abs_(eigvalsh(x)) if hermitian else svdvals(x)
     if not values.shape[-1]:
         return cast(sum_(values, -1), dt.int64)
-    limit = multiply(max_(values, -1), default_tolerance(x) if rtol is None else cast(rtol, values.dtype))
+    rtol, atol = tolerances(x, rtol, atol)
+    limit = maximum(multiply(max_(values, -1), _as(rtol, values.dtype)), _as(atol, values.dtype))
     return sum_(cast(greater(values, reshape(limit, (*limit.shape, 1))), dt.int64), -1)
 
 
+def _as(x, dtype):
+    return x if isinstance(x, float) else cast(x, dtype)
+
+
 matrix_rank_op = composite(
-    "linalg.matrix_rank", 2, _matrix_rank, names=("x", "rtol"), reference=_REFERENCES + "matrix_rank",
+    "linalg.matrix_rank", 3, _matrix_rank, names=("x", "rtol", "atol"), reference=_REFERENCES + "matrix_rank",
     attributes=lambda hermitian=False: flag("linalg.matrix_rank", "hermitian", hermitian),
-    samples=Samples(("regular", (1e-9, 1e-8)), arguments=(((), {}), ((True,), {})), shapes=(((3, 3), ()), ((2, 3, 3), (2,))),
-                    dtypes=(dt.float64,)),
+    samples=Samples(("regular", (1e-9, 1e-8), (1e-9, 1e-8)), arguments=(((), {}), ((True,), {})),
+                    shapes=(((3, 3), (), ()), ((2, 3, 3), (2,), ())), dtypes=(dt.float64,)),
 )  # fmt: skip
 
 __all__ = ["cond", "matrix_norm", "matrix_rank_op", "norm", "vector_norm"]

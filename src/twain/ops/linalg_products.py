@@ -230,7 +230,7 @@ def _vander_attributes(N=None):
 def _vander(count, x):
     """Vandermonde matrices of vectors, shape (..., n) -> (..., n, N): the powers 0, 1, ... N - 1; N is n by default."""
     if x.ndim < 1:
-        raise ShapeError("[linalg.vander] x: expected vectors, shape (..., n), got a 0-d tensor")
+        x = reshape(x, (1,))
     column = reshape(x, (*x.shape, 1))
     width = x.shape[-1] if count is None else count
     powers = [add(multiply(column, 0), 1)]

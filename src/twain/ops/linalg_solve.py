@@ -195,7 +195,10 @@ def _solve_infer(attrs, a, b):
     check_matrices("linalg.solve", "x1", a, True)
     check_matrices("linalg.solve", "x2", b)
     if a.shape[-1] != b.shape[-2]:
-        raise ShapeError(f"[linalg.solve] expected x2 with as many rows as x1, got shapes {a.shape} and {b.shape}")
+        raise ShapeError(
+            f"[linalg.solve] expected x2 with as many rows as x1, got shapes {a.shape} and {b.shape}; several vectors are "
+            "the columns of a matrix, x2[..., None]"
+        )
     return Spec(lapack_dtype("linalg.solve", a, b), (*batch_of("linalg.solve", a, b), *b.shape[-2:]))
 
 

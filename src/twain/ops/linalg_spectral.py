@@ -383,10 +383,17 @@ def default_tolerance(x) -> float:
     return max(x.shape[-2:]) * 2.0 ** (-23 if single else -52)
 
 
-def _pinv_infer(hermitian, x, rtol):
+def tolerances(x, rtol, atol) -> tuple:
+    """(rtol, atol) with what counts for one that is left out."""
+    if rtol is None:
+        rtol = 0.0 if atol is not None else default_tolerance(x)
+    return rtol, 0.0 if atol is None else atol
+
+
+def _pinv_infer(hermitian, x, rtol, atol):
     check_matrices("linalg.pinv", "x", x, hermitian)
     m, n = x.shape[-2:]
-    batch = broadcast_shapes("linalg.pinv", x.shape[:-2], rtol.shape)
+    batch = broadcast_shapes("linalg.pinv", x.shape[:-2], rtol.shape, atol.shape)
     return Spec(lapack_dtype("linalg.pinv", x), (*batch, n, m))
 
 
@@ -401,7 +408,7 @@ def _pinv_vjp(hermitian, g, inputs, outputs, needs):
     result = negative(mm(xh, g[0], xh))
     result = add(result, mm(_missing(a, x), gh, mm(x, xh)))
     result = add(result, mm(mm(xh, x), gh, _missing(x, a)))
-    return [fit_gradient(fitted(result, inputs[0]), inputs[0].spec), None]
+    return [fit_gradient(fitted(result, inputs[0]), inputs[0].spec), None, None]
 
 
 def _pinv_jvp(hermitian, call, tangents, inputs, outputs):
@@ -415,29 +422,30 @@ def _pinv_jvp(hermitian, call, tangents, inputs, outputs):
 
 
 pseudoinverse = host(
-    "linalg.pseudoinverse", 2, lapack.pinv, infer=_pinv_infer, vjp=_pinv_vjp, jvp=_pinv_jvp, batch=(2, 0),
-    attributes=lambda hermitian: hermitian, names=("x", "rtol"), dtypes=LAPACK,
-    reference="twain.testing.linalg_references.pseudoinverse",
-    samples=Samples(("regular", (1e-9, 1e-8)), arguments=(((False,), {}),), shapes=(((3, 3), ()), ((2, 4, 2), (2,))),
-                    dtypes=(dt.float64,)),
-    doc="The Moore-Penrose inverse; singular values up to rtol times the largest count as zero.",
+    "linalg.pseudoinverse", 3, lapack.pinv, infer=_pinv_infer, vjp=_pinv_vjp, jvp=_pinv_jvp, batch=(2, 0, 0),
+    attributes=lambda hermitian: hermitian, names=("x", "rtol", "atol"), dtypes=LAPACK,
+    reference="twain.testing.linalg_references.pinv",
+    samples=Samples(("regular", (1e-9, 1e-8), (1e-9, 1e-8)), arguments=(((False,), {}),),
+                    shapes=(((3, 3), (), ()), ((2, 4, 2), (2,), ())), dtypes=(dt.float64,)),
+    doc="The Moore-Penrose inverse; singular values up to rtol times the largest, or up to atol, count as zero.",
 )  # fmt: skip
 
 
-def _pinv(hermitian, x, rtol):
+def _pinv(hermitian, x, rtol, atol):
     """The Moore-Penrose inverse of matrices, shape (..., m, n) -> (..., n, m).
 
-    rtol: singular values up to rtol times the largest count as zero; a number or a tensor that broadcasts to the leading
-    axes; max(m, n) * eps by default. hermitian: take the matrices for Hermitian.
+    rtol, atol: singular values up to rtol times the largest, or up to atol, count as zero; numbers or tensors that
+    broadcast to the leading axes. By default rtol is max(m, n) * eps, or 0 if atol is given. hermitian: take the matrices
+    for Hermitian.
     """
     check_matrices("linalg.pinv", "x", x.spec)
-    return pseudoinverse(x, default_tolerance(x) if rtol is None else rtol, hermitian)
+    return pseudoinverse(x, *tolerances(x, rtol, atol), hermitian)
 
 
 pinv_op = composite(
-    "linalg.pinv", 2, _pinv, names=("x", "rtol"), reference="twain.testing.linalg_references.pinv",
+    "linalg.pinv", 3, _pinv, names=("x", "rtol", "atol"), reference="twain.testing.linalg_references.pinv",
     attributes=lambda hermitian=False: flag("linalg.pinv", "hermitian", hermitian),
-    samples=Samples(("regular", (1e-9, 1e-8)), shapes=(((2, 4, 2), (2,)),), dtypes=(dt.float64,)),
+    samples=Samples(("regular", (1e-9, 1e-8), (1e-9, 1e-8)), shapes=(((2, 4, 2), (2,), ()),), dtypes=(dt.float64,)),
 )  # fmt: skip
 
 

@@ -102,7 +102,7 @@ def _lu_one(x):
     work, order = np.array(x), np.arange(x.shape[0])
     pivots = np.zeros(min(x.shape), dtype="int32")
     for j in range(min(x.shape)):
-        p = j + int(np.argmax(np.abs(work[j:, j])))
+        p = j + int(np.argmax(np.abs(work[j:, j].real) + np.abs(work[j:, j].imag)))
         pivots[j] = p + 1
         work[[j, p]], order[[j, p]] = work[[p, j]], order[[p, j]]
         work[j + 1 :, j] /= work[j, j]
@@ -166,12 +166,7 @@ def svdvals(x):
     return np.linalg.svd(x, compute_uv=False)
 
 
-def pseudoinverse(x, rtol, hermitian):
-    """The pseudoinverse."""
-    return np.linalg.pinv(x, rcond=rtol)
-
-
-def pinv(x, rtol, hermitian=False):
+def pinv(x, rtol, atol, hermitian=False):
     """The pseudoinverse."""
     return np.linalg.pinv(x, rcond=rtol)
 
@@ -186,7 +181,7 @@ def _reduced(value, axis, rank: int, keepdims: bool):
     return np.expand_dims(value, tuple(sorted(axes))) if keepdims else value
 
 
-def vector_norm(x, axis=None, keepdims=False, ord=2):
+def vector_norm(x, ord=2, axis=None, keepdims=False):
     """The norm of the elements along axis."""
     rank = x.ndim
     if axis is None:
@@ -197,7 +192,7 @@ def vector_norm(x, axis=None, keepdims=False, ord=2):
     return _reduced(np.linalg.norm(flat, ord, axis=-1), axis, rank, keepdims)
 
 
-def matrix_norm(x, keepdims=False, ord="fro", axis=(-2, -1)):
+def matrix_norm(x, ord="fro", axis=(-2, -1), keepdims=False):
     """The norm of matrices."""
     return np.linalg.norm(x, ord, axis, keepdims)
 
@@ -212,7 +207,7 @@ def cond(x, p=None):
     return np.linalg.cond(x, p)
 
 
-def matrix_rank(x, rtol, hermitian=False):
+def matrix_rank(x, rtol, atol, hermitian=False):
     """The rank."""
     return np.linalg.matrix_rank(x, tol=None)
 
