@@ -1,8 +1,11 @@
 #include "bind/index_memory.h"
 
 #include <cstring>
+#include <limits>
+#include <type_traits>
 
 #include "bind/op_type.h"
+#include "dispatch/error.h"
 
 namespace twain {
 namespace {
@@ -110,6 +113,56 @@ PyObject* remember_index(PyObject*, PyObject* const* args, Py_ssize_t count) {
   });
 }
 
+// The least and the largest element of an integer tensor, as Python ints.
+template <typename T>
+void widen_range(const Meta* meta, const char* data, int axis, T& low, T& high) {
+  if (axis == meta->ndim || (axis == 0 && meta->contiguous)) {
+    const int64_t count = axis == meta->ndim ? 1 : meta->size;
+    const T* elements = reinterpret_cast<const T*>(data);
+    T least = low, most = high;
+    for (int64_t i = 0; i < count; ++i) {
+      least = elements[i] < least ? elements[i] : least;
+      most = elements[i] > most ? elements[i] : most;
+    }
+    low = least;
+    high = most;
+    return;
+  }
+  const int64_t count = meta->strides[axis] == 0 && meta->shape[axis] > 0 ? 1 : meta->shape[axis];  // repeated
+  const int64_t step = meta->strides[axis] * static_cast<int64_t>(sizeof(T));
+  for (int64_t i = 0; i < count; ++i) widen_range(meta, data + i * step, axis + 1, low, high);
+}
+
+template <typename T>
+PyObject* range_of(const Value& value) {
+  T low = std::numeric_limits<T>::max(), high = std::numeric_limits<T>::min();
+  widen_range(value.meta, static_cast<const char*>(static_cast<const void*>(value.data)), 0, low, high);
+  if constexpr (std::is_signed_v<T>)
+    return Py_BuildValue("(LL)", static_cast<long long>(low), static_cast<long long>(high));
+  else
+    return Py_BuildValue("(KK)", static_cast<unsigned long long>(low), static_cast<unsigned long long>(high));
+}
+
+// index_range(x): (least, largest) element; None of an empty tensor and while a recording is under way, when values of
+// tensors must not be looked at.
+PyObject* index_range(PyObject*, PyObject* tensor) {
+  return guarded([&]() -> PyObject* {
+    const Value& value = value_of(expect_tensor(tensor, "index_range", "x"));
+    if (value.meta->size == 0 || modes().recorder != nullptr) Py_RETURN_NONE;
+    switch (value.meta->dtype) {
+      case DType::int8: return range_of<int8_t>(value);
+      case DType::int16: return range_of<int16_t>(value);
+      case DType::int32: return range_of<int32_t>(value);
+      case DType::int64: return range_of<int64_t>(value);
+      case DType::uint8: return range_of<uint8_t>(value);
+      case DType::uint16: return range_of<uint16_t>(value);
+      case DType::uint32: return range_of<uint32_t>(value);
+      case DType::uint64: return range_of<uint64_t>(value);
+      default: throw Error(ErrorKind::type, "[index_range] expected an integer tensor");
+    }
+  });
+}
+
 }  // namespace
 
 PyObject* remembered_index(PyObject* tensor, PyObject* object) {
@@ -134,6 +187,8 @@ void forget_indices() {
 PyMethodDef index_functions[] = {
     {"remember_index", reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(remember_index)), METH_FASTCALL,
      "remember_index(x, key, op, *statics): from now on, x[key] for tensors described like x is op(x, *statics)."},
+    {"index_range", index_range, METH_O,
+     "index_range(x): (least, largest) element of an integer tensor; None if it is empty or a recording is under way."},
     {nullptr}};
 
 }  // namespace twain

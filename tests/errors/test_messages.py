@@ -51,14 +51,14 @@ def usable_afterwards():
         (lambda: A.sum(axis=2), IndexError, r"\[sum\] expected axis in \[-2, 1\] for 2 dimensions, got 2"),
         (lambda: A.sum(axis=(0, 0)), ValueError, r"\[sum\] expected distinct axes, got \(0, 0\)"),
         (lambda: A.sum(axis="rows"), TypeError, r"\[sum\] expected axis to be an int, got 'rows'"),
-        (lambda: A.sum(dim=0), TypeError, r"\[sum\] .*'dim'; expected sum\(x, axis=None, keepdims=False\)"),
+        (lambda: A.sum(dim=0), TypeError, r"\[sum\] .*'dim'; expected sum\(x, axis=None, keepdims=False, dtype=None\)"),
         # indices
         (lambda: A[2], IndexError, r"\[getitem\] index 2 is out of range for axis 0 of size 2"),
         (lambda: A[0, -4], IndexError, r"\[getitem\] index -4 is out of range for axis 1 of size 3"),
         (lambda: A[0, 0, 0], IndexError, r"\[getitem\] expected at most 2 indices for shape \(2, 3\), got 3"),
         (lambda: A["a"], IndexError, r"\[getitem\] expected ints, slices, .*got str"),
         (lambda: A[[0, 5]], IndexError, r"\[getitem\] index 5 is out of range for axis 0 of size 2"),
-        (lambda: A[twain.asarray([True] * 3)], IndexError, r"\[getitem\] expected a mask of shape \(2,\), got \(3,\)"),
+        (lambda: A[twain.asarray([True] * 3)], IndexError, r"\[getitem\] expected a mask of shape \(2,\) .*, got \(3,\)"),
         (lambda: twain.take(A, twain.asarray([0, 9])), IndexError, r"\[take\] index 9 is out of range for axis 0 of size 2"),
         (lambda: A.take(twain.asarray([-3])), IndexError, r"\[take\] index -3 is out of range for axis 0 of size 2"),
         (

@@ -58,7 +58,25 @@ def test_masks():
 
 
 @pytest.mark.parametrize(
-    "key", [4, -5, (0, 0, 0, 0), (Ellipsis, Ellipsis), slice(None, None, 0), 1.5, "a", [7], True], ids=repr
+    "key",
+    [
+        4,
+        -5,
+        (0, 0, 0, 0),
+        (Ellipsis, Ellipsis),
+        slice(None, None, 0),
+        1.5,
+        "a",
+        [7],
+        [0.5],
+        ["a"],
+        [[0], [1, 2]],
+        {},
+        ([True, False],),
+        ([0, 1], [0, 1, 2]),
+        slice(0.5),
+    ],
+    ids=repr,
 )
 def test_bad_keys(key):
     with pytest.raises((IndexError, TypeError), match=r"\[getitem\]"):
@@ -78,3 +96,157 @@ def test_gradient_through_indexing():
     x = twain.ones((3, 4)).requires_grad_()
     (x[1] * 2).sum().backward()
     assert x.grad.tolist() == [[0.0] * 4, [2.0] * 4, [0.0] * 4]
+
+
+# ---------------------------------------------------------------- index arrays and masks, as NumPy has them
+def random_key(rng, shape: tuple) -> tuple:
+    """Ints, slices, None, Ellipsis, index arrays that broadcast, masks of one or two axes, bools."""
+    common = [int(d) for d in rng.integers(0 if rng.random() < 0.2 else 1, 4, rng.integers(0, 3))]
+    parts: list = []
+    axis = 0
+    dots = False
+    while axis < len(shape):
+        size, kind = shape[axis], rng.random()
+        if rng.random() < 0.12:
+            parts.append(None)
+        if not dots and rng.random() < 0.12:
+            parts.append(Ellipsis)
+            dots = True
+            axis += int(rng.integers(0, 3))
+        elif kind < 0.15 and size:
+            parts.append(int(rng.integers(-size, size)))
+            axis += 1
+        elif kind < 0.4:
+            bounds = [None if rng.random() < 0.3 else int(b) for b in rng.integers(-size - 1, size + 2, 2)]
+            parts.append(slice(*bounds, [None, 1, 2, -1, -2][rng.integers(5)]))
+            axis += 1
+        elif kind < 0.75 and size:
+            own = [d if rng.random() < 0.8 else 1 for d in common[rng.integers(0, len(common) + 1) :]]
+            parts.append(rng.integers(-size, size, own).astype(["int64", "int32", "int8"][rng.integers(3)]))
+            axis += 1
+        elif kind < 0.85:
+            rank = min(int(rng.integers(1, 3)), len(shape) - axis)
+            parts.append(rng.random(shape[axis : axis + rank]) < 0.5)
+            axis += rank
+        elif kind < 0.88:
+            parts.append(bool(rng.random() < 0.5))
+        else:
+            break
+    return tuple(parts)
+
+
+def attempt(function):
+    try:
+        return function()
+    except (IndexError, ValueError) as error:
+        return error
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_any_key(seed):
+    """Reading and writing by random keys, from and to arrays of any layout, gives what NumPy gives, or an error as there."""
+    rng = np.random.default_rng(seed)
+    for _ in range(60):
+        shape = tuple(int(d) for d in rng.integers(0 if rng.random() < 0.1 else 1, 5, rng.integers(0, 5)))
+        array = rng.normal(size=shape).astype(["float32", "float64", "int32"][rng.integers(3)])
+        x = twain.asarray(array)
+        if rng.random() < 0.3:
+            array, x = array.T, x.T
+        key = random_key(rng, array.shape)
+        own = tuple(twain.asarray(k) if isinstance(k, np.ndarray) and rng.random() < 0.7 else k for k in key)
+        wanted, found = attempt(lambda: array[key]), attempt(lambda: x[own])  # noqa: B023
+        assert isinstance(found, Exception) == isinstance(wanted, Exception), (array.shape, key, wanted, found)
+        if isinstance(wanted, Exception):
+            continue
+        assert found.shape == np.shape(wanted), (array.shape, key)
+        np.testing.assert_array_equal(found.numpy(), wanted, err_msg=repr((array.shape, key)))
+        sizes = [d if rng.random() < 0.8 else 1 for d in np.shape(wanted)]
+        value = rng.normal(size=sizes[rng.integers(0, len(sizes) + 1) :]).astype(array.dtype)
+        changed, view = array.copy(), x[...]
+        changed[key] = value
+        x[own] = twain.asarray(value)
+        np.testing.assert_array_equal(x.numpy(), changed, err_msg=repr((array.shape, key, value.shape)))
+        np.testing.assert_array_equal(view.numpy(), array)
+
+
+def test_in_place_on_parts():
+    x, expected = twain.asarray(ARRAY), ARRAY.copy()
+    for array in (x, expected):
+        array[array > 50] += 1
+        array[[0, 2], :, 1] *= 2
+        array[array[:, 0, 0] > 10] -= 3
+        array[..., -1] = 7
+        array[1, [0, 1, 0]] = [[1.0], [2.0], [3.0]]  # the last one stands
+        array[None, 2] = 5
+    np.testing.assert_array_equal(x.numpy(), expected)
+
+
+def test_gradient_of_written_parts():
+    x = twain.asarray(ARRAY[0]).requires_grad_()
+    value = twain.ones((3,)).requires_grad_()
+    weight = np.random.default_rng(0).normal(size=(5, 6)).astype("float32")
+    y = x * 1
+    y[[0, 2, 0], 1] = value
+    y[y > 25] = 0.0
+    (y * twain.asarray(weight)).sum().backward()
+    expected = np.where(ARRAY[0] > 25, 0, weight)
+    expected[[0, 2], 1] = 0
+    np.testing.assert_array_equal(x.grad.numpy(), expected)
+    np.testing.assert_array_equal(value.grad.numpy(), [0.0, weight[2, 1], weight[0, 1]])  # the first was written over
+    z = x.detach().requires_grad_()
+    (z[[1, 1, 3]][:, [0, 0]] ** 2).sum().backward()
+    expected = np.zeros((5, 6), "float32")
+    expected[1, 0], expected[3, 0] = 8 * ARRAY[0, 1, 0], 4 * ARRAY[0, 3, 0]
+    np.testing.assert_array_equal(z.grad.numpy(), expected)
+    with pytest.raises(RuntimeError, match="leaf"):
+        z[[0]] = 1.0
+
+
+def test_compiled_reads_and_writes():
+    @twain.compile
+    def f(x, i, v):
+        y = x * 2
+        y[i] = v
+        y[0, 1:3] = 7.0
+        y[y > 3] = 1.0
+        y[i, 0] += 1
+        return y, y[:, i]
+
+    rng = np.random.default_rng(1)
+    for _ in range(5):
+        x, i, v = (
+            rng.normal(size=(4, 4)).astype("float32"),
+            rng.integers(0, 4, 2),
+            rng.normal(size=(2, 4)).astype("float32"),
+        )
+        y = x * 2
+        y[i] = v
+        y[0, 1:3] = 7
+        y[y > 3] = 1
+        y[i, 0] += 1
+        found = f(twain.asarray(x), twain.asarray(i), twain.asarray(v))
+        np.testing.assert_array_equal(found[0].numpy(), y)
+        np.testing.assert_array_equal(found[1].numpy(), y[:, i])
+    assert f.hits > 0
+
+
+def test_what_can_not_be_stored():
+    x, small = twain.zeros((4,)), twain.zeros((2,), dtype="uint8")
+    with pytest.raises(TypeError, match=r"\[setitem\].*complex"):
+        x[0] = 1j
+    with pytest.raises(OverflowError, match=r"\[setitem\].*255"):
+        small[0] = 300
+    with pytest.raises(ValueError, match=r"\[setitem\].*\(4,\).*\(3,\)"):
+        x[x == 0] = twain.ones((3,))
+    with pytest.raises(IndexError, match=r"\[setitem\] index 9 .*axis 0 of size 4"):
+        x[[0, 9]] = 1.0
+    with pytest.raises(IndexError, match=r"\[setitem\].*mask of shape \(4,\)"):
+        x[[True, False]] = 1.0
+    assert x.tolist() == [0.0] * 4
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 4), (2, 0, 3), (2, 3, 4)])
+def test_nonzero(shape):
+    array = np.random.default_rng(2).integers(0, 2, shape)
+    for found, wanted in zip(twain.nonzero(twain.asarray(array)), np.nonzero(array), strict=True):
+        np.testing.assert_array_equal(found.numpy(), wanted)

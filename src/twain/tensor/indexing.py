@@ -1,91 +1,125 @@
-"""x[key] and x[key] = value: basic indexing becomes strides, index arrays become `take`, masks become `where` or positions."""
+"""x[key]: ints, slices, None and Ellipsis become strides; index tensors and masks become reads at positions.
+
+The rules are those of the Python Array API standard and, beyond it, NumPy's: index tensors broadcast with each other, ints
+beside them count as index tensors, and if anything stands between them their axes come first in the result.
+"""
 
 from __future__ import annotations
 
 from .. import _core
-from ..base.errors import ArgumentError, GradientError, IndexingError, ShapeError
-from ..base.shapes import size_of
+from ..base import dtypes as dt
+from ..base.errors import DTypeError, IndexingError, ShapeError
+from ..base.lazy import LazyModule
+from ..base.shapes import broadcast_shapes, size_of
 from ..ir.node import Node
 from ..ops import elementwise as e
 from ..ops.index import take
-from ..ops.shape import broadcast_to, reshape, update
 from ..ops.shape import getitem as basic_index
-from ..transforms.levels import Traced
+from ..ops.shape import reshape
 from .creation import asarray
 
 Tensor = _core.Tensor
+advanced = LazyModule("twain.ops.advanced")
+selection = LazyModule("twain.tensor.selection")
+
+WHOLE = slice(None)
 
 
-def expand_key(x: Tensor, key: object) -> list:
-    """The key with its Ellipsis spelled out: one entry per axis, None entries between."""
-    parts = list(key) if type(key) is tuple else [key]
+# ---------------------------------------------------------------- keys
+def is_value(x: object) -> bool:
+    """A tensor, or what stands for one inside of a transformation."""
+    return type(x) is Tensor or isinstance(x, Node)
+
+
+def _array(function: str, part: object) -> object:
+    """An index array as a tensor; of a 0-d bool its truth."""
+    if not is_value(part):
+        listed = isinstance(part, (list, tuple, range))
+        try:
+            part = asarray(part)
+        except (DTypeError, ValueError, TypeError) as error:
+            raise IndexingError(f"[{function}] expected index arrays of ints or bool: {error}") from None
+        if listed and part.size == 0:
+            part = e.cast(part, dt.int64)  # [] has no dtype of its own
+        if part.dtype.kind == "b" and part.ndim == 0:
+            return bool(part)
+    if part.dtype.kind not in "biu":
+        raise IndexingError(f"[{function}] expected index arrays of ints or bool, got {part.dtype}")
+    return part
+
+
+def normal_parts(function: str, shape: tuple, key: object) -> list:
+    """The parts of a key: int, slice, None, bool, tensor; Ellipsis spelled out as slices, or itself if it stands for none."""
+    parts: list = []
     used = 0
-    for part in parts:
-        if part is None or part is Ellipsis:
+    dots = None
+    for part in key if type(key) is tuple else (key,):
+        if part is Ellipsis:
+            if dots is not None:
+                raise IndexingError(f"[{function}] expected at most one Ellipsis, got more")
+            dots = len(parts)
             continue
-        used += part.ndim if _is_mask(part) else 1
-    dots = [i for i, part in enumerate(parts) if part is Ellipsis]
-    if len(dots) > 1:
-        raise IndexingError("[getitem] expected at most one Ellipsis, got more")
-    if used > x.ndim:
-        raise IndexingError(f"[getitem] expected at most {x.ndim} indices for shape {tuple(x.shape)}, got {used}")
-    fill = [slice(None)] * (x.ndim - used)
-    if dots:
-        parts[dots[0] : dots[0] + 1] = fill
-    else:
-        parts.extend(fill)
-    return parts
+        if part is None or type(part) is bool:
+            parts.append(part)
+            continue
+        if type(part) is not int and type(part) is not slice:
+            if is_value(part) or isinstance(part, (list, tuple, range)) or hasattr(part, "dtype"):
+                part = _array(function, part)
+                if type(part) is bool:
+                    parts.append(part)
+                    continue
+            elif hasattr(part, "__index__"):
+                part = part.__index__()
+            else:
+                raise IndexingError(
+                    f"[{function}] expected ints, slices, None, Ellipsis or arrays of ints or bool, got {type(part).__name__}"
+                )
+        used += part.ndim if is_value(part) and part.dtype.kind == "b" else 1
+        parts.append(part)
+    if used > len(shape):
+        raise IndexingError(
+            f"[{function}] expected at most {len(shape)} indices for shape {tuple(shape)}, got {used}"
+        )  # fmt: skip
+    fill = [WHOLE] * (len(shape) - used)
+    if dots is not None and not fill:
+        fill = [Ellipsis]  # stands for nothing, but stands between index arrays
+    at = len(parts) if dots is None else dots
+    return [*parts[:at], *fill, *parts[at:]]
 
 
-def _is_mask(part: object) -> bool:
-    return hasattr(part, "dtype") and str(part.dtype) == "bool"
-
-
-def _is_array(part: object) -> bool:
-    return (
-        type(part) is list
-        or (hasattr(part, "dtype") and hasattr(part, "shape") and part.shape != ())
-        or (type(part) is Tensor)
-        or isinstance(part, Node)
-    )
-
-
-def basic_parts(x: Tensor, parts: list) -> tuple:
+def basic_parts(function: str, shape: tuple, parts: list) -> tuple:
     """(starts, steps, sizes, result shape) of a key of ints, slices and None."""
-    starts, steps, sizes, shape = [], [], [], []
+    starts, steps, sizes, result = [], [], [], []
     axis = 0
     for part in parts:
         if part is None:
-            shape.append(1)
+            result.append(1)
             continue
-        length = x.shape[axis]
+        if part is Ellipsis:
+            continue
+        length = shape[axis]
         if type(part) is slice:
-            if part.step == 0:
-                raise IndexingError("[getitem] expected a slice step other than 0")
             try:
                 begin, end, step = part.indices(length)
             except TypeError:
-                raise IndexingError(f"[getitem] expected slice bounds to be ints or None, got {part}") from None
+                raise IndexingError(f"[{function}] expected slice bounds to be ints or None, got {part}") from None
+            except ValueError:
+                raise IndexingError(f"[{function}] expected a slice step other than 0") from None
             size = max(0, (end - begin + step - (1 if step > 0 else -1)) // step)
             starts.append(begin if size else 0)
             steps.append(step if size else 1)
             sizes.append(size)
-            shape.append(size)
+            result.append(size)
         else:
-            if isinstance(part, bool) or not hasattr(part, "__index__"):
+            if not -length <= part < length:
                 raise IndexingError(
-                    f"[getitem] expected ints, slices, None, Ellipsis or arrays of ints or bool, got {type(part).__name__}"
+                    f"[{function}] index {part} is out of range for axis {axis} of size {length} (shape {tuple(shape)})"
                 )
-            number = part.__index__()
-            if not -length <= number < length:
-                raise IndexingError(
-                    f"[getitem] index {number} is out of range for axis {axis} of size {length} (shape {tuple(x.shape)})"
-                )
-            starts.append(number + length if number < 0 else number)
+            starts.append(part + length if part < 0 else part)
             steps.append(1)
             sizes.append(1)
         axis += 1
-    return tuple(starts), tuple(steps), tuple(sizes), tuple(shape)
+    return tuple(starts), tuple(steps), tuple(sizes), tuple(result)
 
 
 _BASIC: dict[tuple, tuple] = {}  # (shape, frozen key) -> arguments of basic_index
@@ -111,161 +145,150 @@ def frozen(key: object) -> tuple | None:
     return tuple(parts)
 
 
+def basic_arguments(function: str, shape: tuple, key: object) -> tuple | None:
+    """What a key of ints, slices, None and Ellipsis means for `shape`, as basic_parts; None for any other key."""
+    name = frozen(key)
+    if name is None:
+        return None
+    known = _BASIC.get((shape, name))
+    if known is None:
+        known = basic_parts(function, shape, normal_parts(function, shape, key))
+        if len(_BASIC) >= _BASIC_LIMIT:
+            _BASIC.clear()
+        _BASIC[shape, name] = known
+    return known
+
+
+class Places:
+    """A key with index tensors, taken apart: first a basic key, then index tensors along axes of what it gives.
+
+    basic: one part per axis, with whole slices where there are index tensors; arrays: (axis of the basic result, index
+    tensor, mask or truth, axis of x); at: where the axes of the indices go among the remaining ones.
+    """
+
+    __slots__ = ("arrays", "at", "basic", "function", "shape")
+
+    def __init__(self, function: str, shape: tuple, parts: list):
+        self.function = function
+        self.shape = tuple(shape)
+        self.basic: list = []
+        self.arrays: list = []
+        axis = place = remaining = 0
+        at = None
+        separated = False  # something stood between two indices
+        ended = False
+        for part in parts:
+            kind = type(part)
+            if part is Ellipsis:
+                ended = at is not None
+                continue
+            if part is None or kind is slice:
+                self.basic.append(part)
+                axis += kind is slice
+                place += 1
+                remaining += 1
+                ended = at is not None
+                continue
+            separated = separated or ended
+            at = remaining if at is None else at
+            if kind is int:
+                self.basic.append(part)
+                axis += 1
+                continue
+            rank = (part.ndim if part.dtype.kind == "b" else 1) if kind is not bool else 0
+            self.arrays.append((place, part, axis))
+            self.basic.extend([WHOLE] * rank if rank else [None])
+            axis += rank
+            place += rank or 1
+        self.at = 0 if separated or at is None else at
+
+    def split(self) -> tuple:
+        """(sizes, axes, indices, their shape): the basic result's sizes with the axes of masks merged, an index per axis.
+
+        Reads the masks, since how many elements they choose is data.
+        """
+        arguments = self.basic_arguments()
+        sizes = list(arguments[3])
+        axes, indices = [], []
+        merged = 0
+        for place, part, axis in self.arrays:
+            place -= merged
+            if type(part) is bool:
+                part = _zeros(int(part))
+            elif part.dtype.kind == "b":
+                rank = max(part.ndim, 1)
+                wanted = tuple(sizes[place : place + part.ndim])
+                if tuple(part.shape) != wanted:
+                    raise IndexingError(
+                        f"[{self.function}] expected a mask of shape {wanted} at axis {axis} of shape {self.shape}, got "
+                        f"{tuple(part.shape)}"
+                    )
+                sizes[place : place + rank] = [size_of(part.shape)]
+                merged += rank - 1
+                part = selection.flat_nonzero(part)
+            else:
+                check_range(self.function, part, sizes[place], axis, self.shape)
+            axes.append(place)
+            indices.append(part)
+        try:
+            shape = broadcast_shapes(self.function, *[tuple(i.shape) for i in indices])
+        except ShapeError as error:
+            raise IndexingError(str(error).replace("expected shapes", "expected index arrays of shapes")) from None
+        return tuple(sizes), tuple(axes), indices, shape
+
+    def basic_arguments(self) -> tuple:
+        return basic_parts(self.function, self.shape, self.basic)
+
+
+def _zeros(count: int) -> Tensor:
+    return _core.filled(_core.meta(dt.int64.code, (count,)), 0.0)
+
+
+def check_range(function: str, index: object, size: int, axis: int, shape: tuple) -> None:
+    """Refuse indices out of range; looks at their values, which a recording must not do."""
+    found = _core.index_range(index) if type(index) is Tensor else None
+    if found is not None and not (-size <= found[0] and found[1] < size):
+        bad = found[0] if found[0] < -size else found[1]
+        raise IndexingError(
+            f"[{function}] index {bad} is out of range for axis {axis} of size {size} (shape {tuple(shape)})"
+        )
+
+
+# ---------------------------------------------------------------- reading
 def getitem(x: Tensor, key: object) -> Tensor:
     """x[key]."""
-    name = frozen(key)
-    if name is not None:
-        known = _BASIC.get((x.shape, name))
-        if known is None:
-            known = basic_parts(x, expand_key(x, key))
-            if len(_BASIC) >= _BASIC_LIMIT:
-                _BASIC.clear()
-            _BASIC[x.shape, name] = known
+    arguments = basic_arguments("getitem", x.shape, key)
+    if arguments is not None:
         if type(x) is Tensor:  # a traced value has nothing to remember
-            _core.remember_index(x, key, basic_index, *known)
-        return basic_index(x, *known)
-    parts = expand_key(x, key)
-    arrays = [i for i, part in enumerate(parts) if _is_array(part)]
-    if not arrays:
-        starts, steps, sizes, shape = basic_parts(x, parts)
-        return basic_index(x, starts, steps, sizes, shape)
-    return advanced(x, parts, arrays)
-
-
-def advanced(x: Tensor, parts: list, arrays: list) -> Tensor:
-    """Index arrays in neighbouring places; a mask counts as the positions of its True elements."""
-    expanded: list = []
-    indices: list[Tensor] = []
-    where_at = None
-    for i, part in enumerate(parts):
-        if i not in arrays:
-            expanded.append(part)
-            continue
-        if where_at is None:
-            where_at = len([p for p in expanded if not isinstance(p, int)])
-        elif expanded and expanded[-1] is not _ARRAY:
-            raise IndexingError("[getitem] expected index arrays side by side, got something between them")
-        found = (
-            positions(part, x, sum(1 for p in parts[:i] if p is not None)) if _is_mask(part) else [index_array(part)]
-        )
-        indices.extend(found)
-        expanded.extend([_ARRAY] * len(found))
-    starts, steps, sizes, shape = basic_parts(x, [slice(None) if p is _ARRAY else p for p in expanded])
-    x = basic_index(x, starts, steps, sizes, shape)
-    if len(indices) == 1:
-        check_range(indices[0], x.shape[where_at], where_at, x.shape)
-        return take(x, indices[0], where_at)
-    flat = linear_index(indices, x.shape[where_at : where_at + len(indices)])
-    merged = reshape(x, (*x.shape[:where_at], -1, *x.shape[where_at + len(indices) :]))
-    return take(merged, flat, where_at)
-
-
-_ARRAY = object()
-
-
-def index_array(part: object) -> Tensor:
-    index = asarray(part)
-    if index.dtype.kind not in "iu":
-        raise IndexingError(f"[getitem] expected index arrays of ints or bool, got {index.dtype}")
-    return index
-
-
-def recording() -> bool:
-    """Whether a compile recording is under way (values must not be read then)."""
-    recorder = _core.set_recorder(None)
-    _core.set_recorder(recorder)
-    return recorder is not None
-
-
-def check_range(index: Tensor, length: int, axis: int, shape: tuple) -> None:
-    """Refuse indices out of range (reads the index array)."""
-    if type(index) is not Tensor or index.size == 0 or recording():
-        return
-    index = index.detach()
-    low, high = index.min().item(), index.max().item()
-    if low < -length or high >= length:
-        bad = low if low < -length else high
-        raise IndexingError(
-            f"[getitem] index {bad} is out of range for axis {axis} of size {length} (shape {tuple(shape)})"
-        )
-
-
-def linear_index(indices: list, sizes: tuple) -> Tensor:
-    """One index over merged axes."""
-    flat = None
-    for axis, (index, size) in enumerate(zip(indices, sizes)):
-        check_range(index, size, axis, sizes)
-        index = e.where(e.less(index, 0), index + size, index)
-        flat = index if flat is None else flat * size + index
-    return flat
-
-
-def positions(mask: object, x: Tensor, axis: int) -> list:
-    """The indices of True elements, one array per axis of the mask. The number found is data, so this reads the mask."""
-    mask = asarray(mask)
-    if tuple(x.shape[axis : axis + mask.ndim]) != tuple(mask.shape):
-        raise IndexingError(
-            f"[getitem] expected a mask of shape {tuple(x.shape[axis : axis + mask.ndim])}, got {tuple(mask.shape)}"
-        )
-    return nonzero(mask)
+            _core.remember_index(x, key, basic_index, *arguments)
+        return basic_index(x, *arguments)
+    if type(key) is Tensor and x.shape:
+        if key.dtype.kind in "iu":
+            check_range("getitem", key, x.shape[0], 0, x.shape)
+            return take(x, key, 0)
+        if key.dtype.kind == "b" and key.shape == x.shape:
+            return selection.compress_flat(key, x)
+    parts = normal_parts("getitem", x.shape, key)
+    if not any(type(part) is bool or is_value(part) for part in parts):
+        return basic_index(x, *basic_parts("getitem", x.shape, parts))
+    places = Places("getitem", x.shape, parts)
+    whole = all(part is WHOLE for part in places.basic)
+    if whole and len(places.arrays) == 1 and is_value(parts[0]) and parts[0].dtype.kind == "b":
+        if parts[0].shape == x.shape:
+            return selection.compress_flat(parts[0], x)
+    sizes, axes, indices, _ = places.split()
+    if not whole:
+        x = basic_index(x, *places.basic_arguments())
+    if x.shape != sizes:
+        x = reshape(x, sizes)
+    if len(indices) == 1 and places.at == axes[0]:
+        return take(x, indices[0], axes[0])
+    return advanced.index([x, *indices], axes, places.at)
 
 
 def nonzero(x: Tensor, /) -> tuple:
     """Indices of the elements that are not zero, in row-major order: a tuple of int64 tensors, one per axis."""
     if x.ndim == 0:
         raise IndexingError("[nonzero] expected at least one dimension, got a 0-d tensor")
-    return tuple(asarray(part) for part in x.numpy().nonzero())
-
-
-def setitem(x: Tensor, key: object, value: object) -> None:
-    """x[key] = value: the handle x gets a new value; other tensors are untouched."""
-    if _is_mask(key) and key.shape == x.shape:
-        value = value if type(value) is Tensor or isinstance(value, Node) or isinstance(value, (bool, int, float, complex)) else asarray(value)
-        new = e.where(asarray(key), value, x)
-    else:
-        parts = expand_key(x, key)
-        if any(_is_array(part) for part in parts):
-            raise IndexingError(
-                "[setitem] expected ints, slices or a mask of the same shape; for index arrays use scatter_add or where"
-            )
-        starts, steps, sizes, shape = basic_parts(x, parts)
-        value = asarray(value, dtype=None if type(value) is Tensor or isinstance(value, Node) else x.dtype)
-        if value.shape != shape:
-            try:
-                value = broadcast_to(value, shape)
-            except ShapeError:
-                raise ShapeError(
-                    f"[setitem] expected a value that broadcasts to {shape}, got shape {tuple(value.shape)}"
-                ) from None
-        if value.dtype is not x.dtype:
-            value = e.cast(value, x.dtype)
-        if size_of(shape) == 0:
-            return
-        if x.requires_grad and x.is_leaf and _core.grad_enabled():
-            raise GradientError(
-                "[setitem] a leaf that requires grad can't be written to while the tape records; wrap it in `with "
-                "twain.no_grad():`, or write to a copy"
-            )
-        if isinstance(x, Node) or isinstance(value, Node):
-            write(x, update(x, reshape(value, sizes), starts, steps))
-        else:
-            update.apply((x, reshape(value, sizes)), (starts, steps), donate=1, into=(x,))
-        return
-    if new.shape != x.shape:
-        raise ArgumentError(
-            f"[setitem] expected a scalar or a value of shape {tuple(x.shape)}, got a result of shape {tuple(new.shape)}"
-        )
-    write(x, new if new.dtype is x.dtype else e.cast(new, x.dtype))
-
-
-def write(x: object, new: object) -> None:
-    """Give the handle `x` the value of `new`; inside of transformations, of the same one."""
-    if isinstance(x, Traced):
-        x.become(new)
-    elif isinstance(new, Traced):
-        raise GradientError(
-            f"[setitem] expected a value that {new.level.name} has nothing to do with for a tensor from outside of it, got a "
-            "value inside of it; build the result with stack, concat or where and return it"
-        )
-    else:
-        x.assign(new)
+    found = selection.flat_nonzero(x)
+    return (found,) if x.ndim == 1 else advanced.unravel_index(found, x.shape)

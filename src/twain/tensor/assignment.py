@@ -1,0 +1,143 @@
+"""x[key] = value: the handle x gets a new value, in the same memory if nobody else holds it; other tensors are untouched.
+
+The value is broadcast to the shape of x[key] and converted to x's dtype, as in NumPy. Where index tensors name a place
+twice, the last value stands. Gradients flow to x (but for what was replaced) and to the value.
+"""
+
+from __future__ import annotations
+
+from .. import _core
+from ..base import dtypes as dt
+from ..base.errors import GradientError, ShapeError
+from ..base.lazy import LazyModule
+from ..base.shapes import size_of
+from ..ir.node import Node
+from ..ops import elementwise as e
+from ..ops.shape import broadcast_to, reshape, update
+from ..ops.shape import getitem as basic_index
+from ..transforms.levels import Traced
+from .creation import asarray
+from .indexing import Places, basic_arguments, basic_parts, is_value, normal_parts
+
+Tensor = _core.Tensor
+advanced = LazyModule("twain.ops.advanced")
+masks = LazyModule("twain.ops.masks")
+selection = LazyModule("twain.tensor.selection")
+
+_SCALARS = (bool, int, float, complex)
+
+
+def _value(x: Tensor, value: object) -> Tensor:
+    """What is assigned, as a tensor of x's dtype."""
+    if type(value) in _SCALARS:
+        if type(value) is int:
+            dt.check_int("setitem", value, x.dtype)
+        elif type(value) is complex:
+            dt.check_cast("setitem", dt.weak_complex, x.dtype)
+        return e.cast(value, x.dtype)
+    if not is_value(value):
+        value = asarray(value)
+    if value.dtype is x.dtype:
+        return value
+    dt.check_cast("setitem", value.dtype, x.dtype)
+    return e.cast(value, x.dtype)
+
+
+def _spread(value: Tensor, shape: tuple) -> Tensor:
+    """`value` broadcast to `shape`; axes of size 1 in front that are too many are dropped."""
+    if value.shape == shape:
+        return value
+    own = tuple(value.shape)
+    while len(own) > len(shape) and own[0] == 1:
+        own = own[1:]
+    try:
+        return broadcast_to(value if own == value.shape else reshape(value, own), shape)
+    except ShapeError:
+        raise ShapeError(
+            f"[setitem] expected a value that broadcasts to {shape}, got shape {tuple(value.shape)}"
+        ) from None
+
+
+def write(x: object, new: object) -> None:
+    """Give the handle `x` the value of `new`; inside of transformations, of the same one."""
+    if isinstance(x, Traced):
+        x.become(new)
+    elif isinstance(x, Node):
+        raise GradientError("[setitem] expected a tensor to write to, got a traced value; use where(...) instead")
+    elif isinstance(new, Traced):
+        raise GradientError(
+            f"[setitem] expected a value that {new.level.name} has nothing to do with for a tensor from outside of it, got a "
+            "value inside of it; build the result with stack, concat or where and return it"
+        )
+    else:
+        x.assign(new)
+
+
+def _run(op, operands: tuple, attrs: object, x: Tensor, position: int = 0) -> None:
+    """x takes the result of the op on these operands; operand `position`, x itself, gives up its memory."""
+    if all(type(v) is Tensor for v in operands):
+        op.apply(operands, attrs, donate=1 << position, into=(x,))
+    else:
+        write(x, op.apply(operands, attrs)[0])
+
+
+def setitem(x: Tensor, key: object, value: object) -> None:
+    """x[key] = value."""
+    arguments = basic_arguments("setitem", x.shape, key)
+    if arguments is None:
+        parts = normal_parts("setitem", x.shape, key)
+        if any(type(part) is bool or is_value(part) for part in parts):
+            _set_places(x, parts, _value(x, value))
+            return
+        arguments = basic_parts("setitem", x.shape, parts)
+    starts, steps, sizes, shape = arguments
+    value = _spread(_value(x, value), shape)
+    if size_of(shape):
+        _run(update, (x, reshape(value, sizes)), (starts, steps), x)
+
+
+def _set_places(x: Tensor, parts: list, value: Tensor) -> None:
+    if _set_by_mask(x, parts, value):
+        return
+    places = Places("setitem", x.shape, parts)
+    sizes, axes, indices, indexed = places.split()
+    remaining = [d for i, d in enumerate(sizes) if i not in axes]
+    shape = (*remaining[: places.at], *indexed, *remaining[places.at :])
+    value = _spread(value, shape)
+    if size_of(shape) == 0:
+        return
+    starts, steps, region, found = places.basic_arguments()
+    if region == x.shape and found == x.shape == sizes and all(s == 1 for s in steps):
+        _run(advanced.index_put, (x, value, *indices), (axes, places.at, False), x)
+        return
+    part = basic_index(x, starts, steps, region, found)
+    part = part if part.shape == sizes else reshape(part, sizes)
+    part = advanced.index_put([part, value, *indices], axes, places.at)
+    _run(update, (x, reshape(part, region)), (starts, steps), x)
+
+
+def _set_by_mask(x: Tensor, parts: list, value: Tensor) -> bool:
+    """Assign by one mask of x's leading axes without looking at how many of its elements are true, if that can be done."""
+    mask, *rest = parts
+    if not is_value(mask) or mask.dtype.kind != "b" or not mask.ndim or mask.shape != x.shape[: mask.ndim]:
+        return False
+    if any(part is not Ellipsis and (type(part) is not slice or part != slice(None)) for part in rest):
+        return False
+    behind = x.shape[mask.ndim :]
+    own = tuple(value.shape)
+    while len(own) > len(behind) and own[0] == 1:
+        own = own[1:]
+    if len(own) <= len(behind):
+        value = _spread(value, behind)
+        if behind:
+            mask = reshape(mask, (*mask.shape, *(1,) * len(behind)))
+        _run(e.where, (mask, value, x), None, x, position=2)
+        return True
+    if behind or len(own) > 1:
+        return False
+    count = selection.number_true(mask.detach() if type(mask) is Tensor else mask)
+    if own != (count,):
+        raise ShapeError(f"[setitem] expected a value that broadcasts to {(count,)}, got shape {tuple(value.shape)}")
+    if count:
+        _run(masks.masked_scatter, (x, mask, value), None, x)
+    return True
