@@ -50,6 +50,7 @@ from .ops.linalg_spectral import (
     svd_op,
     svdvals,
 )
+from .ops.nn.rules import stop_gradient
 from .ops.products import outer, tensordot
 from .ops.repetition import vecdot
 from .tensor.methods import matrix_transpose
@@ -164,7 +165,8 @@ def lu(x: Tensor, /, *, pivot: bool = True) -> LU:
     """P, L and U with x = P @ L @ U: a permutation (..., m, m), a lower triangle with ones on its diagonal (..., m, k), an
     upper triangle (..., k, n), k = min(m, n). Partial pivoting."""
     _check_pivot("linalg.lu", pivot)
-    return LU(*lu_op(x))
+    permutation, lower, upper = lu_op(x)
+    return LU(stop_gradient(permutation), lower, upper)
 
 
 def lu_factor(x: Tensor, /, *, pivot: bool = True) -> LUFactor:

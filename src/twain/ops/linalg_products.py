@@ -205,10 +205,10 @@ def _tensorsolve(axes, a, b):
         moved = [normalize_axis("linalg.tensorsolve", i, a.ndim) for i in axes]
         a = permute_dims(a, (*(i for i in range(a.ndim) if i not in moved), *moved))
     rest = tuple(a.shape[b.ndim :])
-    if tuple(a.shape[: b.ndim]) != tuple(b.shape) or size_of(rest) != b.size:
+    if a.ndim < b.ndim or size_of(rest) != b.size or a.size != b.size**2:
         raise ShapeError(
-            f"[linalg.tensorsolve] expected x1 to begin like x2 and to have as many elements in its other axes, got "
-            f"shapes {tuple(a.shape)} and {tuple(b.shape)}"
+            f"[linalg.tensorsolve] expected x1 with as many elements as x2 in its first {b.ndim} axes and in the others, "
+            f"got shapes {tuple(a.shape)} and {tuple(b.shape)}"
         )
     return reshape(solution(reshape(a, (b.size, b.size)), reshape(b, (b.size, 1))), rest)
 
@@ -231,6 +231,8 @@ def _vander(count, x):
     """Vandermonde matrices of vectors, shape (..., n) -> (..., n, N): the powers 0, 1, ... N - 1; N is n by default."""
     if x.ndim < 1:
         x = reshape(x, (1,))
+    if x.dtype.kind in "biu":
+        x = cast(x, dt.int64)
     column = reshape(x, (*x.shape, 1))
     width = x.shape[-1] if count is None else count
     powers = [add(multiply(column, 0), 1)]
