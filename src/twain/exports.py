@@ -20,8 +20,15 @@ ROOMS = {
 
 FUNCTIONS: dict[str, str] = {
     "twain.nn.functional": (
-        "batch_norm binary_cross_entropy binary_cross_entropy_with_logits cross_entropy dropout elu embedding gelu "
-        "group_norm layer_norm leaky_relu linear log_softmax mse_loss one_hot silu softmax softplus"
+        "alpha_dropout batch_norm bilinear binary_cross_entropy binary_cross_entropy_with_logits celu "
+        "cosine_embedding_loss cosine_similarity cross_entropy ctc_loss drop_paths dropout dropout1d dropout2d "
+        "dropout3d elu embedding feature_alpha_dropout gaussian_nll_loss gelu glu group_norm gumbel_softmax "
+        "hardshrink hardsigmoid hardswish hardtanh hinge_embedding_loss hinge_loss huber_loss instance_norm kl_div "
+        "l1_loss layer_norm leaky_relu linear local_response_norm log_softmax logsigmoid margin_ranking_loss mish "
+        "mse_loss multi_head_attention_forward multi_margin_loss multilabel_margin_loss multilabel_soft_margin_loss "
+        "nll_loss one_hot poisson_nll_loss prelu relu6 rms_norm rotary_embedding rrelu scaled_dot_product_attention "
+        "selu silu smooth_l1_loss soft_margin_loss softmax softmin softplus softshrink softsign stop_gradient "
+        "tanhshrink threshold triplet_margin_loss triplet_margin_with_distance_loss"
     ),
     "twain.ops.advanced": "unravel_index",
     "twain.ops.arrange": (
@@ -41,6 +48,10 @@ FUNCTIONS: dict[str, str] = {
     "twain.ops.nextafter": "nextafter",
     "twain.ops.order": "kthvalue median mode msort nanmedian topk",
     "twain.ops.pool": "avg_pool1d avg_pool2d avg_pool3d lp_pool1d lp_pool2d lp_pool3d max_pool1d max_pool2d max_pool3d",
+    "twain.ops.pool_regions": (
+        "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d "
+        "adaptive_max_pool3d"
+    ),
     "twain.ops.products": (
         "addbmm addmm addmv addr baddbmm bmm corrcoef cov dot einsum inner kron mm mv outer tensordot vdot"
     ),
@@ -58,15 +69,17 @@ FUNCTIONS: dict[str, str] = {
     ),
     "twain.runtime.compile": "compile",
     "twain.runtime.info": "info",
+    "twain.tensor.control": "checkpoint cond scan while_loop",
+    "twain.tensor.custom": "custom_gradient",
     "twain.tensor.inspection": "__array_namespace_info__ can_cast finfo iinfo isdtype result_type",
     "twain.tensor.manipulation": "broadcast_arrays broadcast_shapes diff meshgrid repeat unstack",
+    "twain.tensor.pooling": "fractional_max_pool2d fractional_max_pool3d max_unpool1d max_unpool2d max_unpool3d",
     "twain.tensor.scattering": (
         "embedding_bag index_add index_copy index_fill put scatter scatter_add scatter_reduce segment_max "
         "segment_mean segment_min segment_prod segment_sum"
     ),
     "twain.tensor.selection": "masked_select",
     "twain.tensor.statistics": "bincount histc histogram histogramdd nanquantile quantile",
-    "twain.tensor.control": "checkpoint cond scan while_loop",
     "twain.tensor.transforms": "grad hessian hvp jacfwd jacobian jacrev jvp value_and_grad vjp vmap",
     "twain.tensor.uniqueness": (
         "lexsort unique unique_all unique_consecutive unique_counts unique_inverse unique_values"

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from .. import _core
-from ..base.errors import ArgumentError, ShapeError, ValueRangeError
+from ..base.errors import ArgumentError, ShapeError
 from ..ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
-from ..ops.elementwise import relu, sigmoid, tanh
+from ..ops.distances import normalize, pairwise_distance, pdist
+from ..ops.elementwise import minimum, relu, sigmoid, tanh, where
+from ..ops.nn import ctc as _ctc
+from ..ops.nn import extras as _extras
 from ..ops.nn import linear as _linear
 from ..ops.nn import losses as _losses
+from ..ops.nn import margins as _margins
 from ..ops.nn import normalization as _normalization
 from ..ops.nn import one_hot as _one_hot
 from ..ops.nn.activations import (
@@ -37,6 +41,8 @@ from ..ops.nn.activations import (
     tanhshrink,
     threshold,
 )
+from ..ops.nn.attention import rotary_embedding
+from ..ops.nn.extras import bilinear, local_response_norm
 from ..ops.nn.linear import masked_mean, without_row
 from ..ops.nn.losses import (
     cosine_similarity,
@@ -50,7 +56,12 @@ from ..ops.nn.losses import (
     smooth_l1_loss,
     soft_margin_loss,
 )
-from ..ops.nn.pooling import adaptive_avg_pool2d
+from ..ops.nn.margins import (
+    cosine_embedding_loss,
+    margin_ranking_loss,
+    multilabel_margin_loss,
+    triplet_margin_loss,
+)
 from ..ops.nn.rules import stop_gradient
 from ..ops.pool import (
     avg_pool1d,
@@ -63,8 +74,29 @@ from ..ops.pool import (
     max_pool2d,
     max_pool3d,
 )
-from ..tensor import no_grad, random, zeros_like
+from ..ops.pool_regions import (
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+    adaptive_max_pool1d,
+    adaptive_max_pool2d,
+    adaptive_max_pool3d,
+)
+from ..tensor import asarray, no_grad
 from ..tensor.bounds import check_classes, check_index
+from ..tensor.pooling import fractional_max_pool2d, fractional_max_pool3d, max_unpool1d, max_unpool2d, max_unpool3d
+from .attention import multi_head_attention_forward, scaled_dot_product_attention
+from .noise import (
+    alpha_dropout,
+    drop_paths,
+    dropout,
+    dropout1d,
+    dropout2d,
+    dropout3d,
+    feature_alpha_dropout,
+    gumbel_softmax,
+    rrelu,
+)
 
 Tensor = _core.Tensor
 
@@ -75,30 +107,35 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return _linear.linear(input, weight, bias)
 
 
-def embedding(input: Tensor, weight: Tensor, padding_idx: int | None = None) -> Tensor:
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+) -> Tensor:
     """weight[input]; row `padding_idx` gets no gradient. Integer input (...) -> (..., length of a row).
+
+    Args:
+        max_norm: rows that input names are scaled down, in weight itself, to a norm_type-norm of at most this.
+        scale_grad_by_freq: a row's gradient is divided by how often input names it.
 
     Raises IndexError for an index out of range; compiled, that reads NaN.
     """
     if padding_idx is not None and padding_idx < 0:
         padding_idx += weight.shape[0]
     check_index("embedding", input, weight.shape[0], 0, weight.shape)
+    if max_norm is not None:
+        with no_grad():
+            weight.assign(_extras.limit_rows(input, weight, max_norm, norm_type))
+    if scale_grad_by_freq:
+        rows = _extras.scale_by_frequency(input, weight)
+        if padding_idx is None:
+            return rows
+        padding = (input == padding_idx).reshape((*input.shape, 1))
+        return where(padding, stop_gradient(rows), rows)
     return _linear.embedding(input, weight, padding_idx)
-
-
-# ---------------------------------------------------------------- dropout
-def dropout(input: Tensor, p: float = 0.5, training: bool = True, generator: Any = None) -> Tensor:
-    """In training, 0 with probability p and input / (1 - p) otherwise; else input itself.
-
-    The choice comes from `generator`, by default that of `twain.random`.
-    """
-    if not 0.0 <= p <= 1.0:
-        raise ValueRangeError(f"[dropout] expected p in [0, 1], got {p}")
-    if not training or p == 0.0:
-        return input
-    if p == 1.0:
-        return zeros_like(input)
-    return _linear.drop(input, random.uniform(tuple(input.shape), generator=generator), p)
 
 
 # ---------------------------------------------------------------- normalisation
@@ -125,6 +162,41 @@ def group_norm(
 ) -> Tensor:
     """Zero mean and unit variance over groups of channels, then scale and shift (Wu, He 2018)."""
     return _normalization.group_norm(input, weight, bias, num_groups, eps)
+
+
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Each channel of each sample of (N, C, ...) by its own mean and variance (Ulyanov, Vedaldi, Lempitsky 2016).
+
+    Running statistics, where given, are updated; without use_input_stats they are used instead.
+    """
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise ArgumentError(
+                "[instance_norm] expected running_mean and running_var without use_input_stats, got None"
+            )
+        return _normalization.batch_norm_inference(input, running_mean, running_var, weight, bias, eps)
+    if input.ndim < 3:
+        raise ShapeError(f"[instance_norm] expected input of shape (N, C, ...), got {tuple(input.shape)}")
+    if input.size == input.shape[0] * input.shape[1] != 0:
+        raise ShapeError(
+            f"[instance_norm] expected more than one value per channel, got input of shape {tuple(input.shape)}"
+        )
+    result = _normalization.group_norm(input, weight, bias, input.shape[1], eps)
+    if running_mean is not None and running_var is not None:
+        with no_grad():
+            mean, variance = _extras.instance_statistics(input)
+            running_mean.assign(_normalization.moving_average(running_mean, mean, momentum))
+            running_var.assign(_normalization.moving_average(running_var, variance, momentum))
+    return result
 
 
 def batch_norm(
@@ -245,6 +317,81 @@ def gaussian_nll_loss(
     return _losses.gaussian_nll_loss(input, target, var, full, eps, reduction)
 
 
+def multi_margin_loss(
+    input: Tensor,
+    target: Tensor,
+    p: int = 1,
+    margin: float = 1.0,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """The mean over the other classes of max(0, margin - input[target] + input) ** p, times weight[target].
+
+    input (N, C) or (C,), target (N,) or 0-d: class numbers; one outside [0, C) raises IndexError.
+    """
+    if type(input) is Tensor and input.ndim:
+        check_classes("multi_margin_loss", "labels", target, input.shape[-1])
+    return _margins.multi_margin_loss(input, target, weight, p, margin, reduction)
+
+
+def multilabel_soft_margin_loss(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
+) -> Tensor:
+    """The mean over classes of the binary cross-entropy of sigmoid(input); input and target (..., C), weight (C,)."""
+    return _margins.multilabel_soft_margin_loss(input, target, weight, reduction)
+
+
+def triplet_margin_with_distance_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    *,
+    distance_function: Any = None,
+    margin: float = 1.0,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """max(0, d(anchor, positive) - d(anchor, negative) + margin) for any function d of two tensors.
+
+    With swap the nearer of anchor and positive to the negative counts (Balntas et al. 2016).
+    """
+    if reduction not in ("mean", "sum", "none"):
+        raise ArgumentError(
+            f"[triplet_margin_with_distance_loss] expected reduction to be one of mean, sum, none, got {reduction!r}"
+        )
+    distance = pairwise_distance if distance_function is None else distance_function
+    near, far = distance(anchor, positive), distance(anchor, negative)
+    if swap:
+        far = minimum(far, distance(positive, negative))
+    loss = relu(near - far + margin)
+    return loss.mean() if reduction == "mean" else loss.sum() if reduction == "sum" else loss
+
+
+def ctc_loss(
+    log_probs: Tensor,
+    targets: Tensor,
+    input_lengths: Any,
+    target_lengths: Any,
+    blank: int = 0,
+    reduction: str = "mean",
+    zero_infinity: bool = False,
+) -> Tensor:
+    """Connectionist temporal classification (Graves et al. 2006): -log of the probability of the targets.
+
+    Args:
+        log_probs: (T, N, C) or (T, C), logarithms of probabilities, as log_softmax gives them.
+        targets: (N, S), or the targets one after another; class numbers other than `blank`.
+        input_lengths, target_lengths: (N,), tensors or sequences of ints.
+        reduction: "mean" (each loss divided by its target's length first), "sum" or "none".
+        zero_infinity: 0 in place of infinite losses, of targets longer than their input allows.
+
+    The gradient is that by log_probs as they are; PyTorch's takes for granted that log_softmax made them, and through
+    log_softmax both are equal. Where a loss is infinite the gradient is 0.
+    """
+    lengths = [x if hasattr(x, "shape") else asarray(x, dtype="int64") for x in (input_lengths, target_lengths)]
+    return _ctc.ctc_loss(log_probs, targets, *lengths, blank, reduction, zero_infinity)
+
+
 # ---------------------------------------------------------------- shapes
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Axes start_dim to end_dim merged into one."""
@@ -267,13 +414,20 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 __all__ = [
-    "adaptive_avg_pool2d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "batch_norm", "binary_cross_entropy",
-    "binary_cross_entropy_with_logits", "celu", "conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d",
-    "conv_transpose3d", "cosine_similarity", "cross_entropy", "dropout", "elu", "embedding", "flatten",
-    "gaussian_nll_loss", "gelu", "glu", "group_norm", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
-    "hinge_embedding_loss", "hinge_loss", "huber_loss", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "linear",
-    "log_softmax", "logsigmoid", "lp_pool1d", "lp_pool2d", "lp_pool3d", "masked_mean", "max_pool1d", "max_pool2d",
-    "max_pool3d", "mish", "mse_loss", "nll_loss", "one_hot", "poisson_nll_loss", "prelu", "relu", "relu6", "rms_norm",
-    "selu", "sigmoid", "silu", "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink",
-    "softsign", "stop_gradient", "tanh", "tanhshrink", "threshold", "without_row",
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d",
+    "adaptive_max_pool3d", "alpha_dropout", "avg_pool1d", "avg_pool2d", "avg_pool3d", "batch_norm", "bilinear",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "celu", "conv1d", "conv2d", "conv3d",
+    "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cosine_embedding_loss", "cosine_similarity",
+    "cross_entropy", "ctc_loss", "drop_paths", "dropout", "dropout1d", "dropout2d", "dropout3d", "elu", "embedding",
+    "feature_alpha_dropout", "flatten", "fractional_max_pool2d", "fractional_max_pool3d", "gaussian_nll_loss", "gelu",
+    "glu", "group_norm", "gumbel_softmax", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
+    "hinge_embedding_loss", "hinge_loss", "huber_loss", "instance_norm", "kl_div", "l1_loss", "layer_norm",
+    "leaky_relu", "linear", "local_response_norm", "log_softmax", "logsigmoid", "lp_pool1d", "lp_pool2d", "lp_pool3d",
+    "margin_ranking_loss", "masked_mean", "max_pool1d", "max_pool2d", "max_pool3d", "max_unpool1d", "max_unpool2d",
+    "max_unpool3d", "mish", "mse_loss", "multi_head_attention_forward", "multi_margin_loss", "multilabel_margin_loss",
+    "multilabel_soft_margin_loss", "nll_loss", "normalize", "one_hot", "pairwise_distance", "pdist",
+    "poisson_nll_loss", "prelu", "relu", "relu6", "rms_norm", "rotary_embedding", "rrelu",
+    "scaled_dot_product_attention", "selu", "sigmoid", "silu", "smooth_l1_loss", "soft_margin_loss", "softmax",
+    "softmin", "softplus", "softshrink", "softsign", "stop_gradient", "tanh", "tanhshrink", "threshold",
+    "triplet_margin_loss", "triplet_margin_with_distance_loss", "without_row",
 ]  # fmt: skip

@@ -155,16 +155,12 @@ def _diag(offset, x):
     return diagonal(x, offset)
 
 
-def _offset_attribute(name: str):
-    return lambda k=0: as_index(name, "k", k)
-
-
-diag = composite("diag", 1, _diag, attributes=_offset_attribute("diag"), names=("x",), reference="numpy.diag",
+diag = composite("diag", 1, _diag, attributes=lambda k=0: as_index("diag", "k", k), names=("x",), reference="numpy.diag",
                  samples=Samples(((-5, 5),), arguments=(((), {}), ((-1,), {})), shapes=(((3,),), ((3, 4),))))  # fmt: skip
 diagflat = composite("diagflat", 1, lambda k, x: _diag_embed((k, 0, 1), reshape(x, (x.size,))),
-                     attributes=_offset_attribute("diagflat"), names=("x",), reference="numpy.diagflat",
+                     attributes=lambda offset=0: as_index("diagflat", "offset", offset), names=("x",), reference="numpy.diagflat",
                      samples=Samples(((-5, 5),), arguments=(((1,), {}),), shapes=(((2, 2),),)),
-                     doc="The matrix with all elements of x on diagonal k.")  # fmt: skip
+                     doc="The matrix with all elements of x on a diagonal.")  # fmt: skip
 
 
 def _trace(attrs, x):
@@ -407,6 +403,8 @@ chunk = composite("chunk", 1, _chunk, attributes=lambda chunks, axis=0: (as_inde
 
 def _sections_attributes(name: str):
     def attributes(indices_or_sections, axis=0):
+        if getattr(indices_or_sections, "ndim", 0) == 1:  # a tensor or array of indices
+            indices_or_sections = indices_or_sections.tolist()
         if isinstance(indices_or_sections, (list, tuple)):
             return (tuple(as_index(name, "an index", i) for i in indices_or_sections), axis)
         count = as_index(name, "indices_or_sections", indices_or_sections)
@@ -482,7 +480,30 @@ def _at_least_op(rank: int):
     )  # fmt: skip
 
 
-atleast_1d, atleast_2d, atleast_3d = _at_least_op(1), _at_least_op(2), _at_least_op(3)
+_AT_LEAST = {rank: _at_least_op(rank) for rank in (1, 2, 3)}
+
+
+def _each_at_least(rank: int, tensors: tuple):
+    if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
+        tensors = tuple(tensors[0])
+        return [_AT_LEAST[rank](x) for x in tensors]
+    found = [_AT_LEAST[rank](x) for x in tensors]
+    return found[0] if len(found) == 1 else found
+
+
+def atleast_1d(*tensors):
+    """Each tensor with at least one axis: a 0-d one gets an axis of size 1. Several tensors give a list."""
+    return _each_at_least(1, tensors)
+
+
+def atleast_2d(*tensors):
+    """Each tensor with at least two axes: a vector becomes a row. Several tensors give a list."""
+    return _each_at_least(2, tensors)
+
+
+def atleast_3d(*tensors):
+    """Each tensor with at least three axes: a vector becomes (1, N, 1), a matrix (M, N, 1). Several tensors give a list."""
+    return _each_at_least(3, tensors)
 
 
 def _stacking(name: str, prepare, axis_of, doc: str):
@@ -612,10 +633,10 @@ vander = composite("vander", 1, _vander, attributes=_vander_attributes, names=("
 
 # ---------------------------------------------------------------- indices of triangles
 def _triangle_attributes(name: str):
-    def attributes(row, col=None, offset=0):
+    def attributes(row, col=None, offset=0, dtype=dt.int64):
         rows = check_shape(name, row, "row")[0]
         columns = rows if col is None else check_shape(name, col, "col")[0]
-        return (rows, columns, as_index(name, "offset", offset))
+        return (rows, columns, as_index(name, "offset", offset), dt.as_dtype(dtype, name))
 
     return attributes
 
@@ -655,17 +676,17 @@ def _lower_indices(rows: int, columns: int, offset: int):
 
 
 def _tril_indices(attrs):
-    """Rows and columns of the elements on and below a diagonal, shape (2, count), int64, row by row."""
-    row, column = _lower_indices(*attrs)
-    return concat([reshape(row, (1, row.size)), reshape(column, (1, row.size))], 0)
+    """Rows and columns of the elements on and below a diagonal, shape (2, count), row by row."""
+    row, column = _lower_indices(*attrs[:3])
+    return cast(concat([reshape(row, (1, row.size)), reshape(column, (1, row.size))], 0), attrs[3])
 
 
 def _triu_indices(attrs):
-    """Rows and columns of the elements on and above a diagonal, shape (2, count), int64, row by row."""
-    rows, columns, offset = attrs
+    """Rows and columns of the elements on and above a diagonal, shape (2, count), row by row."""
+    rows, columns, offset, dtype = attrs
     row, column = _lower_indices(rows, columns, columns - rows - offset)  # turned by 180 degrees
     row, column = _reverse((rows - 1) - row, 0), _reverse((columns - 1) - column, 0)
-    return concat([reshape(row, (1, row.size)), reshape(column, (1, row.size))], 0)
+    return cast(concat([reshape(row, (1, row.size)), reshape(column, (1, row.size))], 0), dtype)
 
 
 _TRIANGLES = Samples((), arguments=(((3, 4, 1), {}), ((4, 3, -1), {}), ((5,), {})))
@@ -714,17 +735,19 @@ def _pad(attrs, x):
                 f"[pad] expected at least {least} places along axis {axis} for mode {mode!r} and {pairs[number]}, got shape "
                 f"{tuple(x.shape)}"
             )
-    if mode == "constant":
+    if mode in ("constant", "circular"):
         for number, (before, after) in enumerate(pairs):
             axis = x.ndim - 1 - number
             if before < 0 or after < 0:
                 begin, end = max(-before, 0), max(-after, 0)
                 x = part(x, axis, begin, x.shape[axis] - begin - end)
+        pairs = [(max(before, 0), max(after, 0)) for before, after in pairs]
+    if mode == "constant":
         shape, starts = list(x.shape), [0] * x.ndim
         for number, (before, after) in enumerate(pairs):
             axis = x.ndim - 1 - number
-            shape[axis] += max(before, 0) + max(after, 0)
-            starts[axis] = max(before, 0)
+            shape[axis] += before + after
+            starts[axis] = before
         return embed(x, tuple(shape), tuple(starts), (1,) * x.ndim, value)
     for number, (before, after) in enumerate(pairs):
         x = _padded_axis(x, x.ndim - 1 - number, before, after, mode)
@@ -772,7 +795,7 @@ def _pairs_of(attrs, x):
     """All pairs of elements of a vector, in order, as rows."""
     if x.ndim != 1:
         raise ShapeError(f"[combinations] expected a vector, got shape {tuple(x.shape)}")
-    places = _triu_indices((x.size, x.size, 0 if attrs else 1))
+    places = triu_indices(x.size, x.size, 0 if attrs else 1)
     return permute_dims(take(x, places, 0), (1, 0))
 
 

@@ -7,7 +7,7 @@ import math
 from ..base import dtypes as dt
 from ..base.errors import ArgumentError, DTypeError, ShapeError, ValueRangeError
 from ..base.shapes import normalize_axes, normalize_axis
-from .arrange import _triu_indices, part
+from .arrange import part, triu_indices
 from .elementwise import abs as abs_
 from .elementwise import cast, equal, greater, maximum, multiply, not_equal, power, sqrt, square, subtract, where
 from .families import composite
@@ -184,7 +184,7 @@ def _pdist(p, x):
         raise ShapeError(f"[pdist] expected a matrix, got shape {tuple(x.shape)}")
     if x.dtype.kind != "f":
         raise DTypeError(f"[pdist] expected a real floating dtype, got {x.dtype}")
-    places = _triu_indices((x.shape[0], x.shape[0], 1))
+    places = triu_indices(x.shape[0], x.shape[0], 1)
     rows = take(x, places, 0)
     gap = reshape(part(rows, 0, 0, 1) - part(rows, 0, 1, 1), (places.shape[1], x.shape[1]))
     return p_norm(gap, p, (1,)) if x.shape[1] else sum_(gap, 1)

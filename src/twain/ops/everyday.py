@@ -19,6 +19,7 @@ from .elementwise import (
     exp2,
     greater,
     greater_equal,
+    imag,
     isfinite,
     isnan,
     less_equal,
@@ -29,6 +30,8 @@ from .elementwise import (
     multiply,
     negative,
     power,
+    real,
+    sqrt,
     subtract,
     trunc,
     where,
@@ -37,7 +40,7 @@ from .families import binary, composite, elementwise, unary
 from .nn.rules import floating, in_float32
 from .reduce import all as all_
 from .reduce import max as max_
-from .reduce import mean, std, var
+from .reduce import mean, var
 from .reduce import min as min_
 from .reduce import prod as prod_
 from .reduce import sum as sum_
@@ -87,7 +90,7 @@ def _sinc(k, x):
     return k.select(zero, 1.0, k.sin(t) / k.select(zero, 1.0, t))
 
 
-sinc = unary("sinc", _sinc, dtypes=dt.FLOATING, to_float=True, derivative=_sinc_slope, reference=_REFERENCES + "sinc",
+sinc = unary("sinc", _sinc, dtypes=dt.INEXACT, to_float=True, derivative=_sinc_slope, reference=_REFERENCES + "sinc",
              samples=Samples(((-3, 3),), special=False), doc="sin(pi x) / (pi x), and 1 at 0.")  # fmt: skip
 
 
@@ -119,13 +122,13 @@ lcm = binary("lcm", _lcm, dtypes=dt.INTEGER, reference="numpy.lcm", samples=doma
 
 # ---------------------------------------------------------------- extrema and steps
 fmax = binary("fmax", lambda k, x, y: k.select(k.ne(x, x), y, k.select(k.ne(y, y), x, k.maximum(x, y))),
-              dtypes=dt.REAL, pullbacks=(
+              dtypes=dt.BOOL + dt.REAL, pullbacks=(
                   lambda g, x, y, z: where(logical_or(greater_equal(x, y), isnan(y)), g, 0),
                   lambda g, x, y, z: where(logical_or(greater_equal(x, y), isnan(y)), 0, g)),
               reference="numpy.fmax", samples=reals(count=2),
               doc="The larger of x1 and x2; the other one where one is NaN.")  # fmt: skip
 fmin = binary("fmin", lambda k, x, y: k.select(k.ne(x, x), y, k.select(k.ne(y, y), x, k.minimum(x, y))),
-              dtypes=dt.REAL, pullbacks=(
+              dtypes=dt.BOOL + dt.REAL, pullbacks=(
                   lambda g, x, y, z: where(logical_or(less_equal(x, y), isnan(y)), g, 0),
                   lambda g, x, y, z: where(logical_or(less_equal(x, y), isnan(y)), 0, g)),
               reference="numpy.fmin", samples=reals(count=2),
@@ -211,7 +214,7 @@ logit = composite("logit", 1, in_float32(_logit), attributes=_logit_attributes, 
 
 # ---------------------------------------------------------------- three operands
 lerp = elementwise("lerp", 3, lambda k, x, y, w: k.select(k.abs(w) < 0.5, x + w * (y - x), y - (y - x) * (1.0 - w)),
-                   dtypes=dt.FLOATING, derivatives=(lambda x, y, w, z: 1.0 - w, lambda x, y, w, z: w,
+                   dtypes=dt.INEXACT, derivatives=(lambda x, y, w, z: 1.0 - w, lambda x, y, w, z: w,
                                                     lambda x, y, w, z: y - x),
                    names=("start", "end", "weight"), reference=_REFERENCES + "lerp", samples=Samples(
                        ((-5, 5), (-5, 5), (0, 1)), special=False), doc="start + weight * (end - start).")  # fmt: skip
@@ -261,6 +264,8 @@ _ldexp_kernel = binary("scale_by_power", _to_range, dtypes=dt.FLOATING, to_float
 def _ldexp(attrs, x, exponent):
     """x * 2 ** exponent."""
     x = floating(x)
+    if "c" in (x.dtype.kind, exponent.dtype.kind):
+        return x * exp2(floating(exponent))
     return _ldexp_kernel(x, cast(exponent, x.dtype) if exponent.dtype.kind in "biu" else exponent)
 
 
@@ -296,8 +301,9 @@ frexp = composite("frexp", 1, _frexp, names=("x",), reference="numpy.frexp", sam
 
 
 def _float_power(attrs, x, y):
-    """x1 ** x2, computed and returned in float64."""
-    return power(cast(x, dt.float64), cast(y, dt.float64))
+    """x1 ** x2, computed and returned in float64 (complex operands: complex128)."""
+    wide = dt.complex128 if "c" in (x.dtype.kind, y.dtype.kind) else dt.float64
+    return power(cast(x, wide), cast(y, wide))
 
 
 float_power = composite("float_power", 2, _float_power, reference="numpy.float_power", samples=Samples(
@@ -346,7 +352,7 @@ def _with_nan(name: str, function, reference: str | None = None):
 
     def composed(attrs, x):
         axes = normalize_axes(name, attrs[0], x.ndim)
-        return function(x, isnan(x), axes, attrs[1])
+        return function(x, None if x.dtype.kind in "biu" else isnan(x), axes, attrs[1])
 
     composed.__doc__ = function.__doc__
     return composite(name, 1, in_float32(composed), attributes=_axes_attributes, names=("x",),
@@ -356,12 +362,12 @@ def _with_nan(name: str, function, reference: str | None = None):
 
 def _nansum(x, absent, axes, keepdims):
     """The sum over `axis` of what is no NaN."""
-    return sum_(x if x.dtype.kind in "biu" else where(absent, 0.0, x), axes, keepdims)
+    return sum_(x if absent is None else where(absent, 0.0, x), axes, keepdims)
 
 
 def _nanprod(x, absent, axes, keepdims):
     """The product over `axis` of what is no NaN."""
-    return prod_(x if x.dtype.kind in "biu" else where(absent, 1.0, x), axes, keepdims)
+    return prod_(x if absent is None else where(absent, 1.0, x), axes, keepdims)
 
 
 def _count_of(absent, dtype, axes, keepdims):
@@ -370,13 +376,14 @@ def _count_of(absent, dtype, axes, keepdims):
 
 def _nanmean(x, absent, axes, keepdims):
     """The mean over `axis` of what is no NaN; NaN where nothing is left."""
-    x = floating(x)
+    if absent is None:
+        return mean(x, axes, keepdims)
     return sum_(where(absent, 0.0, x), axes, keepdims) / _count_of(absent, x.dtype, axes, keepdims)
 
 
 def _nan_extremum(fold, filling: float):
     def function(x, absent, axes, keepdims):
-        if x.dtype.kind in "biu":
+        if absent is None:
             return fold(x, axes, keepdims)
         result = fold(where(absent, filling, x), axes, keepdims)
         return where(all_(absent, axes, keepdims), math.nan, result)
@@ -424,14 +431,18 @@ def _aminmax(attrs, x):
     return min_(x, *attrs), max_(x, *attrs)
 
 
+def _variance(attrs, x):
+    return var(real(x), *attrs) + var(imag(x), *attrs) if x.dtype.kind == "c" else var(x, *attrs)
+
+
 def _var_mean(attrs, x):
     """(variance, mean) over `axis`; the variance divides by count - correction."""
-    return var(x, *attrs), mean(x, attrs[0], attrs[2])
+    return _variance(attrs, x), mean(x, attrs[0], attrs[2])
 
 
 def _std_mean(attrs, x):
     """(standard deviation, mean) over `axis`; the deviation divides by count - correction."""
-    return std(x, *attrs), mean(x, attrs[0], attrs[2])
+    return sqrt(_variance(attrs, x)), mean(x, attrs[0], attrs[2])
 
 
 aminmax = composite("aminmax", 1, _aminmax, attributes=_axes_attributes, names=("x",), reference=_REFERENCES + "aminmax",

@@ -411,7 +411,7 @@ bmm = _product_op("bmm", _bmm, (((2, 3, 4), (2, 4, 5)),), "numpy.matmul")
 # ---------------------------------------------------------------- a product added to something
 def _scales(beta=1, alpha=1):
     for name, value in (("beta", beta), ("alpha", alpha)):
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
+        if isinstance(value, bool) or not isinstance(value, (int, float, complex)):
             raise ArgumentError(f"expected {name} to be a number, got {value!r}")
     return (beta, alpha)
 
@@ -460,7 +460,8 @@ def _bmm_of(a, b):
 
 def _sum_bmm_of(a, b):
     """the sum over the stack of bmm(x1, x2)"""
-    return sum_(_bmm(None, a, b), 0)
+    found = _bmm(None, a, b)
+    return cast(sum_(found, 0), found.dtype)
 
 
 addmm = _adding("addmm", _mm_of, ((4,), (3, 5), (5, 4)))
@@ -487,8 +488,8 @@ def _cov(correction, x, fweights, aweights):
         raise ShapeError(f"[cov] expected x of at most 2 axes, got shape {tuple(x.shape)}")
     if x.dtype.kind in "biu":
         x = cast(x, dt.DEFAULT_FLOAT)
-    single = x.ndim < 2
-    rows = reshape(x, (1, x.size)) if single else x
+    single = x.ndim < 2 or x.shape[0] == 1
+    rows = reshape(x, (1, x.size)) if x.ndim < 2 else x
     count = rows.shape[1]
     _weights_checked("cov", "fweights", fweights, count)
     _weights_checked("cov", "aweights", aweights, count)

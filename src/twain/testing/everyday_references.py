@@ -160,6 +160,9 @@ def pad(x, pad, mode="constant", value=None):
     for number in range(len(pad) // 2):
         axis = x.ndim - 1 - number
         before, after = pad[2 * number : 2 * number + 2]
+        if mode == "circular":
+            x = np.take(x, np.arange(max(-before, 0), x.shape[axis] - max(-after, 0)), axis)
+            before, after = max(before, 0), max(after, 0)
         widths = [(0, 0)] * x.ndim
         widths[axis] = (max(before, 0), max(after, 0))
         if mode == "constant":
