@@ -4,65 +4,23 @@ from __future__ import annotations
 
 from .. import _core
 from ..base.config import config
-from ..base.errors import DeviceError, VerificationError
+from ..base.errors import VerificationError
+from ..base.lazy import LazyModule
 from ..base.shapes import size_of
 from ..codegen.control import ControlCall
 from ..codegen.kernel import LoopKernel
 from ..codegen.lower import Lowered, lower
 from ..codegen.targets import host
-from ..ir.node import Graph, Node, Spec, make_parameter, parameter
-from ..ir.op import apply, exact_key, infer, remember_expansion
+from ..ir.node import Graph, Spec
+from ..ir.op import exact_key, infer, remember_expansion
 from ..passes.layout import arrange
 from ..passes.simplify import simplify
-from ..transforms.vjp import Rule, rule_record, trace_vjp
+from ..transforms.vjp import rule_record, trace_vjp
 from .kernels import kernels_for
+from .placement import devices_of, home_rule, one_node_graph, returns_home, specs_of
 from .shaped import Sizes, serves_shapes
 
-
-def specs_of(metas: tuple) -> list:
-    """Specs of the core's metas; None stays None."""
-    return [None if m is None else Spec(m.dtype, m.shape) for m in metas]
-
-
-def devices_of(record, attrs: object, metas: tuple) -> int | tuple:
-    """The device of all results, or one for each; it is that of the operands (Python scalars live anywhere)."""
-    found = {m.device for m in metas if m is not None and not m.dtype.weak}
-    if record.places or (type(record.rules) is Rule and record.rules.of.places):
-        return placed_devices(simplify(one_node_graph(record, attrs, specs_of(metas))), metas)
-    if len(found) > 1:
-        raise mixed_devices(record.name, found, "")
-    return found.pop() if found else 0
-
-
-def placed_devices(graph: Graph, metas: tuple) -> tuple:
-    """The device of each output of a graph in which values move between devices."""
-    place: dict[Node, int | None] = {}
-    for n in graph.nodes():
-        if n.op is parameter:
-            meta = metas[n.attrs]
-            place[n] = None if meta.dtype.weak else meta.device
-        elif n.op.places:
-            place[n] = n.attrs[0]
-        else:
-            found = {place[i] for i in n.inputs if i is not None and place[i] is not None}
-            if len(found) > 1:
-                raise mixed_devices(n.op.name, found, f" ({n.source})" if n.source else "")
-            place[n] = found.pop() if found else None
-    return tuple(place[o] or 0 for o in graph.outputs)
-
-
-def mixed_devices(name: str, found: set, where: str) -> DeviceError:
-    names = " and ".join(f"cpu:{d}" for d in sorted(found))
-    return DeviceError(f"[{name}] expected all operands on one device, got {names}{where}; move one with .to(device)")
-
-
-def one_node_graph(record, attrs: object, specs: list) -> Graph:
-    """The graph that is nothing but this op."""
-    parameters = [None if s is None else make_parameter(i, s) for i, s in enumerate(specs)]
-    args = (parameters,) if record.arity < 0 else tuple(parameters)
-    result = apply(record, attrs, args)
-    outputs = list(result) if type(result) is tuple else [result]
-    return Graph(record.name, [p for p in parameters if p is not None], outputs)
+custom = LazyModule("twain.transforms.custom")
 
 
 def prepare(op, attrs: object, metas: tuple):
@@ -90,7 +48,7 @@ def prepare(op, attrs: object, metas: tuple):
 
 def lower_call(record, attrs: object, specs: list, strides: list) -> Lowered:
     """The steps of one op call."""
-    return lower(arrange(simplify(one_node_graph(record, attrs, specs))), strides, host())
+    return lower(ready(one_node_graph(record, attrs, specs)), strides, host())
 
 
 def view_program(record, attrs: object, metas: tuple, device: int):
@@ -189,10 +147,18 @@ def launch_of(lowered: Lowered, inputs: int) -> tuple:
     return outputs, lowered.arena, steps, keep
 
 
+def ready(graph: Graph) -> Graph:
+    """The graph as code is generated for it."""
+    graph = simplify(graph)
+    if any(n.op.name == "custom_gradient" for n in graph.nodes()):
+        graph = custom.without_custom(graph)
+    return arrange(graph)
+
+
 def inner_program(graph: Graph, strides: list):
     """The Program of a graph that a branch or loop runs: operands laid out as told, results dense."""
     metas = tuple(_core.meta(p.dtype.code, p.shape, tuple(s)) for p, s in zip(graph.parameters, strides))
-    lowered = lower(arrange(simplify(graph)), strides, host(), dense=True)
+    lowered = lower(ready(graph), strides, host(), dense=True)
     return program_of(graph.name, metas, 0, *launch_of(lowered, len(metas)))
 
 
@@ -264,6 +230,8 @@ def prepare_vjp(op, attrs: object, metas: tuple, out_metas: tuple, mask: int):
     """The backward rule of one op call, as the core wants it: None or (dynamic op, attrs, saved, results)."""
     record = op.record
     count = len(out_metas)
+    if mask and returns_home(metas, out_metas, mask):
+        return home_rule(record, attrs, metas, out_metas, mask)
     form = shaped_form(record, attrs, metas, count, mask)
     traced = None
     if form is None:

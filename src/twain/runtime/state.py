@@ -157,6 +157,7 @@ class State:
         self.everything = False  # attributes are read by computed names
         self.codes: set = set()
         self.functions: dict = {}  # code -> place of the function
+        self.twins: dict = {}  # code -> places of further functions of that code
         self.namespaces: dict = {}  # code -> (place, globals dict) that its names are read from
         self.modules: dict = {}
         self.queue: deque = deque()
@@ -331,7 +332,8 @@ class State:
         function = place.value
         code = function.__code__
         if names is None:
-            self.functions.setdefault(code, place)
+            if self.functions.setdefault(code, place) is not place:
+                self.twins.setdefault(code, []).append(place)  # closures of one code, of a decorator for instance
             place.content = (code, function.__defaults__, function.__kwdefaults__, dict(function.__dict__))
         if code in self.codes and not place.loose:
             place.loose = True
@@ -440,6 +442,10 @@ class State:
         if place is not None and not place.loose:
             place.loose = True
             self._entered(place)
+        for twin in self.twins.pop(code, ()):
+            if not twin.loose:
+                twin.loose = True
+                self._entered(twin)
         if fresh:
             self._use(fresh)
         if place is None:

@@ -16,7 +16,7 @@ from ..transforms.control import OPS, keeping_carries
 from ..transforms.levels import Traced, is_value
 from ..transforms.randomness import move_counter, relevant
 from ..transforms.reverse import Taped
-from .creation import asarray
+from .creation import asarray, full
 
 Tensor = _core.Tensor
 
@@ -32,7 +32,7 @@ def _leaves(name: str, tree: object, what: str) -> tuple[list, object]:
             raise ArgumentError(
                 f"[{name}] expected {what} to be a tree of tensors and numbers, got {type(x).__name__}{' at ' + path if path else ''}"
             )
-        leaves[i] = asarray(x)
+        leaves[i] = full((), x) if isinstance(x, (bool, int, float, complex)) else asarray(x)
     return leaves, spec
 
 
@@ -321,7 +321,7 @@ def _bounded(condition: Callable, function: Callable, init: object, limit: int) 
         carry = cond(going, function, lambda c: c, carry)
         return (going, carry), None
 
-    (_, carry), _ = scan(step, (asarray(True), init), None, limit)
+    (_, carry), _ = scan(step, (full((), True), init), None, limit)
     return carry
 
 

@@ -17,7 +17,8 @@ from ..transforms.batched import BatchLevel, Batched, check_randomness
 from ..transforms.forward import Dual, ForwardLevel
 from ..transforms.levels import is_value, stack
 from ..transforms.reverse import ReverseLevel
-from .creation import asarray, eye
+from .creation import eye
+from .creation import full as filled
 
 Tensor = _core.Tensor
 
@@ -25,6 +26,11 @@ Tensor = _core.Tensor
 def describe(x: object) -> str:
     """A value in an error message."""
     return f"{x.dtype}{list(x.shape)}" if is_value(x) else type(x).__name__
+
+
+def number(x: object, dtype: object = None) -> Tensor:
+    """A Python number as a tensor, made by an op, so that recordings know where it comes from."""
+    return filled((), x, dtype=dtype)
 
 
 def name_of(function: object) -> str:
@@ -46,7 +52,7 @@ def result_leaves(name: str, tree: object) -> tuple[list, object]:
             raise ArgumentError(
                 f"[{name}] expected the function to return tensors, got {type(x).__name__}{place(paths(tree)[i])}"
             )
-        leaves[i] = asarray(x)
+        leaves[i] = number(x)
     return leaves, spec
 
 
@@ -213,12 +219,12 @@ def _tangent_leaves(name: str, primals: object, tangents: object) -> tuple[list,
         raise ArgumentError(f"[{name}] expected tangents in the structure of the primals, {spec!r}, got {other!r}")
     for i, (x, t) in enumerate(zip(leaves, along)):
         if type(x) is float:
-            leaves[i] = x = asarray(x)
+            leaves[i] = x = number(x)
         if not is_value(x):
             along[i] = None
             continue
         if isinstance(t, (int, float)) and not x.shape:
-            along[i] = t = asarray(t, dtype=x.dtype)
+            along[i] = t = number(t, x.dtype)
         if x.dtype.kind not in "fc":
             if t is None:
                 continue
@@ -331,7 +337,7 @@ def vjp(function: Callable, *primals: object, has_aux: bool = False) -> tuple:
             full_list[i] = v
         return unflatten(spec, full_list)
 
-    given = [asarray(x) if type(x) is float else x for x in (leaves[i] for i in chosen)]
+    given = [number(x) if type(x) is float else x for x in (leaves[i] for i in chosen)]
     tape = _Tape("vjp", function, given, build, has_aux)
 
     def pull(cotangent: object) -> tuple:
@@ -345,7 +351,7 @@ def vjp(function: Callable, *primals: object, has_aux: bool = False) -> tuple:
                 found[i] = None
                 continue
             if isinstance(g, (int, float, complex)) and not y.shape:
-                found[i] = g = asarray(g, dtype=y.dtype)
+                found[i] = g = number(g, y.dtype)
             if not is_value(g) or g.dtype is not y.dtype or tuple(g.shape) != tuple(y.shape):
                 raise ArgumentError(
                     f"[vjp] expected a cotangent of {describe(y)}{place(paths(cotangent)[i])}, got {describe(g)}"
@@ -386,7 +392,7 @@ def _differentiable(name: str, trees: list) -> tuple[list, object, list]:
         if rule is False:
             continue
         if type(x) is float and rule is None:
-            leaves[i] = x = asarray(x)
+            leaves[i] = x = number(x)
         if not is_value(x) or x.dtype.kind not in "fc":
             if rule is None:
                 raise ArgumentError(not_floating(name, x, paths(trees)[i]))
@@ -527,7 +533,7 @@ def _chosen(name: str, args: tuple, argnums: int | tuple) -> tuple[list, object,
     leaves, spec = flatten(trees)
     for i, x in enumerate(leaves):
         if type(x) is float:
-            leaves[i] = asarray(x)
+            leaves[i] = number(x)
         elif not is_value(x) or x.dtype.kind not in "fc":
             raise ArgumentError(not_floating(name, x, paths(trees)[i]))
     return leaves, spec, numbers

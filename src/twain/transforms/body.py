@@ -179,7 +179,7 @@ class Traceable:
             self.outputs = []
             for x, path in zip(leaves, self.paths):
                 if isinstance(x, (bool, int, float, complex)):
-                    x = creation.asarray(x)
+                    x = creation.full((), x)
                 if not is_value(x):
                     raise ArgumentError(
                         f"[{name}] expected the function to return tensors, got {type(x).__name__}{' at ' + path if path else ''}"

@@ -50,7 +50,7 @@ def moving(spec: Spec) -> bool:
     return spec.dtype.kind in "fc"
 
 
-def _zeros(spec: Spec) -> Node:
+def zeros_of(spec: Spec) -> Node:
     return broadcast_to(cast(0, spec.dtype), spec.shape)
 
 
@@ -115,7 +115,7 @@ def _branch_vjp(attrs, cotangents, inputs, outputs, needs):
             full[i] = x
         found = pulled(body, p, full, wanted)
         made_bodies.append(
-            made("branch_vjp", [*p, *g], [_zeros(operands[i].spec) if x is None else x for i, x in zip(wanted, found)])
+            made("branch_vjp", [*p, *g], [zeros_of(operands[i].spec) if x is None else x for i, x in zip(wanted, found)])
         )
     results = run(branch, (tuple(made_bodies),), [index, *operands, *(cotangents[i] for i in floating)])
     gradients_of = dict(zip(wanted, results))
@@ -140,7 +140,7 @@ def _branch_push(attrs, inputs, tangents):
         made(
             "branch_jvp",
             order,
-            values + [_zeros(v.spec) if m is None else m for v, m, f in zip(values, moves, flags) if f],
+            values + [zeros_of(v.spec) if m is None else m for v, m, f in zip(values, moves, flags) if f],
         )
         for order, values, moves in duals
     ]
@@ -225,11 +225,11 @@ def _scan_vjp(attrs, cotangents, inputs, outputs, needs):
         full[i] = g
     wanted = [*(consts + i for i in of_carries), *of_consts, *of_slices]
     found = pulled(body, [*own_consts, *own_carries, *own_slices], full, wanted)
-    found = [_zeros(p[i].spec) if g is None else g for i, g in zip(wanted, found)]
+    found = [zeros_of(p[i].spec) if g is None else g for i, g in zip(wanted, found)]
     a, b = len(of_carries), len(of_carries) + len(of_consts)
     results = [*found[:a], *(late.add(x, g) for x, g in zip(g_consts, found[a:b])), *found[b:]]
     step = made("scan_vjp", order, results)
-    started = [cotangents[i] for i in of_carries] + [_zeros(p[i].spec) for i in of_consts]
+    started = [cotangents[i] for i in of_carries] + [zeros_of(p[i].spec) for i in of_consts]
     given = [*inputs[:consts], *started, *slices, *before, *(cotangents[i] for i in of_stacked)]
     back = run(scan, (step, consts, b, length, not reverse, False), given)
     gradients_of = dict(zip([*(consts + i for i in of_carries), *of_consts, *of_slices], back))
@@ -269,9 +269,9 @@ def _scan_push(attrs, inputs, tangents):
         given += list(inputs[first:last])
         for x, t, at in zip(full[first:last], tangents[first:last], inputs[first:last]):
             if x is not None:
-                given.append(_zeros(at.spec) if t is None else t)
+                given.append(zeros_of(at.spec) if t is None else t)
     counts = [len([t for t in full[first:last] if t is not None]) for first, last in groups]
-    d_carries = [_zeros(v.spec) if m is None else m for v, m, f in zip(values, moves, flags) if f]
+    d_carries = [zeros_of(v.spec) if m is None else m for v, m, f in zip(values, moves, flags) if f]
     d_stacked = [m for m in moves[carries:] if m is not None]
     step = renumbered("scan_jvp", order, [*values[:carries], *d_carries, *values[carries:], *d_stacked])
     results = run(scan, (step, consts + counts[0], carries + counts[1], length, reverse, False), given)
@@ -365,11 +365,11 @@ def _loop_push(attrs, inputs, tangents):
         + [t for t in full[second:] if t is not None]
     )
     given = [*inputs[:first], *own[:second], *(t for t in along[:second] if t is not None), *own[second:]]
-    given += [_zeros(x.spec) if t is None else t for x, t, f in zip(own[second:], along[second:], flags) if f]
+    given += [zeros_of(x.spec) if t is None else t for x, t, f in zip(own[second:], along[second:], flags) if f]
     step = renumbered(
         "loop_jvp",
         order,
-        [*values, *(_zeros(v.spec) if m is None else m for v, m, f in zip(values, moves, flags) if f)],
+        [*values, *(zeros_of(v.spec) if m is None else m for v, m, f in zip(values, moves, flags) if f)],
     )
     test = condition.graph
     extra = [x.spec for x, f in zip(p[second:], flags) if f]
@@ -444,7 +444,7 @@ def _call_vjp(attrs, cotangents, inputs, outputs, needs):
     for i, x in zip(floating, g):
         full[i] = x
     found = pulled(body, p, full, wanted)
-    back = made("call_vjp", [*p, *g], [_zeros(inputs[i].spec) if x is None else x for i, x in zip(wanted, found)])
+    back = made("call_vjp", [*p, *g], [zeros_of(inputs[i].spec) if x is None else x for i, x in zip(wanted, found)])
     results = run(call_op, (back,), [*inputs, *(cotangents[i] for i in floating)])
     gradients_of = dict(zip(wanted, results))
     return [gradients_of.get(i) for i in range(len(inputs))]
