@@ -30,7 +30,8 @@ const void* meta_address(PyObject* object) {
 
 uint64_t modes() {
   const twain::Modes& now = twain::modes();
-  return (now.grad_enabled ? uint64_t{twain::kModeGrad} : 0) | (now.anomaly ? uint64_t{twain::kModeAnomaly} : 0);
+  return (now.grad_enabled ? uint64_t{twain::kModeGrad} : 0) | (now.anomaly ? uint64_t{twain::kModeAnomaly} : 0) |
+         static_cast<uint64_t>(now.device) << twain::kModeDeviceShift;
 }
 
 // A call given as (tuple, dict), laid out as in the vectorcall protocol.
@@ -133,7 +134,10 @@ GuardTree* guard_tree_of(PyObject* object) {
 void bind_guards(nb::module_& module) {
   twain::tensor_probe = {&twain::tensor_type, facts_of, meta_address, modes};
   module.def("modes", &modes,
-             "The switches of the calling thread as an int: 1 gradients are recorded, 2 anomalies are detected.");
+             "The switches of the calling thread as an int: 1 gradients are recorded, 2 anomalies are detected, from bit 8 the "
+             "default device.");
+  module.def("default_device", [] { return twain::modes().device; }, "The number of the device where the calling thread makes tensors.");
+  module.def("set_default_device", &twain::set_default_device, "Make tensors of the calling thread there; returns the previous one.");
   nb::class_<GuardTree>(module, "GuardTree", nb::type_slots(kSlots), kDoc)
       .def(
           "__init__",

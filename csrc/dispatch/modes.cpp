@@ -10,7 +10,7 @@ const Modes default_modes{};
 
 namespace {
 
-bool is_special(const Modes& modes) { return !modes.grad_enabled || modes.anomaly || modes.tracing || modes.recorder != nullptr; }
+bool is_special(const Modes& modes) { return !modes.grad_enabled || modes.anomaly || modes.tracing || modes.device != 0 || modes.recorder != nullptr; }
 
 template <typename T>
 T change(T Modes::* field, T setting) {
@@ -25,6 +25,7 @@ T change(T Modes::* field, T setting) {
 bool set_grad_enabled(bool flag) { return change(&Modes::grad_enabled, flag); }
 bool set_anomaly(bool flag) { return change(&Modes::anomaly, flag); }
 bool set_tracing(bool flag) { return change(&Modes::tracing, flag); }
+int set_default_device(int device) { return change(&Modes::device, device); }
 void* set_recorder(void* recorder) {
   if (thread_modes.parked) return std::exchange(thread_modes.parked_recorder, recorder);
   return change(&Modes::recorder, recorder);

@@ -11,6 +11,7 @@ struct Modes {
   void* recorder = nullptr;  // the binding's object, owned
   bool parked = false;       // the recorder is at work: what it does is not told to itself, and it waits here
   void* parked_recorder = nullptr;
+  int device = 0;            // where new tensors are made
   uint32_t epoch = 0;        // number of the current recording; marks of other recordings don't count
 };
 extern constinit thread_local Modes thread_modes;
@@ -24,6 +25,7 @@ inline const Modes& modes() { return special_threads == 0 ? default_modes : thre
 bool set_grad_enabled(bool flag);     // returns the previous setting
 bool set_anomaly(bool flag);          // likewise
 bool set_tracing(bool flag);          // likewise
+int set_default_device(int device);   // likewise
 void* set_recorder(void* recorder);   // likewise; ownership moves in and out
 uint32_t new_epoch();
 

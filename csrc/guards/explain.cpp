@@ -97,7 +97,8 @@ std::string modes_text(PyObject* word) {
   const unsigned long long modes = PyLong_Check(word) ? PyLong_AsUnsignedLongLong(word) : 0;
   PyErr_Clear();
   std::string text = (modes & kModeGrad) != 0 ? "gradients on" : "gradients off";
-  return (modes & kModeAnomaly) != 0 ? text + ", detecting anomalies" : text;
+  if ((modes & kModeAnomaly) != 0) text += ", detecting anomalies";
+  return (modes >> kModeDeviceShift) != 0 ? text + ", default device " + std::to_string(modes >> kModeDeviceShift) : text;
 }
 
 template <typename Names>

@@ -24,6 +24,7 @@ struct TensorProbe {
 };
 
 enum Mode : uint64_t { kModeGrad = 1, kModeAnomaly = 2 };
+inline constexpr int kModeDeviceShift = 8;  // from this bit on: the default device
 
 extern TensorProbe tensor_probe;
 

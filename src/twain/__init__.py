@@ -1,7 +1,7 @@
 """twain: a deep-learning framework. Dynamic and debuggable, compiled whole, small and fast."""
 
 from . import exports as _exports
-from ._core import empty_cache, get_threads, memory_stats, set_memory_cap, set_threads
+from ._core import empty_cache, get_threads, set_memory_cap, set_threads
 from .base.config import config
 from .base.dtypes import (
     bfloat16,

@@ -30,6 +30,7 @@ class OpRecord:
                                                    call(attrs, *values) applies the op itself
       batch(attrs, call, inputs, batched, size) -> value or tuple; batched inputs carry the batch as axis 0, so do the results
       composite(attrs, *values) -> value or list   for ops that are functions of others
+      places: whether results may be on another device than the operands
     """
 
     __slots__ = (
@@ -49,6 +50,7 @@ class OpRecord:
         "lowering",
         "name",
         "onnx",
+        "places",
         "reference",
         "rules",
         "samples",
@@ -298,7 +300,7 @@ def dynamic(name: str, graph: Graph, arity: int) -> OpRecord:
         mapping = {p: values[p.attrs] for p in graph.parameters}
         return inline(graph, mapping)
 
-    return OpRecord(name, "dynamic", arity, composite=composite)
+    return OpRecord(name, "dynamic", arity, composite=composite, places=any(n.op.places for n in graph.nodes()))
 
 
 def inline(graph: Graph, mapping: dict) -> list:

@@ -8,9 +8,13 @@ from __future__ import annotations
 import math
 
 from ..base import dtypes as dt
-from .families import elementwise
+from ..base.shapes import check_shape, size_of
+from .elementwise import cast
+from .families import composite, elementwise
+from .index import iota
 from .random import philox_words
 from .samples import Samples
+from .shape import reshape
 
 TURNS = 128  # at most; each of the methods accepts at least every second proposal
 _U64 = dt.uint64
@@ -205,18 +209,32 @@ def _zipf(k, index, seed, counter, a):
     return _search(k, propose, a * 0.0 + 1.0, dt.float64)
 
 
-def _op(name: str, kernel, parameters: tuple, samples: tuple, dtypes=(dt.float32, dt.float64)):
+def _draw(name: str, kernel, parameters: tuple, samples: tuple, dtypes=(dt.float32, dt.float64)):
+    """The op name(seed, counter, *parameters, shape): a draw for each place of `shape`, block i for the i-th."""
     extra = len(parameters)
     shapes = (((3, 5), (), (), *((3, 5),) * extra), ((0,), (), (), *((),) * extra), ((67,), (), (), *((1,),) * extra))
-    return elementwise(
-        name, 3 + len(parameters), kernel, dtypes=dtypes, fixed=(*_FIXED, *(None for _ in parameters)),
-        names=("index", "seed", "counter", *parameters), reference=f"twain.testing.random_references.{name}",
+    each = elementwise(
+        f"{name}_at", 3 + extra, kernel, dtypes=dtypes, fixed=(*_FIXED, *(None for _ in parameters)),
+        names=("index", "seed", "counter", *parameters), reference=f"twain.testing.random_references.{name}_at",
         samples=Samples(("index", "index", "index", *samples), shapes=shapes, special=False),
     )  # fmt: skip
 
+    def draw(shape, seed, counter, *values):
+        index = reshape(cast(iota((size_of(shape),), 0), _U64), shape)
+        return each(index, seed, counter, *values)
 
-random_gamma = _op("random_gamma", _gamma, ("alpha",), ((0.2, 5.0),))
-random_poisson = _op("random_poisson", _poisson, ("rate",), ((0.1, 50.0),), (dt.float64,))
-random_binomial = _op("random_binomial", _binomial, ("n", "p"), ((1, 60), (0.0, 1.0)), (dt.float64,))
-random_vonmises = _op("random_vonmises", _vonmises, ("concentration",), ((0.0, 20.0),), (dt.float64,))
-random_zipf = _op("random_zipf", _zipf, ("a",), ((1.5, 5.0),), (dt.float64,))
+    op = composite(
+        name, 2 + extra, draw, attributes=lambda shape: check_shape(name, shape),
+        names=("seed", "counter", *parameters), reference=f"twain.testing.random_references.{name}",
+        samples=Samples(("index", "index", *samples), arguments=((((3, 5),), {}),), shapes=(((), (), *((5,),) * extra),),
+                        dtypes=dtypes),
+    )  # fmt: skip
+    op.record.differentiable = False
+    return op
+
+
+random_gamma = _draw("random_gamma", _gamma, ("alpha",), ((0.2, 5.0),))
+random_poisson = _draw("random_poisson", _poisson, ("rate",), ((0.1, 50.0),), (dt.float64,))
+random_binomial = _draw("random_binomial", _binomial, ("n", "p"), ((1, 60), (0.0, 1.0)), (dt.float64,))
+random_vonmises = _draw("random_vonmises", _vonmises, ("concentration",), ((0.0, 20.0),), (dt.float64,))
+random_zipf = _draw("random_zipf", _zipf, ("a",), ((1.5, 5.0),), (dt.float64,))

@@ -120,9 +120,9 @@ class Optimizer:
         self._check(values)
         new = ParameterGroup(params, names, values)
         self.param_groups.append(new)
-        step = asarray(0.0, dtype="float64")
+        steps = {p.device: asarray(0.0, dtype="float64", device=p.device) for p in params}
         for p in params:
-            self.state.append({"step": step, **{key: zeros_like(p.detach()) for key in self._buffers_of(new)}})
+            self.state.append({"step": steps[p.device], **{key: zeros_like(p.detach()) for key in self._buffers_of(new)}})
 
     def _check(self, values: dict[str, Any]) -> None:
         """Raise for settings out of range."""
@@ -156,6 +156,11 @@ class Optimizer:
             return
         if len(active) < len(state):
             _part_steps(state, set(active))
+        for device in dict.fromkeys(group.params[i].device for i in active):
+            self._step_on(group, state, [i for i in active if group.params[i].device == device])
+
+    def _step_on(self, group: ParameterGroup, state: list[dict[str, Tensor]], active: list[int]) -> None:
+        """One fused update of the parameters on one device."""
         counters: list[Tensor] = []
         numbers: dict[int, int] = {}
         which = []
@@ -235,12 +240,12 @@ class Optimizer:
     def _load_rows(self, rows: dict[int, dict[str, Tensor]]) -> None:
         first = 0
         for group in self.param_groups:
-            shared: dict[float, Tensor] = {}
+            shared: dict[tuple, Tensor] = {}
             for i in range(first, first + len(group.params)):
-                count = float(rows[i]["step"].item())
-                if count not in shared:
-                    shared[count] = asarray(count, dtype="float64")
-                self.state[i]["step"] = shared[count]
+                count, device = float(rows[i]["step"].item()), self.state[i]["step"].device
+                if (count, device) not in shared:
+                    shared[count, device] = asarray(count, dtype="float64", device=device)
+                self.state[i]["step"] = shared[count, device]
                 for key, tensor in self.state[i].items():
                     if key != "step":
                         tensor.assign(rows[i][key].detach().astype(tensor.dtype))
@@ -258,7 +263,7 @@ def _part_steps(state: list[dict[str, Tensor]], active: set[int]) -> None:
         counter = row["step"]
         if i not in active and id(counter) in moving:
             if id(counter) not in staying:
-                staying[id(counter)] = asarray(counter.item(), dtype="float64")
+                staying[id(counter)] = asarray(counter.item(), dtype="float64", device=counter.device)
             row["step"] = staying[id(counter)]
 
 

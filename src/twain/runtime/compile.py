@@ -15,6 +15,7 @@ from .. import _core
 from ..base.config import config
 from ..base.errors import ArgumentError
 from ..ops.index import full
+from ..ops.placement import move
 from ..transforms.levels import stack
 from .floats import TracedFloat
 from .guards import Guards
@@ -313,7 +314,8 @@ def _convert(op, position: int, value: object) -> object:
 
 def _fill(meta, number: float):
     """A constant that backward needs while somebody records."""
-    return full(number, meta.shape, meta.dtype)
+    result = full(number, meta.shape, meta.dtype)
+    return move(result, meta.device, 0) if meta.device else result
 
 
 _core.set_config(config)

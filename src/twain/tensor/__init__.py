@@ -82,7 +82,7 @@ from ..ops.reduce import all, any, argmax, argmin, logsumexp, max, mean, min, pr
 from ..ops.shape import broadcast_to
 from ..runtime import install as _runtime
 from . import device as _device
-from .device import Device, device
+from .device import Device, device, memory_stats
 
 _runtime.install()
 _core.set_device_type(_device.device_of_index)

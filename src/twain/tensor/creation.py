@@ -14,6 +14,7 @@ from ..base.shapes import as_index, check_shape
 from ..ir.node import Node
 from ..ops import index as index_ops
 from ..ops.elementwise import cast
+from ..ops.placement import move
 from ..ops.shape import concat, reshape
 from .device import as_device
 
@@ -195,13 +196,9 @@ def from_dlpack(x: object, /, *, device: object = None, copy: bool | None = None
 
 
 def to_device(x: Tensor, device: object) -> Tensor:
-    """`x` on another device, copied there; the same tensor if it is there already."""
-    target = as_device(device, "to")
-    if x.device == target:
-        return x
-    x = x if x.is_contiguous() else contiguous(x)
-    meta = _core.meta(x.dtype.code, x.shape, None, target.index)
-    return _core.from_buffer(meta, memoryview(x.detach()).cast("B") if x.size else b"")
+    """`x` on another device, copied there; the same tensor if it is there already. Gradients go back to where `x` is."""
+    target, source = as_device(device, "to"), x.device
+    return x if source == target else move(x, target.index, source.index)
 
 
 def contiguous(x: Tensor) -> Tensor:

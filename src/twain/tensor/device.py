@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 
+from .. import _core
 from ..base.errors import DeviceError
 
 MAX_CPU_DEVICES = 16  # as many as the core keeps accounts for
@@ -33,7 +34,6 @@ class Device:
 
 
 _DEVICES: dict[int, Device] = {}
-_default = 0
 
 
 def device_of_index(index: int) -> Device:
@@ -47,7 +47,7 @@ def device_of_index(index: int) -> Device:
 def as_device(spec: object, function: str = "device") -> Device:
     """A Device from None (the default), a name or a Device."""
     if spec is None:
-        return device_of_index(_default)
+        return device_of_index(_core.default_device())
     if isinstance(spec, Device):
         return spec
     if isinstance(spec, str):
@@ -59,13 +59,17 @@ def as_device(spec: object, function: str = "device") -> Device:
     )
 
 
+def memory_stats(device: object = None) -> dict[str, int]:
+    """Bytes of tensors on a device ("cpu:1"), or on all for None: allocated, cached, peak, cap, held, and the count of blocks."""
+    return _core.memory_stats(-1 if device is None else as_device(device, "memory_stats").index)
+
+
 @contextmanager
 def device(spec: object):
-    """`with twain.device("cpu:1"):` makes it the default place for new tensors."""
-    global _default
-    before = _default
-    _default = as_device(spec).index
+    """`with twain.device("cpu:1"):` makes it the default place for new tensors of this thread."""
+    place = as_device(spec)
+    before = _core.set_default_device(place.index)
     try:
-        yield device_of_index(_default)
+        yield place
     finally:
-        _default = before
+        _core.set_default_device(before)

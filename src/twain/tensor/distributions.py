@@ -23,7 +23,7 @@ from ..ops.index import iota
 from ..ops.random import random_exponential, random_normal, random_uniform
 from .bounds import take
 from .creation import arange, asarray, full
-from .random import as_parameters, default_generator, draw_floats, randint, uniform
+from .random import as_parameters, draw_floats, randint, source_of, uniform
 
 Tensor = _core.Tensor
 sorting = LazyModule("twain.ops.sort")
@@ -46,9 +46,7 @@ def _positive(function: str, **parameters: object) -> None:
 
 def _searched(op, shape: tuple, generator, *parameters: object) -> Tensor:
     """One of the draws that reject: a block sequence for each element."""
-    count = size_of(shape)
-    index = movement.reshape(e.cast(arange(count), dt.uint64), shape)
-    return (generator or default_generator).draw(lambda seed, counter: op(index, seed, counter, *parameters), count)
+    return source_of(generator).draw(op, size_of(shape), *parameters, shape)
 
 
 def _as_tensor(value: object, dtype: object) -> Tensor:
@@ -69,7 +67,7 @@ def _integer(x: Tensor, dtype: object, function: str) -> Tensor:
 def exponential(scale: object = 1.0, shape: object = None, *, dtype: object = None, generator=None) -> Tensor:
     """Exponential with mean `scale` (1 / rate)."""
     _positive("random.exponential", scale=scale)
-    shape, dtype, (scale,) = as_parameters("random.exponential", shape, dtype, scale=scale)
+    shape, dtype, generator, (scale,) = as_parameters("random.exponential", shape, dtype, generator, scale=scale)
     return draw_floats("random.exponential", random_exponential, shape, dtype, generator) * scale
 
 
@@ -84,7 +82,9 @@ def gumbel(
 ) -> Tensor:
     """Gumbel (largest extreme value): loc - scale * log(exponential)."""
     _positive("random.gumbel", scale=scale)
-    shape, dtype, (loc, scale) = as_parameters("random.gumbel", shape, dtype, loc=loc, scale=scale)
+    shape, dtype, generator, (loc, scale) = as_parameters(
+        "random.gumbel", shape, dtype, generator, loc=loc, scale=scale
+    )
     return loc - scale * e.log(draw_floats("random.gumbel", random_exponential, shape, dtype, generator))
 
 
@@ -93,7 +93,9 @@ def laplace(
 ) -> Tensor:
     """Laplace: density exp(-|x - loc| / scale) / (2 scale)."""
     _positive("random.laplace", scale=scale)
-    shape, dtype, (loc, scale) = as_parameters("random.laplace", shape, dtype, loc=loc, scale=scale)
+    shape, dtype, generator, (loc, scale) = as_parameters(
+        "random.laplace", shape, dtype, generator, loc=loc, scale=scale
+    )
     size = draw_floats("random.laplace", random_exponential, shape, dtype, generator)
     sign = draw_floats("random.laplace", random_uniform, shape, dtype, generator) < 0.5
     return loc + scale * e.where(sign, size, -size)
@@ -104,7 +106,9 @@ def logistic(
 ) -> Tensor:
     """Logistic: loc + scale * log(u / (1 - u))."""
     _positive("random.logistic", scale=scale)
-    shape, dtype, (loc, scale) = as_parameters("random.logistic", shape, dtype, loc=loc, scale=scale)
+    shape, dtype, generator, (loc, scale) = as_parameters(
+        "random.logistic", shape, dtype, generator, loc=loc, scale=scale
+    )
     u = _open_uniform("random.logistic", shape, dtype, generator)
     return loc + scale * (e.log(u) - e.log1p(-u))
 
@@ -114,7 +118,9 @@ def cauchy(
 ) -> Tensor:
     """Cauchy: loc + scale * tan(pi (u - 1/2))."""
     _positive("random.cauchy", scale=scale)
-    shape, dtype, (loc, scale) = as_parameters("random.cauchy", shape, dtype, loc=loc, scale=scale)
+    shape, dtype, generator, (loc, scale) = as_parameters(
+        "random.cauchy", shape, dtype, generator, loc=loc, scale=scale
+    )
     u = _open_uniform("random.cauchy", shape, dtype, generator)
     return loc + scale * e.tan(math.pi * (u - 0.5))
 
@@ -124,35 +130,37 @@ def log_normal(
 ) -> Tensor:
     """exp of a normal with `mean` and `std`."""
     _check("random.log_normal", "std", std, lambda v: v >= 0, ">= 0")
-    shape, dtype, (mean, std) = as_parameters("random.log_normal", shape, dtype, mean=mean, std=std)
+    shape, dtype, generator, (mean, std) = as_parameters(
+        "random.log_normal", shape, dtype, generator, mean=mean, std=std
+    )
     return e.exp(draw_floats("random.log_normal", random_normal, shape, dtype, generator) * std + mean)
 
 
 def half_normal(scale: object = 1.0, shape: object = None, *, dtype: object = None, generator=None) -> Tensor:
     """The absolute value of a normal with standard deviation `scale`."""
     _positive("random.half_normal", scale=scale)
-    shape, dtype, (scale,) = as_parameters("random.half_normal", shape, dtype, scale=scale)
+    shape, dtype, generator, (scale,) = as_parameters("random.half_normal", shape, dtype, generator, scale=scale)
     return e.abs(draw_floats("random.half_normal", random_normal, shape, dtype, generator)) * scale
 
 
 def rayleigh(scale: object = 1.0, shape: object = None, *, dtype: object = None, generator=None) -> Tensor:
     """Rayleigh: scale * sqrt(2 exponential)."""
     _positive("random.rayleigh", scale=scale)
-    shape, dtype, (scale,) = as_parameters("random.rayleigh", shape, dtype, scale=scale)
+    shape, dtype, generator, (scale,) = as_parameters("random.rayleigh", shape, dtype, generator, scale=scale)
     return scale * e.sqrt(2.0 * draw_floats("random.rayleigh", random_exponential, shape, dtype, generator))
 
 
 def weibull(a: object, scale: object = 1.0, shape: object = None, *, dtype: object = None, generator=None) -> Tensor:
     """Weibull with exponent `a`: scale * exponential ** (1 / a)."""
     _positive("random.weibull", a=a, scale=scale)
-    shape, dtype, (a, scale) = as_parameters("random.weibull", shape, dtype, a=a, scale=scale)
+    shape, dtype, generator, (a, scale) = as_parameters("random.weibull", shape, dtype, generator, a=a, scale=scale)
     return scale * draw_floats("random.weibull", random_exponential, shape, dtype, generator) ** (1.0 / a)
 
 
 def pareto(a: object, scale: object = 1.0, shape: object = None, *, dtype: object = None, generator=None) -> Tensor:
     """Pareto on [scale, infinity) with exponent `a` (PyTorch's; NumPy's is this minus one, at scale 1)."""
     _positive("random.pareto", a=a, scale=scale)
-    shape, dtype, (a, scale) = as_parameters("random.pareto", shape, dtype, a=a, scale=scale)
+    shape, dtype, generator, (a, scale) = as_parameters("random.pareto", shape, dtype, generator, a=a, scale=scale)
     return scale * e.exp(draw_floats("random.pareto", random_exponential, shape, dtype, generator) / a)
 
 
@@ -166,7 +174,9 @@ def triangular(
     generator=None,
 ) -> Tensor:
     """Triangular on [low, high] with its peak at `mode`."""
-    shape, dtype, (low, mode, high) = as_parameters("random.triangular", shape, dtype, low=low, mode=mode, high=high)
+    shape, dtype, generator, (low, mode, high) = as_parameters(
+        "random.triangular", shape, dtype, generator, low=low, mode=mode, high=high
+    )
     if all(type(v) in (int, float) for v in (low, mode, high)) and not (low <= mode <= high and low < high):
         raise ValueRangeError(f"[random.triangular] expected low <= mode <= high, got {low}, {mode} and {high}")
     u = draw_floats("random.triangular", random_uniform, shape, dtype, generator)
@@ -180,7 +190,9 @@ def wald(mean: object, scale: object = 1.0, shape: object = None, *, dtype: obje
     """Wald (inverse Gaussian). Source: J. Michael, W. Schucany and R. Haas, "Generating random variates using transformations
     with multiple roots" (1976)."""
     _positive("random.wald", mean=mean, scale=scale)
-    shape, dtype, (mean, scale) = as_parameters("random.wald", shape, dtype, mean=mean, scale=scale)
+    shape, dtype, generator, (mean, scale) = as_parameters(
+        "random.wald", shape, dtype, generator, mean=mean, scale=scale
+    )
     y = e.square(draw_floats("random.wald", random_normal, shape, dtype, generator)) * mean
     x = mean + mean * (y - e.sqrt(y * (4.0 * scale + y))) / (2.0 * scale)
     u = draw_floats("random.wald", random_uniform, shape, dtype, generator)
@@ -193,8 +205,8 @@ def truncated_normal(
 ) -> Tensor:  # fmt: skip
     """Normal with `mean` and `std`, given that it lies in [low, high], by inversion."""
     _positive("random.truncated_normal", std=std)
-    shape, dtype, (mean, std, low, high) = as_parameters(
-        "random.truncated_normal", shape, dtype, mean=mean, std=std, low=low, high=high
+    shape, dtype, generator, (mean, std, low, high) = as_parameters(
+        "random.truncated_normal", shape, dtype, generator, mean=mean, std=std, low=low, high=high
     )
     u = draw_floats("random.truncated_normal", random_uniform, shape, dt.float64, generator)
     mean, std, low, high = (_as_tensor(v, dt.float64) for v in (mean, std, low, high))
@@ -242,14 +254,16 @@ def _gamma(function: str, alpha: object, shape: tuple, dtype: object, generator)
 def gamma(alpha: object, scale: object = 1.0, shape: object = None, *, dtype: object = None, generator=None) -> Tensor:
     """Gamma with exponent `alpha` > 0 and `scale` (1 / rate): mean alpha * scale. Differentiable in scale."""
     _positive("random.gamma", alpha=alpha, scale=scale)
-    shape, dtype, (alpha, scale) = as_parameters("random.gamma", shape, dtype, alpha=alpha, scale=scale)
+    shape, dtype, generator, (alpha, scale) = as_parameters(
+        "random.gamma", shape, dtype, generator, alpha=alpha, scale=scale
+    )
     return _gamma("random.gamma", alpha, shape, dtype, generator) * scale
 
 
 def beta(a: object, b: object, shape: object = None, *, dtype: object = None, generator=None) -> Tensor:
     """Beta on (0, 1): the share of one gamma variable in the sum of two."""
     _positive("random.beta", a=a, b=b)
-    shape, dtype, (a, b) = as_parameters("random.beta", shape, dtype, a=a, b=b)
+    shape, dtype, generator, (a, b) = as_parameters("random.beta", shape, dtype, generator, a=a, b=b)
     first, second = (_gamma("random.beta", p, shape, dt.float64, generator) for p in (a, b))
     return e.cast(first / (first + second), dtype)
 
@@ -260,7 +274,7 @@ def dirichlet(alpha: Tensor, shape: object = (), *, dtype: object = None, genera
     if not hasattr(alpha, "ndim") or alpha.ndim == 0:
         raise ShapeError("[random.dirichlet] expected alpha of shape (..., k), got a number")
     whole = (*check_shape("random.dirichlet", shape), *alpha.shape)
-    _, dtype, _ = as_parameters("random.dirichlet", whole, dtype, alpha=alpha)
+    _, dtype, generator, _ = as_parameters("random.dirichlet", whole, dtype, generator, alpha=alpha)
     x = _gamma("random.dirichlet", alpha, whole, dt.float64, generator)
     return e.cast(x / reduce.sum(x, axis=-1, keepdims=True), dtype)
 
@@ -268,14 +282,14 @@ def dirichlet(alpha: Tensor, shape: object = (), *, dtype: object = None, genera
 def chisquare(df: object, shape: object = None, *, dtype: object = None, generator=None) -> Tensor:
     """Chi-squared with `df` degrees of freedom."""
     _positive("random.chisquare", df=df)
-    shape, dtype, (df,) = as_parameters("random.chisquare", shape, dtype, df=df)
+    shape, dtype, generator, (df,) = as_parameters("random.chisquare", shape, dtype, generator, df=df)
     return 2.0 * _gamma("random.chisquare", df * 0.5, shape, dtype, generator)
 
 
 def standard_t(df: object, shape: object = None, *, dtype: object = None, generator=None) -> Tensor:
     """Student's t with `df` degrees of freedom."""
     _positive("random.standard_t", df=df)
-    shape, dtype, (df,) = as_parameters("random.standard_t", shape, dtype, df=df)
+    shape, dtype, generator, (df,) = as_parameters("random.standard_t", shape, dtype, generator, df=df)
     normal = draw_floats("random.standard_t", random_normal, shape, dtype, generator)
     return normal * e.sqrt(df * 0.5 / _gamma("random.standard_t", df * 0.5, shape, dtype, generator))
 
@@ -283,7 +297,7 @@ def standard_t(df: object, shape: object = None, *, dtype: object = None, genera
 def f(df1: object, df2: object, shape: object = None, *, dtype: object = None, generator=None) -> Tensor:
     """Fisher's F with `df1` and `df2` degrees of freedom."""
     _positive("random.f", df1=df1, df2=df2)
-    shape, dtype, (df1, df2) = as_parameters("random.f", shape, dtype, df1=df1, df2=df2)
+    shape, dtype, generator, (df1, df2) = as_parameters("random.f", shape, dtype, generator, df1=df1, df2=df2)
     first, second = (_gamma("random.f", d * 0.5, shape, dtype, generator) for d in (df1, df2))
     return (first * df2) / (second * df1)
 
@@ -293,8 +307,8 @@ def vonmises(
 ) -> Tensor:
     """Von Mises: angles around `loc`, in (-pi, pi]."""
     _check("random.vonmises", "concentration", concentration, lambda v: v >= 0, ">= 0")
-    shape, dtype, (loc, concentration) = as_parameters(
-        "random.vonmises", shape, dtype, loc=loc, concentration=concentration
+    shape, dtype, generator, (loc, concentration) = as_parameters(
+        "random.vonmises", shape, dtype, generator, loc=loc, concentration=concentration
     )
     x = _searched(kernels.random_vonmises, shape, generator, _as_tensor(concentration, dt.float64)) + loc
     return e.cast(e.remainder(x + math.pi, 2.0 * math.pi) - math.pi, dtype)
@@ -306,7 +320,7 @@ def vonmises(
 def bernoulli(p: object, shape: object = None, *, generator=None) -> Tensor:
     """True with probability `p`."""
     _check("random.bernoulli", "p", p, lambda v: 0.0 <= v <= 1.0, "in [0, 1]")
-    shape, dtype, (p,) = as_parameters("random.bernoulli", shape, None, p=p)
+    shape, dtype, generator, (p,) = as_parameters("random.bernoulli", shape, None, generator, p=p)
     return draw_floats("random.bernoulli", random_uniform, shape, dtype, generator) < p
 
 
@@ -319,7 +333,7 @@ def rademacher(shape: object = (), *, dtype: object = "float32", generator=None)
 def poisson(rate: object, shape: object = None, *, dtype: object = "int64", generator=None) -> Tensor:
     """Poisson counts with mean `rate`, of `dtype` (int64, or a floating one)."""
     _check("random.poisson", "rate", rate, lambda v: v >= 0, ">= 0")
-    shape, _, (rate,) = as_parameters("random.poisson", shape, None, rate=rate)
+    shape, _, generator, (rate,) = as_parameters("random.poisson", shape, None, generator, rate=rate)
     x = _searched(kernels.random_poisson, shape, generator, _as_tensor(rate, dt.float64))
     return _integer(x, dtype, "random.poisson")
 
@@ -328,7 +342,7 @@ def binomial(n: object, p: object, shape: object = None, *, dtype: object = "int
     """How many of `n` trials succeed, each with probability `p`."""
     _check("random.binomial", "p", p, lambda v: 0.0 <= v <= 1.0, "in [0, 1]")
     _check("random.binomial", "n", n, lambda v: v >= 0, ">= 0")
-    shape, _, (n, p) = as_parameters("random.binomial", shape, None, n=n, p=p)
+    shape, _, generator, (n, p) = as_parameters("random.binomial", shape, None, generator, n=n, p=p)
     x = _searched(kernels.random_binomial, shape, generator, _as_tensor(n, dt.float64), _as_tensor(p, dt.float64))
     return _integer(x, dtype, "random.binomial")
 
@@ -336,7 +350,7 @@ def binomial(n: object, p: object, shape: object = None, *, dtype: object = "int
 def geometric(p: object, shape: object = None, *, dtype: object = "int64", generator=None) -> Tensor:
     """The number of the first success (1, 2, ...) of trials with probability `p`."""
     _check("random.geometric", "p", p, lambda v: 0.0 < v <= 1.0, "in (0, 1]")
-    shape, _, (p,) = as_parameters("random.geometric", shape, None, p=p)
+    shape, _, generator, (p,) = as_parameters("random.geometric", shape, None, generator, p=p)
     size = draw_floats("random.geometric", random_exponential, shape, dt.float64, generator)
     x = e.floor(size / -e.log1p(-_as_tensor(p, dt.float64))) + 1.0
     return _integer(e.minimum(x, 2.0**62), dtype, "random.geometric")
@@ -346,7 +360,7 @@ def negative_binomial(n: object, p: object, shape: object = None, *, dtype: obje
     """Failures before the `n`-th success, each trial with probability `p`: Poisson with a gamma rate."""
     _positive("random.negative_binomial", n=n)
     _check("random.negative_binomial", "p", p, lambda v: 0.0 < v <= 1.0, "in (0, 1]")
-    shape, _, (n, p) = as_parameters("random.negative_binomial", shape, None, n=n, p=p)
+    shape, _, generator, (n, p) = as_parameters("random.negative_binomial", shape, None, generator, n=n, p=p)
     p = _as_tensor(p, dt.float64)
     rate = _gamma("random.negative_binomial", n, shape, dt.float64, generator) * ((1.0 - p) / p)
     return poisson(rate, shape, dtype=dtype, generator=generator)
@@ -355,7 +369,7 @@ def negative_binomial(n: object, p: object, shape: object = None, *, dtype: obje
 def zipf(a: object, shape: object = None, *, dtype: object = "int64", generator=None) -> Tensor:
     """Zipf: k = 1, 2, ... with probability proportional to k ** -a, a > 1."""
     _check("random.zipf", "a", a, lambda v: v > 1, "> 1")
-    shape, _, (a,) = as_parameters("random.zipf", shape, None, a=a)
+    shape, _, generator, (a,) = as_parameters("random.zipf", shape, None, generator, a=a)
     return _integer(_searched(kernels.random_zipf, shape, generator, _as_tensor(a, dt.float64)), dtype, "random.zipf")
 
 

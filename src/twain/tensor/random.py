@@ -14,10 +14,13 @@ from .. import _core
 from ..base import dtypes as dt
 from ..base.errors import ArgumentError, DTypeError, ValueRangeError
 from ..base.shapes import as_index, broadcast_shapes, check_shape, size_of
+from ..ops.placement import move
 from ..ops.random import blocks_of, numbers_per_block, random_integers, random_normal, random_uniform
 from .creation import asarray
+from .device import as_device
 
 Tensor = _core.Tensor
+default_device = _core.default_device
 
 _DISTRIBUTIONS = frozenset(
     "bernoulli beta binomial categorical cauchy chisquare choice dirichlet exponential f gamma geometric gumbel half_normal "
@@ -49,15 +52,15 @@ class Generator:
     """A stream of random numbers. `state_dict()` holds all of it."""
 
     def __init__(self, seed: int = 0):
-        self.seed_value = asarray(0, dtype="uint64")
-        self.counter = asarray(0, dtype="uint64")
+        self.seed_value = asarray(0, dtype="uint64", device="cpu:0")
+        self.counter = asarray(0, dtype="uint64", device="cpu:0")
         self.manual_seed(seed)
 
     def manual_seed(self, seed: int) -> Generator:
         """Start over from `seed` (an int; its lowest 64 bits count)."""
         number = as_index("random.seed", "seed", seed) % 2**64
-        self.seed_value.assign(asarray(number, dtype="uint64"))
-        self.counter.assign(asarray(0, dtype="uint64"))
+        self.seed_value.assign(asarray(number, dtype="uint64", device="cpu:0"))
+        self.counter.assign(asarray(0, dtype="uint64", device="cpu:0"))
         return self
 
     def draw(self, op, blocks: int, *args: object) -> Tensor:
@@ -72,8 +75,8 @@ class Generator:
 
     def load_state_dict(self, state: dict) -> None:
         """Continue where `state` was taken."""
-        self.seed_value.assign(asarray(int(state["seed"]), dtype="uint64"))
-        self.counter.assign(asarray(int(state["counter"]), dtype="uint64"))
+        self.seed_value.assign(asarray(int(state["seed"]), dtype="uint64", device="cpu:0"))
+        self.counter.assign(asarray(int(state["counter"]), dtype="uint64", device="cpu:0"))
 
     def uniform(self, shape: object = None, low: object = 0.0, high: object = 1.0, *, dtype: object = None) -> Tensor:
         """See random.uniform."""
@@ -84,7 +87,36 @@ class Generator:
         return normal(shape, mean, std, dtype=dtype, generator=self)
 
 
+class Placed:
+    """A generator whose draws are made on a device of their own."""
+
+    __slots__ = ("device", "generator")
+
+    def __init__(self, generator: Generator, device: int):
+        self.generator = generator
+        self.device = device
+
+    def draw(self, op, blocks: int, *args: object) -> Tensor:
+        """As Generator.draw."""
+        source = self.generator
+        seed = move(source.seed_value, self.device, 0) if self.device else source.seed_value
+        result = op(seed, source.counter, *args)
+        source.counter += blocks
+        return result
+
+
 default_generator = Generator(0)
+
+
+def source_of(generator: Generator | Placed | None, device: object = None) -> Generator | Placed:
+    """Where numbers for `device` (the default one if None) come from."""
+    if type(generator) is Placed:
+        return generator
+    generator = generator or default_generator
+    if device is not None:
+        return Placed(generator, as_device(device, "random").index)
+    place = default_device()
+    return Placed(generator, place) if place else generator
 
 
 def get_state() -> dict:
@@ -102,9 +134,9 @@ def seed(number: int) -> Generator:
     return default_generator.manual_seed(number)
 
 
-def as_parameters(function: str, shape: object, dtype: object, **parameters: object) -> tuple:
-    """(shape, dtype, parameters) of a draw: the shape given, or that of the parameters; the dtype given, or theirs, or
-    float32. Tensors among the parameters must broadcast to the shape."""
+def as_parameters(function: str, shape: object, dtype: object, generator: object, **parameters: object) -> tuple:
+    """(shape, dtype, generator, parameters) of a draw: the shape given, or that of the parameters; the dtype given, or
+    theirs, or float32; on the device of the parameters. Tensors among them must broadcast to the shape."""
     tensors = {name: p for name, p in parameters.items() if hasattr(p, "shape") and hasattr(p, "dtype")}
     for name, p in parameters.items():
         if name not in tensors and type(p) not in (int, float, bool):
@@ -125,7 +157,8 @@ def as_parameters(function: str, shape: object, dtype: object, **parameters: obj
         dtype = dt.as_dtype(dtype, function)
         if dtype not in dt.FLOATING:
             raise DTypeError(f"[{function}] expected a floating dtype, got {dtype}")
-    return shape, dtype, parameters.values()
+    places = [p.device for p in tensors.values() if getattr(p, "device", None) is not None and p.ndim]
+    return shape, dtype, source_of(generator, places[0] if places else None), parameters.values()
 
 
 @lru_cache(4096)
@@ -141,40 +174,62 @@ def _request(function: str, shape: object, dtype: object) -> tuple:
 def draw_floats(function: str, op, shape: object, dtype: object, generator: Generator | None) -> Tensor:
     """One of the draws of floats that use whole blocks."""
     shape, dtype, blocks = _request(function, tuple(shape) if type(shape) is list else shape, dtype)
-    return (generator or default_generator).draw(op, blocks, shape, dtype)
+    return source_of(generator).draw(op, blocks, shape, dtype)
 
 
 def uniform(
-    shape: object = None, low: object = 0.0, high: object = 1.0, *, dtype: object = None, generator=None
+    shape: object = None,
+    low: object = 0.0,
+    high: object = 1.0,
+    *,
+    dtype: object = None,
+    device: object = None,
+    generator=None,
 ) -> Tensor:
-    """Uniform in [low, high), numbers or tensors; of `shape` (theirs if None) and floating `dtype` (float32)."""
+    """Uniform in [low, high), numbers or tensors; of `shape` (theirs if None) and floating `dtype` (float32), on `device`."""
+    if device is not None:
+        generator = source_of(generator, device)
     if type(low) is float is type(high):
         if not low <= high:
             raise ValueRangeError(f"[random.uniform] expected low <= high, got {low} and {high}")
         x = draw_floats("random.uniform", random_uniform, shape, dtype, generator)
         return x if low == 0.0 and high == 1.0 else x * (high - low) + low
-    shape, dtype, (low, high) = as_parameters("random.uniform", shape, dtype, low=low, high=high)
+    shape, dtype, generator, (low, high) = as_parameters("random.uniform", shape, dtype, generator, low=low, high=high)
     return draw_floats("random.uniform", random_uniform, shape, dtype, generator) * (high - low) + low
 
 
 def normal(
-    shape: object = None, mean: object = 0.0, std: object = 1.0, *, dtype: object = None, generator=None
+    shape: object = None,
+    mean: object = 0.0,
+    std: object = 1.0,
+    *,
+    dtype: object = None,
+    device: object = None,
+    generator=None,
 ) -> Tensor:
     """Normal with `mean` and standard deviation `std`, numbers or tensors; of `shape` (theirs if None) and floating `dtype`
-    (float32). Differentiable in mean and std."""
+    (float32), on `device`. Differentiable in mean and std."""
+    if device is not None:
+        generator = source_of(generator, device)
     if type(mean) is float is type(std):
         if std < 0.0:
             raise ValueRangeError(f"[random.normal] expected std >= 0, got {std}")
         x = draw_floats("random.normal", random_normal, shape, dtype, generator)
         return x if mean == 0.0 and std == 1.0 else x * std + mean
-    shape, dtype, (mean, std) = as_parameters("random.normal", shape, dtype, mean=mean, std=std)
+    shape, dtype, generator, (mean, std) = as_parameters("random.normal", shape, dtype, generator, mean=mean, std=std)
     return draw_floats("random.normal", random_normal, shape, dtype, generator) * std + mean
 
 
 def randint(
-    low: int, high: int | None = None, shape: object = (), *, dtype: object = "int64", generator=None
+    low: int,
+    high: int | None = None,
+    shape: object = (),
+    *,
+    dtype: object = "int64",
+    device: object = None,
+    generator=None,
 ) -> Tensor:
-    """Integers in [low, high), or [0, low) with high left out, of `shape` and integer `dtype`."""
+    """Integers in [low, high), or [0, low) with high left out, of `shape` and integer `dtype`, on `device`."""
     if high is None:
         low, high = 0, low
     low, high = as_index("random.randint", "low", low), as_index("random.randint", "high", high)
@@ -187,4 +242,4 @@ def randint(
     if low < smallest or high > largest:
         raise ValueRangeError(f"[random.randint] expected numbers that {kind} holds, got low={low} and high={high}")
     blocks = blocks_of(size_of(shape), 2)
-    return (generator or default_generator).draw(random_integers, blocks, shape, low, high, kind)
+    return source_of(generator, device).draw(random_integers, blocks, shape, low, high, kind)

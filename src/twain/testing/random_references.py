@@ -42,7 +42,7 @@ class ArrayKernel:
         return state
 
 
-def _reference(kernel):
+def _at(kernel):
     def reference(*operands):
         with np.errstate(all="ignore"):
             return kernel(ArrayKernel, *np.broadcast_arrays(*operands))
@@ -50,8 +50,14 @@ def _reference(kernel):
     return reference
 
 
-random_gamma = _reference(distributions._gamma)
-random_poisson = _reference(distributions._poisson)
-random_binomial = _reference(distributions._binomial)
-random_vonmises = _reference(distributions._vonmises)
-random_zipf = _reference(distributions._zipf)
+def _draw(kernel):
+    def reference(seed, counter, *rest):
+        *parameters, shape = rest
+        return _at(kernel)(np.arange(int(np.prod(shape)), dtype="uint64").reshape(shape), seed, counter, *parameters)
+
+    return reference
+
+
+for _name in ("gamma", "poisson", "binomial", "vonmises", "zipf"):
+    _kernel = getattr(distributions, f"_{_name}")
+    globals()[f"random_{_name}"], globals()[f"random_{_name}_at"] = _draw(_kernel), _at(_kernel)
