@@ -111,13 +111,18 @@ class Lstsq(NamedTuple):
     singular_values: Tensor
 
 
+def _named(kind: type, values: Sequence[Tensor]):
+    # a named tuple's own constructor is code without a file, which a recording can't look into
+    return tuple.__new__(kind, values)
+
+
 def eig(x: Tensor, /) -> Eig:
     """Eigenvalues, shape (..., n), and eigenvectors of length 1, as columns (..., n, n), of square matrices.
 
     Always complex, in no order. An eigenvector is unique up to a phase only: a function that depends on the phase has no
     derivative.
     """
-    return Eig(*eig_op(x))
+    return _named(Eig, eig_op(x))
 
 
 def eigh(x: Tensor, /, *, UPLO: str = "L") -> Eig:
@@ -126,7 +131,7 @@ def eigh(x: Tensor, /, *, UPLO: str = "L") -> Eig:
     UPLO: which triangle is read, "L" or "U". The gradient is that with respect to a Hermitian matrix; between equal
     eigenvalues eigenvectors have none.
     """
-    return Eig(*eigh_op(x, UPLO))
+    return _named(Eig, eigh_op(x, UPLO))
 
 
 _DRIVERS = (None, "gels", "gelsy", "gelss", "gelsd")
@@ -153,7 +158,7 @@ def lstsq(x1: Tensor, x2: Tensor, /, rcond: object = None, *, driver: str | None
         residuals = svdvals(x1).reshape(-1)[:0]
     if vector:
         solution = solution.reshape(solution.shape[:-1])
-    return Lstsq(solution, residuals, matrix_rank(x1, rtol=rcond), svdvals(x1))
+    return _named(Lstsq, (solution, residuals, matrix_rank(x1, rtol=rcond), svdvals(x1)))
 
 
 def _check_pivot(name: str, pivot: object) -> None:
@@ -166,7 +171,7 @@ def lu(x: Tensor, /, *, pivot: bool = True) -> LU:
     upper triangle (..., k, n), k = min(m, n). Partial pivoting."""
     _check_pivot("linalg.lu", pivot)
     permutation, lower, upper = lu_op(x)
-    return LU(stop_gradient(permutation), lower, upper)
+    return _named(LU, (stop_gradient(permutation), lower, upper))
 
 
 def lu_factor(x: Tensor, /, *, pivot: bool = True) -> LUFactor:
@@ -174,7 +179,7 @@ def lu_factor(x: Tensor, /, *, pivot: bool = True) -> LUFactor:
     swapped with row pivots[i] - 1. For `lu_solve`."""
     _check_pivot("linalg.lu_factor", pivot)
     packed, pivots, _ = lu_packed(x)
-    return LUFactor(packed, pivots)
+    return _named(LUFactor, (packed, pivots))
 
 
 def matrix_rank(x: Tensor, /, *, rtol: object = None, atol: object = None, hermitian: bool = False) -> Tensor:
@@ -209,13 +214,13 @@ def qr(x: Tensor, /, *, mode: str = "reduced") -> QR:
 
     mode: "reduced" (Q: (..., m, k), k = min(m, n)) or "complete" (Q: (..., m, m); not differentiable if m > n).
     """
-    return QR(*qr_op(x, mode))
+    return _named(QR, qr_op(x, mode))
 
 
 def slogdet(x: Tensor, /) -> Slogdet:
     """Sign (of absolute value 1, or 0) and logarithm of the absolute value of the determinants of square matrices, which
     themselves may overflow. Singular ones give 0 and -infinity; there the gradient is a LinAlgError."""
-    return Slogdet(*slogdet_op(x))
+    return _named(Slogdet, slogdet_op(x))
 
 
 def svd(x: Tensor, /, *, full_matrices: bool = True) -> SVD:
@@ -224,7 +229,7 @@ def svd(x: Tensor, /, *, full_matrices: bool = True) -> SVD:
     full_matrices: U (..., m, m) and Vh (..., n, n), else (..., m, k) and (..., k, n). Vectors are unique up to a common
     phase only, those beyond k not even so: they count as constants.
     """
-    return SVD(*svd_op(x, full_matrices))
+    return _named(SVD, svd_op(x, full_matrices))
 
 
 __all__ = [
