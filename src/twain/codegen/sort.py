@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .. import _core
 from ..base import dtypes as dt
 from ..base.shapes import size_of
 from ..passes.fuse import Group
@@ -9,6 +10,11 @@ from . import expr as E
 from . import radix
 from .keys import order_constant
 from .lower import PARALLEL, Body, Layout, Lowering, Step
+
+LONG = 4096  # elements of a row from which digits are wide, as long as it stays in caches
+CACHED = 1 << 22  # bytes
+LARGE, FEW_ROWS = 1 << 17, 4  # rows so long, and so few, are sorted by blocks
+BLOCK = 1 << 15
 
 
 def rows_of(lowering: Lowering, n) -> Layout:
@@ -37,12 +43,36 @@ def lower_sort(lowering: Lowering, group: Group) -> None:
     into = lowering.destination(n)
     if size_of(x.shape) == 0:
         return
-    length = x.shape[-1]
+    sort_into(lowering, x, into, positions, n.attrs)
+
+
+def sort_into(lowering: Lowering, x: Layout, into: Layout, positions: bool, descending: bool) -> None:
+    """Steps that put the sorted rows of x, or the positions, into `into`."""
+    length, target = x.shape[-1], lowering.target
     rows = size_of(x.shape[:-1])
-    descending = n.attrs
     buffers = [slot(x), slot(into), slot(lowering.fresh(into.dtype, x.shape))]
     if positions and x.dtype.itemsize == 8:
         buffers += [slot(lowering.fresh(dt.uint64, x.shape)) for _ in range(2)]
-    kernel = radix.rows_source(x.dtype, positions, lowering.target)
     params = [length, order_constant(x.dtype, descending, signed=False)]
+    if rows < FEW_ROWS and length >= LARGE and _core.get_threads() > 1:  # either way gives the same
+        blocks = -(-length // BLOCK)
+        params += [BLOCK, blocks]
+        passes = x.dtype.bits // radix.NARROW
+        counts = lowering.fresh(dt.int32, (rows * blocks << radix.NARROW,))
+        buffers += [slot(counts), slot(lowering.fresh(dt.int64, (rows * (passes + 1),)))]
+
+        def add(step: str, number: int = 0) -> None:
+            kernel = radix.block_source(step, x.dtype, positions, target)
+            total = rows if step == "places" else rows * blocks
+            lowering.add_step(Step(kernel, buffers, [*params, number], total, 1))
+
+        add("convert")
+        for number in range(passes):
+            for step in ("tally", "places", "deal"):
+                add(step, number)
+        add("finish")
+        return
+    itemsize = 8 if positions else x.dtype.itemsize
+    digit = radix.WIDE if length >= LONG and length * itemsize <= CACHED else radix.NARROW
+    kernel = radix.rows_source(x.dtype, positions, digit, target)
     lowering.add_step(Step(kernel, buffers, params, rows, max(1, PARALLEL // 16 // length)))
