@@ -294,13 +294,13 @@ def named(error: TwainError, name: str) -> TwainError:
 
 
 def dynamic(name: str, graph: Graph, arity: int) -> OpRecord:
-    """A record (not in the table) whose meaning is a graph: a traced vjp rule or a compiled function."""
+    """A record (not in the table) whose meaning is a graph, kept in the slot `rules`: a compiled function, for instance."""
 
     def composite(attrs, *values):
         mapping = {p: values[p.attrs] for p in graph.parameters}
         return inline(graph, mapping)
 
-    return OpRecord(name, "dynamic", arity, composite=composite, places=any(n.op.places for n in graph.nodes()))
+    return OpRecord(name, "dynamic", arity, composite=composite, rules=graph, places=any(n.op.places for n in graph.nodes()))
 
 
 def inline(graph: Graph, mapping: dict) -> list:

@@ -29,18 +29,25 @@ def compiler_salt() -> bytes:
     """Hash of everything an image depends on beside the kernel's text and target."""
     global _salt
     if _salt is None:
-        digest = hashlib.sha256()
         root = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "codegen")
-        for folder, folders, files in os.walk(root):
-            folders.sort()
-            for name in sorted(files):
-                if name.endswith(".py"):
-                    info = os.stat(os.path.join(folder, name))
-                    digest.update(f"{name} {info.st_size} {info.st_mtime_ns}\n".encode())
+        digest = hashlib.sha256(folder_text(root).encode())
         digest.update(_llvm_stamp().encode())
         digest.update(os.environ.get("TWAIN_OPT", "2").encode())
         _salt = digest.digest()
     return _salt
+
+
+def folder_text(path: str) -> str:
+    """Names, sizes and times of the sources in a folder and those below."""
+    lines = []
+    with os.scandir(path) as found:
+        for entry in sorted(found, key=lambda e: e.name):
+            if entry.name.endswith(".py"):
+                info = entry.stat()
+                lines.append(f"{entry.name} {info.st_size} {info.st_mtime_ns}")
+            elif entry.is_dir() and entry.name != "__pycache__":
+                lines.append(f"{entry.name} {folder_text(entry.path)}")
+    return "\n".join(lines)
 
 
 def _llvm_stamp() -> str:
@@ -56,9 +63,9 @@ def _llvm_stamp() -> str:
         return f"{os.stat(spec.origin).st_mtime_ns}"
 
 
-def key(text: str, target) -> str:
-    """The name of the entry for a kernel's text on a target."""
-    return hashlib.sha256(compiler_salt() + target.key.encode() + b"\0" + text.encode()).hexdigest()
+def key(text: str, target, more: bytes = b"") -> str:
+    """The name of the entry for a kernel's text on a target, or for what `more` than kernels follows from."""
+    return hashlib.sha256(compiler_salt() + more + target.key.encode() + b"\0" + text.encode()).hexdigest()
 
 
 def folder() -> str | None:

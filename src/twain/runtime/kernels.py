@@ -56,20 +56,41 @@ _ELF = b"\x7fELF"
 
 def from_disk(text: str) -> tuple | None:
     """(address, owner) of a kernel in the disk cache: an image of its own, or a reference into a shared one."""
-    entry = cache.get(cache.key(text, host()))
+    return from_entry(cache.key(text, host()))
+
+
+def from_entry(name: str) -> tuple | None:
+    """The same by the name of the entry."""
+    entry = cache.get(name)
     if entry is None:
         return None
     if entry.startswith(_ELF):
         code = _core.load_object(entry)
         return code.symbol("k0"), code
-    name, _, symbol = entry.decode("ascii").partition(" ")
-    code = _images.get(name)
+    shared, _, symbol = entry.decode("ascii").partition(" ")
+    code = _images.get(shared)
     if code is None:
-        image = cache.get(name)
+        image = cache.get(shared)
         if image is None:  # the shared image was evicted
             return None
-        code = _images[name] = _core.load_object(image)
+        code = _images[shared] = _core.load_object(image)
     return code.symbol(symbol), code
+
+
+_named: dict[str, tuple] = {}  # name of an entry -> (address, owner)
+
+
+def kernels_named(names: list) -> tuple | None:
+    """(addresses, owners) of kernels by the names of their entries; None if one of them is not on disk."""
+    if len(_named) > LIMIT:
+        _named.clear()
+    for name in names:
+        if name not in _named:
+            found = from_entry(name)
+            if found is None:
+                return None
+            _named[name] = found
+    return [_named[n][0] for n in names], tuple(dict.fromkeys(_named[n][1] for n in names))
 
 
 def compile_together(missing: dict) -> None:

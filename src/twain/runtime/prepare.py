@@ -16,6 +16,9 @@ from ..ir.op import exact_key, infer, remember_expansion
 from ..passes.layout import arrange
 from ..passes.simplify import simplify
 from ..transforms.vjp import rule_record, trace_vjp
+from .kept import load as load_kept
+from .kept import name_of as kept_name
+from .kept import save as save_kept
 from .kernels import kernels_for
 from .placement import devices_of, home_rule, one_node_graph, returns_home, specs_of
 from .shaped import Sizes, serves_shapes
@@ -40,10 +43,16 @@ def prepare(op, attrs: object, metas: tuple):
         found = shaped_launch(record, attrs, metas)
         if found is not None:
             return program_of(record.name, metas, device, *found)
-    lowered = lower_call(record, attrs, specs_of(metas), [None if m is None else m.strides for m in metas])
-    if key is not None:
-        remember_flat(key, lowered)
-    return program_of(record.name, metas, device, *launch_of(lowered, len(metas)))
+    kept = kept_name(record, metas)
+    launch = None if kept is None else load_kept(kept)
+    if launch is None:
+        lowered = lower_call(record, attrs, specs_of(metas), [None if m is None else m.strides for m in metas])
+        if key is not None:
+            remember_flat(key, lowered)
+        launch = launch_of(lowered, len(metas))
+        if kept is not None:
+            save_kept(kept, [s.kernel for s in lowered.steps], launch)
+    return program_of(record.name, metas, device, *launch)
 
 
 def lower_call(record, attrs: object, specs: list, strides: list) -> Lowered:

@@ -124,12 +124,14 @@ def _cotangents(record: OpRecord, attrs: object, g: list, inputs: list, results_
 
 
 class Rule:
-    """In the slot `rules` of the records that rule_record makes: the record of the op that it differentiates."""
+    """In the slot `rules` of the records that rule_record makes: the record of the op that it differentiates, and what
+    tells its rules from each other."""
 
-    __slots__ = ("of",)
+    __slots__ = ("form", "of")
 
-    def __init__(self, of: OpRecord):
+    def __init__(self, of: OpRecord, form: tuple):
         self.of = of
+        self.form = form
 
 
 def rule_record(record: OpRecord, mask: int, count: int, saved: tuple, results: tuple) -> OpRecord:
@@ -148,7 +150,7 @@ def rule_record(record: OpRecord, mask: int, count: int, saved: tuple, results: 
         graph = traced[0]
         return inline(graph, {p: values[p.attrs] for p in graph.parameters})
 
-    return OpRecord(f"vjp_{record.name}", "dynamic", count + len(saved), composite=composite, rules=Rule(record))
+    return OpRecord(f"vjp_{record.name}", "dynamic", count + len(saved), composite=composite, rules=Rule(record, (mask, count, saved, results)))
 
 
 __all__ = ["Rule", "gradients", "rule_record", "trace_vjp"]
