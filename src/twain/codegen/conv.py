@@ -133,7 +133,7 @@ def _as_product(
 ) -> Plan | None:
     """One tap, one step, nothing padded: a product of matrices as they lie."""
     for r, size in zip(first, shape.size):
-        if (r.taps, r.stride, r.low, r.count) != (1, 1, 0, size):
+        if (r.taps, r.first_tap, r.stride, r.low, r.count) != (1, 0, 1, 0, size):
             return None
     places = 1
     inner = []  # the axes of more than one place, last first: they have to lie behind one another
@@ -227,7 +227,7 @@ class _Planner:
         # P's offset of this residue: with phases, the last of `before` was made to fit
         front, top, left = before
         start = (front - z.low) * plane + (top - y.low) * row + (left - x.low if phases == 1 else 0)
-        b_role = ("scratch", padded, (gather.SLACK + start) * self.size)
+        b_role = ("scratch", padded, (gather.SLACK + start) * self.size if k else 0)  # no taps: never read
         table = ("scratch", padded, 0)
         if k:
             each = x.taps if mode == "columns" else 1

@@ -224,7 +224,6 @@ def _checked(name: str, x, weight, bias, axes: int, groups: int, transposed: boo
     single = x.ndim == axes + 1
     if single:
         x = reshape(x, (1, *x.shape))
-    channels, per_group = (0, 1) if transposed else (1, 0)
     places = ("length", "height, width", "depth, height, width")[axes - 1]
     features = "in, out / groups" if transposed else "out, in / groups"
     fits = x.ndim == weight.ndim == axes + 2

@@ -203,3 +203,44 @@ def interleave(parts, *kernel):
     for place, part in zip(itertools.product(*map(range, kernel)), parts):
         result[(..., *(slice(p, None, k) for p, k in zip(place, kernel)))] = part
     return result
+
+
+def _max_unpool(axes: int):
+    def max_unpool(x, indices, output_size):
+        output_size = _each(output_size, axes)
+        lead = x.shape[: x.ndim - axes]
+        rows = math.prod(lead)
+        result = np.zeros((rows, math.prod(output_size)), dtype=x.dtype)
+        for row, values, places in zip(result, x.reshape(rows, -1), np.asarray(indices).reshape(rows, -1)):
+            for value, place in zip(values, places):
+                row[place] = value
+        return result.reshape(*lead, *output_size)
+
+    return max_unpool
+
+
+max_unpool1d, max_unpool2d, max_unpool3d = _max_unpool(1), _max_unpool(2), _max_unpool(3)
+
+
+def _fractional(axes: int):
+    def fractional_max_pool(x, samples, kernel_size, output_size):
+        kernel, counts = _each(kernel_size, axes), _each(output_size, axes)
+        size, lead = x.shape[2:], x.shape[:2]
+        values, indices = np.empty((*lead, *counts), dtype=x.dtype), np.empty((*lead, *counts), dtype="int64")
+        for at in np.ndindex(*lead):
+            starts = []
+            for a in range(axes):
+                u, room, count = float(samples[(*at, 1 - a if axes == 2 else a)]), size[a] - kernel[a], counts[a]
+                alpha = room / (count - 1) if count > 1 else 0
+                starts.append([int((i + u) * alpha) - int(u * alpha) for i in range(count - 1)] + [room])
+            for place in np.ndindex(*counts):
+                where = [range(s[p], s[p] + k) for s, p, k in zip(starts, place, kernel)]
+                flat = np.ravel_multi_index(np.meshgrid(*where, indexing="ij"), size).reshape(-1)
+                seen = x[at].reshape(-1)[flat]
+                values[(*at, *place)], indices[(*at, *place)] = seen.max(), flat[seen.argmax()]
+        return [values, indices]
+
+    return fractional_max_pool
+
+
+fractional_max_pool2d, fractional_max_pool3d = _fractional(2), _fractional(3)

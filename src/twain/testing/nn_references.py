@@ -267,16 +267,6 @@ def one_hot(x, num_classes, axis=-1):
     return np.moveaxis(np.eye(num_classes, dtype="int64")[x], -1, axis)
 
 
-def adaptive_avg_pool2d(x, output_size):
-    size = (output_size, output_size) if isinstance(output_size, int) else output_size
-    for axis, count in zip((-2, -1), size):
-        n = x.shape[axis]
-        if count is not None:
-            edges = [(i * n // count, -(-(i + 1) * n // count)) for i in range(count)]
-            x = np.stack([x.take(range(a, b), axis).mean(axis) for a, b in edges], axis)
-    return x
-
-
 # ---------------------------------------------------------------- optimizer steps
 def sgd_update(values, steps, momentum=False, dampening=False, weight_decay=False, nesterov=False, maximize=False):
     lr, factor, damp, decay, *rest = values
