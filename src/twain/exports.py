@@ -15,10 +15,11 @@ from .ir.node import Node
 # Modules that are attributes of `twain` under a name of their own.
 ROOMS = {
     name: f"twain.{name}"
-    for name in "nn linalg fft extend optim data io train datasets board demo cli transforms runtime testing".split()
+    for name in "nn sparse linalg fft extend optim data io train datasets board demo cli transforms runtime testing".split()
 }
 
 FUNCTIONS: dict[str, str] = {
+    "twain.nn.functional_call": "functional_call stack_module_state",
     "twain.nn.functional": (
         "alpha_dropout batch_norm bilinear binary_cross_entropy binary_cross_entropy_with_logits celu "
         "cosine_embedding_loss cosine_similarity cross_entropy ctc_loss drop_paths dropout dropout1d dropout2d "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..base.errors import ArgumentError
@@ -38,6 +39,9 @@ class Graph(Module):
             if isinstance(call.function, Module) and id(call.function) not in known:
                 known.add(id(call.function))
                 setattr(self, str(len(known) - 1), call.function)
+
+    def _copy_own(self, new: Module, copy: Callable) -> None:
+        new._calls = [call.with_function(copy(call.function)) for call in self._calls]
 
     def forward(self, *values: Any) -> Any:
         if len(values) != len(self._inputs):

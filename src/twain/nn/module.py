@@ -311,6 +311,27 @@ class Module:
         function(self)
         return self
 
+    # ------------------------------------------------------------ as a tree of tensors
+    def _tree_flatten(self) -> tuple[list, ModuleTree]:
+        """The parameters and buffers, each once, and what they belong to: grad, vmap and the like take modules apart so."""
+        names: list[str] = []
+        tensors: list = []
+        trained: list[bool] = []
+        for walk, trains in ((self.named_parameters, True), (self.named_buffers, False)):
+            for name, value in walk():
+                names.append(name)
+                tensors.append(value)
+                trained.append(trains and (type(value) is not Tensor or value.requires_grad))
+        return tensors, ModuleTree(self, tuple(names), tensors, tuple(trained))
+
+    @classmethod
+    def _tree_unflatten(cls, tree: ModuleTree, values: list) -> Module:
+        """A copy of the module whose parameters and buffers are `values`."""
+        return copied(tree.module, {id(old): new for old, new in zip(tree.tensors, values)}, {})
+
+    def _copy_own(self, new: Module, copy: Callable) -> None:
+        """What a subclass must do for a copy beyond its attributes; copy(module) is the copy of a child."""
+
     # ------------------------------------------------------------ calling
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The computation; each subclass defines it."""
@@ -400,6 +421,49 @@ class Module:
         every, trained = self.parameter_count(), self.parameter_count(trainable_only=True)
         size = sum(p.nbytes for p in self.parameters())
         return f"{every:,} parameters ({trained:,} trained), {_bytes_text(size)}"
+
+
+class ModuleTree:
+    """The structure of a module's parameters and buffers; equal if the classes and names are."""
+
+    __slots__ = ("module", "names", "tensors", "trained")
+
+    def __init__(self, module: Module, names: tuple, tensors: list, trained: tuple):
+        self.module = module
+        self.names = names
+        self.tensors = tensors
+        self.trained = trained  # which of them gradients are taken by
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is ModuleTree and type(self.module) is type(other.module) and self.names == other.names
+
+    def __hash__(self) -> int:
+        return hash(self.names)
+
+
+def copied(value: Any, tensors: dict[int, Any], known: dict[int, Module]) -> Any:
+    """Modules (in lists, tuples and dictionaries too) as new objects with tensors replaced; anything else as it is."""
+    if isinstance(value, Module):
+        new = known.get(id(value))
+        if new is not None:
+            return new
+        new = known[id(value)] = object.__new__(type(value))
+        state = new.__dict__
+        for name, inner in value.__dict__.items():
+            if name in value._parameter_names or name in value._buffer_names:
+                state[name] = tensors.get(id(inner), inner)
+            elif name in ("_parameter_names", "_buffer_names"):
+                state[name] = dict(inner)
+            else:
+                state[name] = inner if name in _PRIVATE else copied(inner, tensors, known)
+        value._copy_own(new, lambda module: copied(module, tensors, known))
+        return new
+    kind = type(value)
+    if kind is list or kind is tuple:
+        return kind(copied(inner, tensors, known) for inner in value)
+    if kind is dict:
+        return {key: copied(inner, tensors, known) for key, inner in value.items()}
+    return value
 
 
 def _check_name(module: Module, name: str, function: str) -> None:

@@ -32,6 +32,12 @@ class Call:
         Call.count += 1
         self.serial = Call.count
 
+    def with_function(self, function: Callable) -> Call:
+        """The same call of another function."""
+        new = Call(function, self.args, self.kwargs)
+        new.results, new.single, new.serial = self.results, self.single, self.serial
+        return new
+
 
 class Symbol:
     """A value of a functional graph: `shape` (None where known only at run time), `dtype`, and where it comes from."""

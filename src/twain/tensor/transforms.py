@@ -298,6 +298,7 @@ class _Tape:
 
     def __init__(self, name: str, function: Callable, leaves: list, build: Callable, has_aux: bool):
         self.level = level = ReverseLevel(name)
+        level.outside = _core.grad_enabled()
         with level, _core_grad():
             result = function(*build([level.lift(x) for x in leaves]))
         result, aux = _split_aux(name, result, has_aux)

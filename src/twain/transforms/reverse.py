@@ -67,12 +67,23 @@ _rules = Rules()
 class ReverseLevel(Level):
     """A tape while the function to differentiate runs; `pull` afterwards, as often as wanted."""
 
-    __slots__ = ("_count", "leaves")
+    __slots__ = ("_count", "leaves", "outside")
 
     def __init__(self, name: str):
         super().__init__(name)
         self._count = 0
         self.leaves: list[Taped] = []
+        self.outside = True  # whether what runs below is to be put on a tape there
+
+    def call(self, op, record: OpRecord, attrs: object, values: list) -> tuple:
+        """The op on lower values, in the grad mode from outside."""
+        if self.outside:
+            return invoke(op, record, attrs, values)
+        before = _core.set_grad_enabled(False)
+        try:
+            return invoke(op, record, attrs, values)
+        finally:
+            _core.set_grad_enabled(before)
 
     def lift(self, value: object) -> Taped:
         """An argument to differentiate by."""
@@ -90,7 +101,7 @@ class ReverseLevel(Level):
             layouts.append(layout_of(v))
             if mine:
                 mask |= 1 << i
-        results = invoke(op, record, attrs, values)
+        results = self.call(op, record, attrs, values)
         rule = None
         if _core.grad_enabled():
             rule = _rules.find(record, attrs, (mask, tuple(layouts)), lambda: _make_rule(record, attrs, layouts, mask))
@@ -133,7 +144,7 @@ class ReverseLevel(Level):
             slots = pending.pop(entry)
             rule = entry.rule
             slots = [full(0, s.shape, s.dtype) if g is None else g for g, s in zip(slots, rule.specs)]
-            found = () if rule.op is None else invoke(rule.op, rule.op.record, None, slots + entry.saved)
+            found = () if rule.op is None else self.call(rule.op, rule.op.record, None, slots + entry.saved)
             for parent, source in zip(entry.parents, rule.results):
                 if parent is None or source == -1:
                     continue
