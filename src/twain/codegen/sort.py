@@ -7,10 +7,11 @@ from ..base import dtypes as dt
 from ..base.shapes import size_of
 from ..passes.fuse import Group
 from . import expr as E
-from . import radix
+from . import network, radix
 from .keys import order_constant
 from .lower import PARALLEL, Body, Layout, Lowering, Step
 
+ALONE = 64  # elements of a row for which a network is worth while without others beside it
 LONG = 4096  # elements of a row from which digits are wide, as long as it stays in caches
 CACHED = 1 << 22  # bytes
 LARGE, FEW_ROWS = 1 << 17, 4  # rows so long, and so few, are sorted by blocks
@@ -50,6 +51,13 @@ def sort_into(lowering: Lowering, x: Layout, into: Layout, positions: bool, desc
     """Steps that put the sorted rows of x, or the positions, into `into`."""
     length, target = x.shape[-1], lowering.target
     rows = size_of(x.shape[:-1])
+    lanes = network.lanes_of(x.dtype, positions, target)
+    if length <= ALONE or (length <= network.LONGEST and rows >= lanes):
+        kernel = network.network_source(x.dtype, positions, target)
+        params = [length, order_constant(x.dtype, descending, signed=True), rows]
+        grain = max(1, PARALLEL // 16 // (length * lanes))
+        lowering.add_step(Step(kernel, [slot(x), slot(into)], params, -(-rows // lanes), grain))
+        return
     buffers = [slot(x), slot(into), slot(lowering.fresh(into.dtype, x.shape))]
     if positions and x.dtype.itemsize == 8:
         buffers += [slot(lowering.fresh(dt.uint64, x.shape)) for _ in range(2)]
