@@ -18,10 +18,10 @@ def vmap(graph: Graph, batched: dict, size: int) -> tuple[Graph, list[bool]]:
         many = bool(batched.get(p.attrs))
         new = make_parameter(p.attrs, Spec(p.dtype, (size, *p.shape))) if many else p
         parameters.append(new)
-        values[p] = ((new,), many)
+        values[p] = ((new,), (many,))
     _walk(graph.outputs, values, size)
     outputs = [values[o][0][0] for o in graph.outputs]
-    return Graph(f"vmap_{graph.name}", parameters, outputs), [values[o][1] for o in graph.outputs]
+    return Graph(f"vmap_{graph.name}", parameters, outputs), [values[o][1][0] for o in graph.outputs]
 
 
 def every_batched(graph: Graph, flags: list, size: int) -> Graph:
@@ -31,35 +31,31 @@ def every_batched(graph: Graph, flags: list, size: int) -> Graph:
 
 
 def _walk(roots: list, values: dict, size: int) -> None:
-    """values: node -> (its results' replacements, whether they are batched)."""
+    """values: node -> (its results' replacements, per result whether it is batched)."""
     for n in ir.topological(roots):
         if n in values:
             continue
         if not n.inputs:
-            values[n] = (tuple(n.output(i) for i in range(len(n.specs))), False)
+            values[n] = (tuple(n.output(i) for i in range(len(n.specs))), (False,) * len(n.specs))
         elif n.op is ir.project:
             whole, many = values[n.inputs[0]]
-            values[n] = ((whole[n.attrs],), many)
+            values[n] = ((whole[n.attrs],), (many[n.attrs],))
         elif n.op.composite is not None:
             body = expand(n.op, n.attrs, tuple(None if i is None else i.spec for i in n.inputs))
             outputs = inline(body, {p: n.inputs[p.attrs] for p in body.parameters})
             _walk(outputs, values, size)
-            many = any(values[o][1] for o in outputs)
             found = [values[o] for o in outputs]
-            values[n] = (
-                tuple(v[0] if m or not many else broadcast_to(v[0], (size, *v[0].shape)) for v, m in found),
-                many,
-            )
+            values[n] = (tuple(v[0] for v, _ in found), tuple(m[0] for _, m in found))
         else:
-            values[n] = _primitive(n, [values[i] for i in n.inputs], size)
+            values[n] = _primitive(n, [(None, (False,)) if i is None else values[i] for i in n.inputs], size)
 
 
 def _primitive(n: Node, found: list, size: int) -> tuple:
-    inputs = tuple(v[0] for v, _ in found)
-    flags = [many for _, many in found]
+    inputs = tuple(None if v is None else v[0] for v, _ in found)
+    flags = [many[0] for _, many in found]
     if not any(flags):
         new = ir.rebuild(n, inputs)
-        return tuple(new.output(i) for i in range(len(n.specs))), False
+        return tuple(new.output(i) for i in range(len(n.specs))), (False,) * len(n.specs)
     if n.op.batch is None:
         raise ArgumentError(f"[vmap] expected ops with a batching rule, got {n.op.name}, which has none")
 
@@ -73,7 +69,7 @@ def _primitive(n: Node, found: list, size: int) -> tuple:
             raise ArgumentError(
                 f"[vmap] expected {n.op.name}'s batching rule to give shape {(size, *s.shape)}, got {r.shape}"
             )
-    return tuple(as_value(r, n.op.name) for r in results), True
+    return tuple(as_value(r, n.op.name) for r in results), (True,) * len(n.specs)
 
 
 __all__ = ["every_batched", "vmap"]
