@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from ..base.dtypes import DType
 from ..ir import node as ir
 from ..ir.node import Node
 from ..ops.host import view
@@ -13,7 +12,8 @@ from .lower import Layout, Lowering, Step
 
 
 class HostCall:
-    """What runs in place of a kernel: called with addresses, in the order operands, results."""
+    """What runs in place of a kernel, for any sizes: called with addresses, in the order operands, results, and with the
+    operands' shapes and strides in bytes and the results' shapes, one after the other."""
 
     __slots__ = ("attrs", "function", "name", "operands", "results")
 
@@ -21,8 +21,8 @@ class HostCall:
         self.name = name
         self.function = function
         self.attrs = attrs
-        self.operands = operands  # (dtype, shape, strides in bytes)
-        self.results = results  # (dtype, shape)
+        self.operands = operands  # (dtype, number of axes)
+        self.results = results
 
     def __call__(self, addresses: tuple, params: tuple) -> None:
         profile = sys.getprofile()
@@ -30,18 +30,31 @@ class HostCall:
         if watched:
             sys.setprofile(None)  # a recording doesn't look into what a plan calls anyway
         try:
-            count = len(self.operands)
-            arrays = [view(a, *described) for a, described in zip(addresses, self.operands)]
-            out = [view(a, d, shape, None, True) for a, (d, shape) in zip(addresses[count:], self.results)]
+            arrays, out, at = [], [], 0
+            places = iter(addresses)
+            for dtype, rank in self.operands:
+                middle = at + rank
+                arrays.append(view(next(places), dtype, params[at:middle], params[middle : middle + rank]))
+                at = middle + rank
+            for dtype, rank in self.results:
+                out.append(view(next(places), dtype, params[at : at + rank], None, True))
+                at += rank
             self.function(self.attrs, *arrays, out=out)
         finally:
             if watched:
                 sys.setprofile(profile)
 
 
-def describe(layout: Layout) -> tuple[DType, tuple, tuple]:
-    """What a view of a layout is made of."""
-    return layout.dtype, layout.shape, tuple(s * layout.dtype.itemsize for s in layout.strides)
+def host_call(name: str, function, attrs: object, operands: list, results: list) -> Step:
+    """The step that calls function(attrs, *operands, out=results) on layouts."""
+    params: list = []
+    for o in operands:
+        params += [*o.shape, *(s * o.dtype.itemsize for s in o.strides)]
+    for r in results:
+        params += r.shape
+    described = [[(x.dtype, len(x.shape)) for x in group] for group in (operands, results)]
+    buffers = [(x.buffer, x.offset, x.dtype) for x in (*operands, *results)]
+    return Step(HostCall(name, function, attrs, *described), buffers, params, 1, 1)
 
 
 def lower_host(lowering: Lowering, group: Group) -> None:
@@ -49,10 +62,7 @@ def lower_host(lowering: Lowering, group: Group) -> None:
     n = group.nodes[0]
     operands = [lowering.buffered(i) for i in n.inputs]
     results = [lowering.destination(n)] if len(n.specs) == 1 else many_destinations(lowering, n)
-    call = HostCall(
-        n.op.name, n.op.rules.function, n.attrs, [describe(o) for o in operands], [(r.dtype, r.shape) for r in results]
-    )
-    lowering.add_step(Step(call, [(o.buffer, o.offset, o.dtype) for o in (*operands, *results)], [], 1, 1))
+    lowering.add_step(host_call(n.op.name, n.op.rules.function, n.attrs, operands, results))
 
 
 def many_destinations(lowering: Lowering, n: Node) -> list[Layout]:

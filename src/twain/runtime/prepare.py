@@ -8,6 +8,7 @@ from ..base.errors import VerificationError
 from ..base.lazy import LazyModule
 from ..base.shapes import size_of
 from ..codegen.control import ControlCall
+from ..codegen.hosts import HostCall
 from ..codegen.kernel import LoopKernel
 from ..codegen.lower import Lowered, lower
 from ..codegen.targets import host
@@ -198,17 +199,24 @@ def shaped_launch(record, attrs: object, metas: tuple) -> tuple | None:
     def build(sizes: Sizes) -> tuple:
         specs = [None if m is None else Spec(m.dtype, sizes.lift(m.shape)) for m in metas]
         strides = [sizes.lift_strides(m) for m in metas]
-        *launch, keep = launch_of(lower_call(record, sizes.lift_static(record, attrs), specs, strides), len(metas))
-        return tuple(launch), keep
+        lowered = lower_call(record, sizes.lift_static(record, attrs), specs, strides)
+        outputs, arena, steps, keep = launch_of(lowered, len(metas))
+        calls = [s[0] for s in steps if type(s[0]) is HostCall]  # of Python: the same for all sizes
+        steps = [(None, *s[1:]) if type(s[0]) is HostCall else s for s in steps]
+        return (outputs, arena, steps), (keep, calls)
 
     found = sizes.find(build)
     if found is None:
         return None
-    if config.verify:
+    (outputs, arena, steps), (keep, calls) = found
+    if config.verify and not calls:
         lowered = lower_call(record, attrs, specs_of(metas), [None if m is None else m.strides for m in metas])
         if launch_of(lowered, len(metas))[:3] != found[0]:
             raise VerificationError(f"[{record.name}] a function of the sizes gave other steps than lowering")
-    return *found[0], found[1]
+    if calls:
+        rest = iter(calls)
+        steps = [(next(rest), *s[1:]) if s[0] is None else s for s in steps]
+    return outputs, arena, steps, keep
 
 
 _RULES: dict[tuple, object] = {}
