@@ -24,6 +24,7 @@ ROOMS = {
     "linalg": 7,
     "fft": 7,
     "extend": 7,
+    "sparse": 7,
     "nn": 7,
     "optim": 7,
     "data": 7,
