@@ -170,6 +170,9 @@ void Pass::seed(std::span<Value> seeds) {
         throw Error(ErrorKind::runtime, "[backward] expected a tensor of one element, got one of " +
                                             std::to_string(root.meta->size) +
                                             ": sum it or average it first, or pass gradient=");
+      if (root.meta->dtype == DType::complex64 || root.meta->dtype == DType::complex128)
+        throw Error(ErrorKind::runtime, "[backward] expected a real tensor, got " + describe(root.meta) +
+                                            ": take its real part or absolute value first, or pass gradient=");
       gradient = constant(root.meta, 1.0);
     } else if (!same_shape(gradient.meta, root.meta) || gradient.meta->dtype != root.meta->dtype) {
       throw Error(ErrorKind::value, "[backward] expected a gradient like the tensor, " + describe(root.meta) + ", got " +

@@ -72,6 +72,12 @@ def exp(m: Math, x: Pair) -> Pair:
     return _pair(m.if_any(_unusual(m, x), [size * cos, m.select(b.eq(0.0), b, size * sin)], slow))
 
 
+def exp2(m: Math, x: Pair) -> Pair:
+    """2^re (cos(im log 2) + i sin(im log 2))."""
+    angle, size = x[1] * vmath_exp.LN2, vmath_exp.exp2(m, x[0])
+    return size * vmath_trig.cos(m, angle), m.select(x[1].eq(0.0), x[1], size * vmath_trig.sin(m, angle))
+
+
 def _pair(values: list[V]) -> Pair:
     return values[0], values[1]
 
@@ -251,6 +257,7 @@ COMPLEX: dict[str, Callable] = {
     "fma": lambda m, x, y, z: tuple(p + q for p, q in zip(multiply(m, x, y), z, strict=True)),
     "rint": lambda m, x: (m.rint(x[0]), m.rint(x[1])),
     "exp": exp,
+    "exp2": in_double(exp2),
     "log": log,
     "sqrt": sqrt,
     "sign": sign,

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 
 from ..base import dtypes as dt
+from ..base.errors import ArgumentError
+from ..base.shapes import as_index
 from .families import binary, elementwise, late, unary
 from .samples import Samples, domains, reals
 
@@ -24,7 +26,7 @@ divide = binary("divide", lambda k, x, y: x / y, dtypes=dt.INEXACT, to_float=Tru
                 pullbacks=(lambda g, x, y, z: g / conj(y), lambda g, x, y, z: negative(g * conj(z / y))),
                 reference="numpy.divide", samples=domains((-5, 5), "nonzero"), onnx="Div")  # fmt: skip
 floor_divide = binary("floor_divide", lambda k, x, y: k.floordiv(x, y), dtypes=dt.REAL,
-                      derivatives=(None, None), reference="twain.testing.elementwise_references.floor_divide",
+                      derivatives=(lambda x, y, z: 0.0,) * 2, reference="twain.testing.elementwise_references.floor_divide",
                       samples=domains((-20, 20), "nonzero"))  # fmt: skip
 remainder = binary("remainder", lambda k, x, y: k.rem(x, y), dtypes=dt.REAL,
                    derivatives=(1, lambda x, y, z: negative(floor_divide(x, y))), reference="numpy.remainder",
@@ -33,7 +35,8 @@ negative = unary("negative", lambda k, x: -x, derivative=-1, reference="numpy.ne
 positive = unary("positive", lambda k, x: x, derivative=1, reference="numpy.positive", samples=reals())
 abs = unary("abs", lambda k, x: k.abs(x) if x.dtype.kind != "u" else x, result="real",
             pullback=lambda g, x, y: g * sign(x), reference="numpy.abs", samples=reals(), onnx="Abs")  # fmt: skip
-square = unary("square", lambda k, x: x * x, derivative=lambda x, y: 2 * x, reference="numpy.square", samples=reals())
+square = unary("square", lambda k, x: x * x if x.dtype.kind != "b" else x, dtypes=dt.ANY, derivative=lambda x, y: 2 * x,
+               reference="numpy.square", samples=reals())  # fmt: skip
 reciprocal = unary("reciprocal", lambda k, x: 1.0 / x, dtypes=dt.INEXACT, to_float=True,
                    derivative=lambda x, y: negative(y * y), reference="numpy.reciprocal",
                    samples=domains("nonzero"), onnx="Reciprocal")  # fmt: skip
@@ -43,8 +46,6 @@ def _sign(k, x):
     if x.dtype.kind == "u":
         return k.select(x > 0, 1, k.const(0, x.dtype))
     return k.sign(x)
-
-
 
 
 def _turned(g, x, y):
@@ -61,9 +62,9 @@ sign = unary("sign", _sign, pullback=_turned, reference="numpy.sign", samples=re
 sign.record.jvp = lambda attrs, call, tangents, inputs, outputs: [_turned(tangents[0], inputs[0], outputs[0])]
 
 # ---------------------------------------------------------------- complex parts
-conj = unary("conj", lambda k, x: k.conj(x) if x.dtype.kind == "c" else x, pullback=lambda g, x, y: conj(g),
+conj = unary("conj", lambda k, x: k.conj(x) if x.dtype.kind == "c" else x, dtypes=dt.ANY, pullback=lambda g, x, y: conj(g),
              reference="numpy.conj", samples=reals())  # fmt: skip
-real = unary("real", lambda k, x: k.real(x) if x.dtype.kind == "c" else x, result="real",
+real = unary("real", lambda k, x: k.real(x) if x.dtype.kind == "c" else x, dtypes=dt.ANY, result="real",
              pullback=lambda g, x, y: g, reference="numpy.real", samples=reals())  # fmt: skip
 imag = unary("imag", lambda k, x: k.imag(x), dtypes=dt.COMPLEX, result="real",
              pullback=lambda g, x, y: g * 1j, reference="numpy.imag", samples=reals())  # fmt: skip
@@ -83,14 +84,22 @@ greater = binary("greater", lambda k, x, y: x > y, dtypes=_ORDERED, result="bool
 greater_equal = binary("greater_equal", lambda k, x, y: x >= y, dtypes=_ORDERED, result="bool",
                        reference="numpy.greater_equal", samples=reals(count=2), onnx="GreaterOrEqual")  # fmt: skip
 
-logical_and = binary("logical_and", lambda k, x, y: x & y, dtypes=dt.BOOL, reference="numpy.logical_and",
-                     samples=domains("bool", "bool"), onnx="And")  # fmt: skip
-logical_or = binary("logical_or", lambda k, x, y: x | y, dtypes=dt.BOOL, reference="numpy.logical_or",
-                    samples=domains("bool", "bool"), onnx="Or")  # fmt: skip
-logical_xor = binary("logical_xor", lambda k, x, y: x ^ y, dtypes=dt.BOOL, reference="numpy.logical_xor",
-                     samples=domains("bool", "bool"), onnx="Xor")  # fmt: skip
-logical_not = unary("logical_not", lambda k, x: ~x, dtypes=dt.BOOL, reference="numpy.logical_not",
-                    samples=domains("bool"), onnx="Not")  # fmt: skip
+
+def _truth(k, x):
+    return x if x.dtype.kind == "b" else k.ne(x, 0)
+
+
+def _logical(name: str, join, onnx: str):
+    """Numbers count as true unless they are 0, as in NumPy; the standard has bool only."""
+    return binary(name, lambda k, x, y: join(_truth(k, x), _truth(k, y)), dtypes=dt.ANY, result="bool",
+                  reference=f"numpy.{name}", samples=reals(count=2), onnx=onnx)  # fmt: skip
+
+
+logical_and = _logical("logical_and", lambda x, y: x & y, "And")
+logical_or = _logical("logical_or", lambda x, y: x | y, "Or")
+logical_xor = _logical("logical_xor", lambda x, y: x ^ y, "Xor")
+logical_not = unary("logical_not", lambda k, x: ~_truth(k, x), dtypes=dt.ANY, result="bool",
+                    reference="numpy.logical_not", samples=reals(), onnx="Not")  # fmt: skip
 
 _BITS = dt.BOOL + dt.INTEGER
 bitwise_and = binary("bitwise_and", lambda k, x, y: x & y, dtypes=_BITS, reference="numpy.bitwise_and",
@@ -118,27 +127,52 @@ def _tie(g, wins, equal_):
     return where(wins, g, where(equal_, g * 0.5, 0))
 
 
-maximum = binary("maximum", lambda k, x, y: k.maximum(x, y), dtypes=dt.REAL,
+maximum = binary("maximum", lambda k, x, y: k.maximum(x, y), dtypes=_ORDERED,
                  pullbacks=(lambda g, x, y, z: _tie(g, greater(x, y), equal(x, y)),
                             lambda g, x, y, z: _tie(g, greater(y, x), equal(x, y))),
                  reference="numpy.maximum", samples=reals(count=2), onnx="Max")  # fmt: skip
-minimum = binary("minimum", lambda k, x, y: k.minimum(x, y), dtypes=dt.REAL,
+minimum = binary("minimum", lambda k, x, y: k.minimum(x, y), dtypes=_ORDERED,
                  pullbacks=(lambda g, x, y, z: _tie(g, less(x, y), equal(x, y)),
                             lambda g, x, y, z: _tie(g, less(y, x), equal(x, y))),
                  reference="numpy.minimum", samples=reals(count=2), onnx="Min")  # fmt: skip
 
 
 # ---------------------------------------------------------------- rounding and tests
-def _rounding(name: str, onnx: str | None, dtypes=dt.REAL):
-    return unary(name, lambda k, x: getattr(k, "rint" if name == "round" else name)(x) if x.dtype.kind in "fc" else x,
-                 dtypes=dtypes, derivative=lambda x, y: 0.0, reference=f"numpy.{name}", samples=reals(),
-                 onnx=onnx)  # fmt: skip
+def _rounding(name: str, onnx: str | None):
+    return unary(name, lambda k, x: getattr(k, name)(x) if x.dtype.kind == "f" else x, dtypes=dt.REAL,
+                 derivative=lambda x, y: 0.0, reference=f"numpy.{name}", samples=reals(), onnx=onnx)  # fmt: skip
 
 
 floor = _rounding("floor", "Floor")
 ceil = _rounding("ceil", "Ceil")
 trunc = _rounding("trunc", None)
-round = _rounding("round", "Round", dt.NUMERIC)
+
+
+def _round(k, decimals, x):
+    if x.dtype.kind in "biu":
+        return x if decimals >= 0 else _round_ints(k, 10**-decimals, x)
+    if decimals == 0:
+        return k.rint(x)
+    scale = k.const(10.0 ** math.fabs(decimals), x.dtype)
+    return k.rint(x * scale) / scale if decimals > 0 else k.rint(x / scale) * scale
+
+
+def _round_ints(k, unit: int, x):
+    """To a multiple of `unit`; from the middle to the even one."""
+    if not dt.int_fits(x.dtype, 2 * unit):
+        raise ArgumentError(f"[round] expected decimals for which {x.dtype} holds 2 * 10**-decimals, got unit {unit}")
+    quotient = k.floordiv(x, unit)
+    twice = (x - quotient * unit) * 2
+    up = (twice > unit) | (k.eq(twice, unit) & k.ne(quotient & 1, 0))
+    return k.select(up, quotient + 1, quotient) * unit
+
+
+round = elementwise("round", 1, _round, dtypes=dt.NUMERIC, derivatives=(lambda x, y: 0.0,),
+                    attributes=lambda decimals=0: as_index("round", "decimals", decimals), names=("x",),
+                    reference="numpy.round", onnx="Round",
+                    samples=Samples(((-50, 50),), arguments=(((), {}), ((2,), {}), ((), {"decimals": -1}))),
+                    doc="To the nearest number with `decimals` decimal places (negative: to tens, hundreds, ...); from the "
+                        "middle to the even one. Complex numbers part by part.")  # fmt: skip
 
 
 def _parts(k, x, test, join):
@@ -162,12 +196,19 @@ def _isfinite(k, x):
     return k.const(True, dt.bool_) if found is None else found
 
 
-isnan = unary("isnan", _isnan, result="bool", reference="numpy.isnan", samples=reals(), onnx="IsNaN")
-isinf = unary("isinf", _isinf, result="bool", reference="numpy.isinf", samples=reals(), onnx="IsInf")
-isfinite = unary("isfinite", _isfinite, result="bool", reference="numpy.isfinite", samples=reals())
-signbit = unary("signbit", lambda k, x: k.copysign(k.const(1.0, x.dtype), x) < 0.0, dtypes=dt.FLOATING, result="bool",
-                reference="numpy.signbit", samples=reals())  # fmt: skip
-copysign = binary("copysign", lambda k, x, y: k.copysign(x, y), dtypes=dt.FLOATING,
+def _signbit(k, x):
+    """Of floats the bit itself: -0 and negative NaN have it."""
+    if x.dtype.kind == "b":
+        return k.const(False, dt.bool_)
+    return k.copysign(k.const(1.0, x.dtype), x) < 0.0 if x.dtype.kind == "f" else x < 0
+
+
+isnan = unary("isnan", _isnan, dtypes=dt.ANY, result="bool", reference="numpy.isnan", samples=reals(), onnx="IsNaN")
+isinf = unary("isinf", _isinf, dtypes=dt.ANY, result="bool", reference="numpy.isinf", samples=reals(), onnx="IsInf")
+isfinite = unary("isfinite", _isfinite, dtypes=dt.ANY, result="bool", reference="numpy.isfinite", samples=reals())
+signbit = unary("signbit", _signbit, dtypes=_ORDERED, result="bool", reference="twain.testing.elementwise_references.signbit",
+                samples=reals())  # fmt: skip
+copysign = binary("copysign", lambda k, x, y: k.copysign(x, y), dtypes=dt.FLOATING, to_float=True,
                   pullbacks=(lambda g, x, y, z: g * sign(x) * sign(z), None), reference="numpy.copysign",
                   samples=reals(count=2))  # fmt: skip
 
@@ -180,7 +221,7 @@ def _function(name: str, derivative, low: float, high: float, onnx: str | None =
 
 
 exp = _function("exp", lambda x, y: y, -5, 5, "Exp")
-exp2 = _function("exp2", lambda x, y: y * math.log(2.0), -5, 5, dtypes=dt.FLOATING)
+exp2 = _function("exp2", lambda x, y: y * math.log(2.0), -5, 5)
 expm1 = _function("expm1", lambda x, y: y + 1.0, -5, 5)
 log = _function("log", lambda x, y: 1.0 / x, 0.01, 10, "Log")
 log1p = _function("log1p", lambda x, y: 1.0 / (1.0 + x), -0.9, 10)
@@ -205,7 +246,7 @@ erf = _function("erf", lambda x, y: _TWO_OVER_ROOT_PI * exp(negative(x * x)), -3
                 "twain.testing.references.erf", dt.FLOATING)  # fmt: skip
 erfc = _function("erfc", lambda x, y: -_TWO_OVER_ROOT_PI * exp(negative(x * x)), -3, 3,
                  reference="twain.testing.references.erfc", dtypes=dt.FLOATING)  # fmt: skip
-sigmoid = unary("sigmoid", lambda k, x: 1.0 / (1.0 + k.exp(-x)), dtypes=dt.FLOATING, to_float=True,
+sigmoid = unary("sigmoid", lambda k, x: 1.0 / (1.0 + k.exp(-x)), dtypes=dt.INEXACT, to_float=True,
                 derivative=lambda x, y: y * (1.0 - y), reference="twain.testing.references.sigmoid",
                 samples=reals(-8, 8), onnx="Sigmoid")  # fmt: skip
 relu = unary("relu", lambda k, x: k.maximum(x, 0), dtypes=dt.REAL, pullback=lambda g, x, y: where(greater(y, 0), g, 0),
@@ -237,14 +278,18 @@ hypot = binary("hypot", lambda k, x, y: k.hypot(x, y), dtypes=dt.FLOATING, to_fl
 
 def _log_add_exp(k, x, y):
     # max + log1p(exp(-|difference|)); equal infinities would give NaN differences
+    if x.dtype.kind == "c":
+        first = k.real(x) >= k.real(y)
+        top, rest = k.select(first, x, y), k.select(first, y, x)
+        return k.select(k.eq(x, y), top + math.log(2.0), top + k.log1p(k.exp(rest - top)))
     top = k.maximum(x, y)
     gap = k.abs(x - y)
     return k.select(k.eq(x, y), top + math.log(2.0), top + k.log1p(k.exp(-gap)))
 
 
-logaddexp = binary("logaddexp", _log_add_exp, dtypes=dt.FLOATING, to_float=True,
+logaddexp = binary("logaddexp", _log_add_exp, dtypes=dt.INEXACT, to_float=True,
                    derivatives=(lambda x, y, z: exp(x - z), lambda x, y, z: exp(y - z)),
-                   reference="numpy.logaddexp", samples=reals(count=2))  # fmt: skip
+                   reference="twain.testing.elementwise_references.logaddexp", samples=reals(count=2))  # fmt: skip
 
 
 # ---------------------------------------------------------------- dtype

@@ -35,3 +35,16 @@ def next_number(x, y, dtype):
 def nextafter(x, y):
     """The number next to x towards y, in the dtype of the arrays."""
     return np.nextafter(x, y)
+
+
+def signbit(x):
+    """Whether x is negative, or its sign bit is set."""
+    return x < 0 if np.asarray(x).dtype.kind in "iu" else np.signbit(np.asarray(x, dtype="float64"))
+
+
+def logaddexp(x, y):
+    """log(exp(x) + exp(y))."""
+    if not (np.iscomplexobj(x) or np.iscomplexobj(y)):
+        return np.logaddexp(x, y)
+    top = np.where(np.real(x) >= np.real(y), x, y)
+    return top + np.log(np.exp(x - top) + np.exp(y - top))

@@ -33,6 +33,8 @@ def erfc(x):
 def sigmoid(x):
     """1 / (1 + exp(-x)), written so that nothing overflows."""
     x = np.asarray(x)
+    if np.iscomplexobj(x):
+        return 1.0 / (1.0 + np.exp(-x))
     small = np.exp(-np.abs(x))
     return np.where(x >= 0, 1.0 / (1.0 + small), small / (1.0 + small))
 
@@ -142,6 +144,11 @@ def scatter_add(x, indices, updates, axis, mode="along"):
 def arange(start, step, count, dtype):
     """start + step * (0, 1, ...)."""
     return np.asarray(start) + np.arange(count) * np.asarray(step)
+
+
+def linspace(start, stop, num, dtype, endpoint=True):
+    """`num` evenly spaced numbers."""
+    return np.linspace(start, stop, num, endpoint=endpoint)
 
 
 def full(value, shape, dtype):
