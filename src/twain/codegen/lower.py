@@ -748,6 +748,7 @@ hosts = LazyModule("twain.codegen.hosts")
 control = LazyModule("twain.codegen.control")
 sorting = LazyModule("twain.codegen.sort")
 scans = LazyModule("twain.codegen.scan")
+selecting = LazyModule("twain.codegen.select")
 masks = LazyModule("twain.codegen.compress")
 searching = LazyModule("twain.codegen.search")
 counting = LazyModule("twain.codegen.count")
@@ -757,9 +758,11 @@ LOWERINGS = {  # ops with kernels of their own: function(lowering, group)
     "scatter_add": (indexing, "lower_scatter"),
     "scatter": (indexing, "lower_scatter"),
     "host": (hosts, "lower_host"),
+    "foreign": (LazyModule("twain.codegen.foreign"), "lower_foreign"),
     "control": (control, "lower_control"),
     "sort": (sorting, "lower_sort"),
     "scan": (scans, "lower_scan"),
+    "select": (selecting, "lower_select"),
     "mask": (masks, "lower_mask"),
     "search": (searching, "lower_search"),
     "count": (counting, "lower_count"),

@@ -11,13 +11,13 @@ from .elementwise import (
     ceil,
     equal,
     floor,
+    floor_divide,
     isnan,
     logical_and,
     maximum,
     minimum,
     multiply,
     not_equal,
-    remainder,
     subtract,
     where,
 )
@@ -31,7 +31,7 @@ from .reduce import sum as sum_
 from .samples import Samples
 from .scan import scan_max
 from .shape import broadcast_to, concat, permute_dims, reshape, slice_
-from .sort import argsort_rows, sort_rows
+from .sort import argsort_rows, select_rows, sort_rows, topk_rows
 
 
 def first_part(x, count: int, start: int = 0):
@@ -56,6 +56,17 @@ def _not_empty(name: str, x, axis: int) -> int:
     return x.shape[axis]
 
 
+SHORT = 512  # rows that are sorted faster than searched
+
+
+def element_number(rows, at):
+    """Where the element number `at` (from 0) of each sorted row is; with an axis of one element."""
+    at = broadcast_to(at, rows.shape[:-1]) if at.shape != rows.shape[:-1] else at
+    if rows.shape[-1] > SHORT:
+        return reshape(select_rows(rows, at), (*rows.shape[:-1], 1))
+    return take_along_axis(argsort_rows(rows), reshape(at, (*at.shape, 1)), -1)
+
+
 def _integer(value: object, what: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"expected {what} to be an int, got {value!r}")
@@ -73,7 +84,8 @@ def _topk(attrs, x):
     if not 0 <= k <= x.shape[axis]:
         raise ValueRangeError(f"[topk] expected k in [0, {x.shape[axis]}], the size of axis {axis}, got {k}")
     rows = axis_last(x, axis)
-    order = first_part(argsort_rows(rows, largest), k)
+    few = rows.shape[-1] > SHORT and k * 8 <= rows.shape[-1]
+    order = topk_rows(rows, k, largest) if few else first_part(argsort_rows(rows, largest), k)
     return [axis_back(take_along_axis(rows, order, -1), axis), axis_back(order, axis)]
 
 
@@ -98,7 +110,7 @@ def _kthvalue(attrs, x):
     if not 1 <= k <= x.shape[axis]:
         raise ValueRangeError(f"[kthvalue] expected k in [1, {x.shape[axis]}], the size of axis {axis}, got {k}")
     rows = axis_last(x, axis)
-    order = first_part(argsort_rows(rows), 1, k - 1)
+    order = element_number(rows, cast(k - 1, dt.int64))
     return [_one(take_along_axis(rows, order, -1), keepdims, axis), _one(order, keepdims, axis)]
 
 
@@ -115,19 +127,17 @@ def _median_attributes(axis=None, keepdims=False):
     return (None if axis is None else _integer(axis, "axis"), bool(keepdims))
 
 
-def _median_rows(name: str, rows, skip: bool):
-    """(median, where it is) of rows; the lower one of two."""
+def _median_rows(rows, skip: bool):
+    """Where the median of each row is, with an axis of one element; the lower one of two."""
     count = rows.shape[-1]
-    order = argsort_rows(rows)
     if rows.dtype.kind != "f":
-        return first_part(order, 1, (count - 1) // 2)
-    number = cast(sum_(cast(isnan(rows), dt.int64), -1, True), dt.int64)
+        return element_number(rows, cast((count - 1) // 2, dt.int64))
+    number = sum_(cast(isnan(rows), dt.int64), -1, False)
     if skip:  # of the others; NaN if there are none
-        at = maximum(subtract(count - 1, number), 0)
-        at = subtract(at, remainder(at, 2)) / 2
+        at = floor_divide(maximum(subtract(count - 1, number), 0), 2)
     else:
         at = where(equal(number, 0), cast((count - 1) // 2, dt.int64), cast(count - 1, dt.int64))
-    return take_along_axis(order, cast(at, dt.int64), -1)
+    return element_number(rows, at)
 
 
 def _medians(name: str, skip: bool):
@@ -137,12 +147,12 @@ def _medians(name: str, skip: bool):
             if not x.size:
                 raise ShapeError(f"[{name}] expected at least one element, got shape {tuple(x.shape)}")
             flat = reshape(x, (x.size,))
-            value = take_along_axis(flat, _median_rows(name, flat, skip), -1)
+            value = take_along_axis(flat, _median_rows(flat, skip), -1)
             return reshape(value, (1,) * x.ndim if keepdims else ())
         axis = _axis(name, axis, x)
         _not_empty(name, x, axis)
         rows = axis_last(x, axis)
-        at = _median_rows(name, rows, skip)
+        at = _median_rows(rows, skip)
         return [_one(take_along_axis(rows, at, -1), keepdims, axis), _one(at, keepdims, axis)]
 
     return function

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..base import dtypes as dt
+from ..base.errors import ShapeError
 from ..base.shapes import normalize_axis
 from ..ir.node import Spec
 from .families import composite, late
@@ -50,6 +51,46 @@ argsort_rows = native(
     reference="twain.testing.sort_references.argsort_rows",
     samples=Samples(((-50, 50),), arguments=(((), {}), ((True,), {})), shapes=_ROWS),
     doc="The positions, int64, that put each row (along the last axis) in order; equal elements keep theirs.",
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- parts of sorted rows
+def _topk_attributes(k, descending=True):
+    if not isinstance(k, int) or k < 0:
+        raise TypeError(f"expected k to be an int of 0 or more, got {k!r}")
+    return (k, bool(descending))
+
+
+def _topk_infer(attrs, x):
+    check_rows("topk_rows", x)
+    check_dtype("topk", x.dtype, _ORDERED)
+    if attrs[0] > x.shape[-1]:
+        raise ShapeError(f"[topk_rows] expected rows of {attrs[0]} elements or more, got shape {tuple(x.shape)}")
+    return Spec(dt.int64, (*x.shape[:-1], attrs[0]))
+
+
+topk_rows = native(
+    "topk_rows", 1, "select", infer=_topk_infer, attributes=_topk_attributes, batch=leading_batch,
+    argument_names=("x",), differentiable=False, reference="twain.testing.sort_references.topk_rows",
+    samples=Samples(((-50, 50),), arguments=(((3,), {}), ((2, False), {})), shapes=(((4, 5),), ((2, 700),), ((0, 3),))),
+    errors=(((-1,), {}, "k"), ((9999,), {}, "rows")),
+    doc="The positions, int64, of the first `k` elements of each row in order: the largest, or smallest; without sorting all.",
+)  # fmt: skip
+
+
+def _select_infer(attrs, x, at):
+    check_rows("select_rows", x)
+    check_dtype("select_rows", x.dtype, _ORDERED)
+    if at.dtype is not dt.int64 or at.shape != x.shape[:-1]:
+        raise ShapeError(f"[select_rows] expected one int64 number for each row of {tuple(x.shape)}, got {at}")
+    return Spec(dt.int64, at.shape)
+
+
+select_rows = native(
+    "select_rows", 2, "select", infer=_select_infer, batch=leading_batch, argument_names=("x", "at"),
+    differentiable=False, reference="twain.testing.sort_references.select_rows",
+    samples=Samples(((-50, 50), "class 4"), shapes=(((4, 5), (4,)), ((2, 700), (2,)), ((0, 3), (0,)), ((9,), ()))),
+    doc="The position, int64, of element number `at` of each row in order, counted from 0; without sorting all.",
 )  # fmt: skip
 
 

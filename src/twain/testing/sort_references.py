@@ -85,3 +85,11 @@ def mode(x, axis=-1, keepdims=False):
 
 def count_bins(x, size):
     return np.stack([np.count_nonzero(x == i, axis=-1) for i in range(size)], axis=-1)
+
+
+def topk_rows(x, k, descending=True):
+    return argsort(x, -1, descending)[..., :k]
+
+
+def select_rows(x, at):
+    return np.take_along_axis(argsort(x), at[..., None], -1)[..., 0]
