@@ -39,6 +39,7 @@ from .targets import Target
 PARALLEL = 32768  # light elements worth waking a thread for
 SHORT, MANY = 8, 1 << 13  # rows of fewer vectors, and so many elements in all, have a loop of their own
 BLOCK_ELEMENTS = 32768  # a long fold is cut into blocks of this many elements, whatever the number of threads
+ARG_FOLDS = ("argmax", "argmin")
 STORED = {dt.weak_int: dt.int64, dt.weak_float: dt.float64, dt.weak_complex: dt.complex128, dt.weak_bool: dt.bool_}
 
 
@@ -289,6 +290,8 @@ class Lowering:
     def lower_group(self, group: Group) -> None:
         if group.kind == "map" and group.nodes[0].op.family == "index" and indexing.takes_rows(self, group):
             indexing.lower_take_rows(self, group)
+        elif group.kind == "rows" and group.nodes[0].op.name in ARG_FOLDS and extremes.applies(self, group):
+            extremes.lower_extreme(self, group)
         elif group.kind in ("map", "rows", "columns"):
             self.lower_loops(group)
         elif group.kind == "assembly":
@@ -748,6 +751,7 @@ hosts = LazyModule("twain.codegen.hosts")
 control = LazyModule("twain.codegen.control")
 sorting = LazyModule("twain.codegen.sort")
 scans = LazyModule("twain.codegen.scan")
+extremes = LazyModule("twain.codegen.extreme")
 selecting = LazyModule("twain.codegen.select")
 masks = LazyModule("twain.codegen.compress")
 searching = LazyModule("twain.codegen.search")
