@@ -21,7 +21,9 @@ def doubles(shape, seed=1):
 
 def recurrent(w, xs, reverse=False):
     """A small recurrent network by scan; captures w."""
-    return twain.scan(lambda h, x: ((h @ w + x).tanh(), {"h": h * x}), twain.zeros((3,), dtype="float64"), xs, None, reverse)
+    return twain.scan(
+        lambda h, x: ((h @ w + x).tanh(), {"h": h * x}), twain.zeros((3,), dtype="float64"), xs, None, reverse
+    )
 
 
 def unrolled(w, xs, reverse=False):
@@ -58,15 +60,19 @@ TRANSFORMATIONS = {
     "hessian": lambda f: twain.hessian(f),
     "hvp": lambda f: lambda w, xs: twain.hvp(f, (w, xs), (xs[:3] * 2, xs.sin())),
     "vmap_grad": lambda f: lambda w, xs: twain.vmap(twain.grad(f), in_axes=(0, None))(twain.stack([w, w * 2]), xs),
-    "grad_vmap": lambda f: lambda w, xs: twain.grad(
-        lambda x: twain.vmap(f, in_axes=(None, 0))(w, twain.stack([x, x + 1])).sum()
-    )(xs),
-    "vmap_vmap": lambda f: lambda w, xs: twain.vmap(twain.vmap(f, in_axes=(None, 0)), in_axes=(0, None))(
-        twain.stack([w, -w]), twain.stack([xs, xs * 2])
+    "grad_vmap": lambda f: (
+        lambda w, xs: twain.grad(lambda x: twain.vmap(f, in_axes=(None, 0))(w, twain.stack([x, x + 1])).sum())(xs)
     ),
-    "jvp_vmap": lambda f: lambda w, xs: twain.jvp(
-        lambda x: twain.vmap(f, in_axes=(None, 0))(w, x), (twain.stack([xs, -xs]),), (twain.stack([xs, xs]),)
-    )[1],
+    "vmap_vmap": lambda f: (
+        lambda w, xs: twain.vmap(twain.vmap(f, in_axes=(None, 0)), in_axes=(0, None))(
+            twain.stack([w, -w]), twain.stack([xs, xs * 2])
+        )
+    ),
+    "jvp_vmap": lambda f: (
+        lambda w, xs: twain.jvp(
+            lambda x: twain.vmap(f, in_axes=(None, 0))(w, x), (twain.stack([xs, -xs]),), (twain.stack([xs, xs]),)
+        )[1]
+    ),
     "third": lambda f: lambda w, xs: twain.jvp(twain.grad(lambda v: twain.jvp(f, (v, xs), (w, xs))[1]), (w,), (w,))[1],
 }
 
@@ -102,7 +108,9 @@ def test_cond_of_a_batch_selects(w, xs):
 
 
 def halving(x, limit=None):
-    return twain.while_loop(lambda c: c["x"] > 1.0, lambda c: {"x": c["x"] * 0.5, "n": c["n"] + 1}, {"x": x, "n": 0}, limit)
+    return twain.while_loop(
+        lambda c: c["x"] > 1.0, lambda c: {"x": c["x"] * 0.5, "n": c["n"] + 1}, {"x": x, "n": 0}, limit
+    )
 
 
 def test_while_loop(w):
@@ -193,7 +201,10 @@ def test_edges():
     "call, text",
     [
         (lambda x: twain.scan(lambda c, v: (c.astype("float32"), None), x[0], x), "carry to be float64.*got float32"),
-        (lambda x: twain.scan(lambda c, v: ({"a": c["a"][:1]}, None), {"a": x}, x), r"carry at \['a'\] to be float64\[3\]"),
+        (
+            lambda x: twain.scan(lambda c, v: ({"a": c["a"][:1]}, None), {"a": x}, x),
+            r"carry at \['a'\] to be float64\[3\]",
+        ),
         (lambda x: twain.scan(lambda c, v: ((c, c), None), x[0], x), "structure"),
         (lambda x: twain.scan(lambda c, v: c, x[0], x), r"\(carry, y\)"),
         (lambda x: twain.scan(lambda c, v: (c, v), x[0]), "xs or length"),

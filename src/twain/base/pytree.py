@@ -51,16 +51,20 @@ class _Fields:
 
 LEAF = TreeSpec(None, None, ())
 _REGISTERED: dict[type, tuple[Callable, Callable]] = {}
+_LEAVES: set[type] = set()  # types found to be leaves
 
 
 def register(kind: type, flatten_one: Callable, unflatten_one: Callable) -> None:
     """Make `kind` a container: flatten_one(x) -> (children, data), unflatten_one(data, children) -> x."""
     _REGISTERED[kind] = (flatten_one, unflatten_one)
+    _LEAVES.discard(kind)
 
 
 def _open(x: object) -> tuple | None:
     """(data, children) of a container, None for a leaf."""
     kind = type(x)
+    if kind in _LEAVES:
+        return None
     if kind in _REGISTERED:
         children, data = _REGISTERED[kind][0](x)
         return data, children
@@ -75,6 +79,8 @@ def _open(x: object) -> tuple | None:
     if hasattr(kind, "__dataclass_fields__"):
         names = tuple(kind.__dataclass_fields__)
         return _Fields(names), [getattr(x, name) for name in names]
+    if len(_LEAVES) < 1000:
+        _LEAVES.add(kind)
     return None
 
 

@@ -49,7 +49,9 @@ def stack_module_state(modules: Sequence[Module]) -> tuple[dict[str, Any], dict[
     buffers = [dict(m.named_buffers()) for m in modules]
     for all_names in (parameters, buffers):
         if any(some.keys() != all_names[0].keys() for some in all_names):
-            raise ArgumentError("[stack_module_state] expected modules with the same parameters and buffers, got others")
+            raise ArgumentError(
+                "[stack_module_state] expected modules with the same parameters and buffers, got others"
+            )
     return (
         {name: stack([p[name].detach() for p in parameters]) for name in parameters[0]},
         {name: stack([b[name] for b in buffers]) for name in buffers[0]},

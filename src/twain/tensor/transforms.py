@@ -134,11 +134,11 @@ def _mapped(name: str, args: tuple, in_axes: object) -> tuple:
         axes[i] = at = normalize_axis(name, axis, len(shape))
         if size is not None and shape[at] != size:
             raise ShapeError(
-                f"[{name}] expected equal sizes along the mapped axes, got {size} for argument {where} and {shape[at]} for "
+                f"[{name}] expected equal sizes along the mapped axes, got {size} for argument {paths(args)[where]} and {shape[at]} for "
                 f"argument {paths(args)[i]} (shape {shape}, axis {at})"
             )
         if size is None:
-            size, where = shape[at], paths(args)[i]
+            size, where = shape[at], i
     if size is None:
         raise ArgumentError(f"[{name}] expected at least one tensor to map over, got none")
     return leaves, spec, axes, size

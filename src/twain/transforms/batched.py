@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from .. import _core
 from ..base.errors import ArgumentError, GradientError
 from ..ir.node import Spec
 from ..ir.op import OpRecord
 from .levels import Level, Rules, Traced, invoke, layout_of, one_node, op_of_graph, operand, spec_of
 from .vmap import vmap
 
+Tensor = _core.Tensor
 RANDOMNESS = ("error", "same", "different")
 
 
@@ -54,20 +56,28 @@ class BatchLevel(Level):
         )
 
     def process(self, op, record: OpRecord, attrs: object, args: tuple) -> object:
-        values, flags, layouts = [], [], []
-        for i, a in enumerate(args):
-            mine = type(a) is Batched and a.level is self
-            v = a.value if mine else operand(op, i, a)
-            values.append(v)
-            flags.append(mine)
-            layouts.append(layout_of(v))
-        key = (self.size, tuple(flags), tuple(layouts))
-        rule = _rules.find(record, attrs, key, lambda: self._rule(op, record, attrs, flags, layouts))
+        values, layouts, flags, bit = [], [], 0, 1
+        for a in args:
+            if type(a) is Batched and a.level is self:
+                a = a.value
+                flags |= bit
+            bit += bit
+            if type(a) is Tensor:
+                layouts.append(a.meta)
+            else:
+                a = operand(op, a)
+                layouts.append(layout_of(a))
+            values.append(a)
+        key = (id(record), id(attrs), self.size, flags, *layouts)
+        known = _rules.get(key) or _rules.add(key, record, attrs, self._rule, op, record, attrs, flags, layouts)
+        rule = known[0]
         results = invoke(rule.op, rule.record, rule.attrs, values)
-        wrapped = tuple(Batched(self, r, s) if m else r for r, m, s in zip(results, rule.many, rule.specs))
-        return wrapped[0] if len(wrapped) == 1 else wrapped
+        if len(results) == 1:
+            return Batched(self, results[0], rule.specs[0]) if rule.many[0] else results[0]
+        return tuple([Batched(self, r, s) if m else r for r, m, s in zip(results, rule.many, rule.specs)])
 
-    def _rule(self, op, record: OpRecord, attrs: object, flags: list, layouts: list) -> _Rule:
+    def _rule(self, op, record: OpRecord, attrs: object, bits: int, layouts: list) -> _Rule:
+        flags = [bool(bits >> i & 1) for i in range(len(layouts))]
         specs = [spec_of(x) for x in layouts]
         single = [Spec(s.dtype, s.shape[1:]) if f else s for s, f in zip(specs, flags)]
         graph = one_node(record, attrs, single)

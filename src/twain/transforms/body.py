@@ -82,7 +82,7 @@ class BodyLevel(Level):
         return self.capture(x) if is_value(x) else x
 
     def process(self, op, record: OpRecord, attrs: object, args: tuple) -> object:
-        nodes = [self.node(operand(op, i, a)) for i, a in enumerate(args)]
+        nodes = [self.node(operand(op, a)) for a in args]
         if self.grads and not _core.grad_enabled():
             nodes = [_stopped(n) for n in nodes]
         before = _core.set_tracing(True)

@@ -115,7 +115,9 @@ def _branch_vjp(attrs, cotangents, inputs, outputs, needs):
             full[i] = x
         found = pulled(body, p, full, wanted)
         made_bodies.append(
-            made("branch_vjp", [*p, *g], [zeros_of(operands[i].spec) if x is None else x for i, x in zip(wanted, found)])
+            made(
+                "branch_vjp", [*p, *g], [zeros_of(operands[i].spec) if x is None else x for i, x in zip(wanted, found)]
+            )
         )
     results = run(branch, (tuple(made_bodies),), [index, *operands, *(cotangents[i] for i in floating)])
     gradients_of = dict(zip(wanted, results))

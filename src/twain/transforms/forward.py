@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from .. import _core
 from ..ir.node import Graph, Node, Spec, make_parameter
 from ..ir.op import OpRecord
 from .jvp import pushforward
 from .levels import Level, Rules, Traced, invoke, layout_of, one_node, op_of_graph, operand, spec_of
+
+
+Tensor = _core.Tensor
 
 
 class Dual(Traced):
@@ -48,30 +52,35 @@ class ForwardLevel(Level):
         return Dual(self, value, tangent, Spec(value.dtype, tuple(value.shape)))
 
     def process(self, op, record: OpRecord, attrs: object, args: tuple) -> object:
-        values, flags, layouts, tangents = [], [], [], []
-        for i, a in enumerate(args):
-            mine = type(a) is Dual and a.level is self
-            if mine:
+        values, layouts, tangents, flags, bit = [], [], [], 0, 1
+        for a in args:
+            if type(a) is Dual and a.level is self:
                 tangents.append(a.tangent)
-            v = a.value if mine else operand(op, i, a)
-            values.append(v)
-            flags.append(mine)
-            layouts.append(layout_of(v))
-        rule = _rules.find(
-            record, attrs, (tuple(flags), tuple(layouts)), lambda: _make_rule(record, attrs, flags, layouts)
-        )
+                a = a.value
+                flags |= bit
+            bit += bit
+            if type(a) is Tensor:
+                layouts.append(a.meta)
+            else:
+                a = operand(op, a)
+                layouts.append(layout_of(a))
+            values.append(a)
+        key = (id(record), id(attrs), flags, *layouts)
+        known = _rules.get(key) or _rules.add(key, record, attrs, _make_rule, record, attrs, flags, layouts)
+        rule = known[0]
         if rule is None:  # nothing moves
             results = invoke(op, record, attrs, values)
             return results[0] if len(results) == 1 else results
         found = invoke(rule.op, rule.op.record, None, values + tangents)
-        results = tuple(
+        results = tuple([
             found[i] if at is None else Dual(self, found[i], found[at], s)
             for i, (at, s) in enumerate(zip(rule.moved, rule.specs))
-        )
+        ])  # fmt: skip
         return results[0] if len(results) == 1 else results
 
 
-def _make_rule(record: OpRecord, attrs: object, flags: list, layouts: list) -> _Rule | None:
+def _make_rule(record: OpRecord, attrs: object, bits: int, layouts: list) -> _Rule | None:
+    flags = [bool(bits >> i & 1) for i in range(len(layouts))]
     specs = [spec_of(x) for x in layouts]
     graph = one_node(record, attrs, specs)
     positions = [i for i, f in enumerate(flags) if f]

@@ -193,10 +193,11 @@ def dispatch(op, attrs: object, args: tuple) -> object:
     record = op.record
     if record.arity < 0 and len(args) == 1 and isinstance(args[0], (tuple, list)):
         args = tuple(args[0])
-    top = None
+    top, number = None, -1
     for a in args:
-        if isinstance(a, Traced) and (top is None or a.level.number > top.number):
+        if type(a) not in _KINDS and isinstance(a, Traced) and a.level.number > number:
             top = a.level
+            number = top.number
     if top is None:
         return apply(record, attrs, (args,) if record.arity < 0 else args)
     if not top.active:
@@ -232,11 +233,14 @@ def spec_of(layout: object) -> Spec | None:
     return Spec(layout.dtype, layout.shape)
 
 
-def operand(op, position: int, x: object) -> object:
+_KINDS = frozenset((Tensor, bool, int, float, complex, type(None)))
+
+
+def operand(op, x: object) -> object:
     """`x` as an op takes it: arrays from outside become tensors."""
-    if x is None or is_value(x) or isinstance(x, (bool, int, float, complex)):
+    if type(x) in _KINDS or isinstance(x, (Node, bool, int, float, complex)):
         return x
-    result = convert(op, position, x) if convert is not None else NotImplemented
+    result = convert(op, 0, x) if convert is not None else NotImplemented
     if result is NotImplemented:
         raise GradientError(f"[{op.record.name}] expected a tensor, an array or a number, got {type(x).__name__}")
     return result
@@ -271,24 +275,21 @@ def op_of_graph(graph: Graph, count: int):
     return _core.Op(record.name, record.arity, record)
 
 
-class Rules:
-    """What a kind of level does with ops, kept by op, static arguments and layouts."""
+class Rules(dict):
+    """What a kind of level does with ops: (id of the record, id of the static arguments, ...) -> (rule, record, arguments).
 
-    __slots__ = ("_kept", "_limit")
+    Static arguments count by identity, as equal numbers of different types mean different things.
+    """
 
-    def __init__(self, limit: int = 20_000):
-        self._kept: dict[tuple, tuple] = {}
-        self._limit = limit
+    __slots__ = ()
+    LIMIT = 20_000
 
-    def find(self, record: OpRecord, attrs: object, key: tuple, build: Callable) -> object:
-        """build() for a new key. attrs count by identity: equal numbers of different types mean different things."""
-        full = (id(record), id(attrs), key)
-        known = self._kept.get(full)
-        if known is None:
-            if len(self._kept) >= self._limit:
-                self._kept.clear()
-            known = self._kept[full] = (traced(build), record, attrs)  # held, so that the ids stay theirs
-        return known[0]
+    def add(self, key: tuple, record: OpRecord, attrs: object, build: Callable, *args: object) -> tuple:
+        """Keep build(*args) as the rule of a key that isn't there."""
+        if len(self) >= self.LIMIT:
+            self.clear()
+        known = self[key] = (traced(build, *args), record, attrs)  # held, so that the ids stay theirs
+        return known
 
 
 __all__ = [

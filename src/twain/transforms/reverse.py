@@ -16,6 +16,9 @@ from .levels import Level, Rules, Traced, invoke, layout_of, op_of_graph, operan
 from .vjp import trace_vjp
 
 
+Tensor = _core.Tensor
+
+
 class Taped(Traced):
     """A value and where it comes from: result `index` of `entry` (None: one of the arguments)."""
 
@@ -92,30 +95,39 @@ class ReverseLevel(Level):
         return leaf
 
     def process(self, op, record: OpRecord, attrs: object, args: tuple) -> object:
-        values, parents, layouts, mask = [], [], [], 0
-        for i, a in enumerate(args):
-            mine = type(a) is Taped and a.level is self
-            v = a.value if mine else operand(op, i, a)
-            values.append(v)
-            parents.append(a if mine else None)
-            layouts.append(layout_of(v))
-            if mine:
-                mask |= 1 << i
+        values, parents, layouts, mask, bit = [], [], [], 0, 1
+        for a in args:
+            if type(a) is Taped and a.level is self:
+                parents.append(a)
+                a = a.value
+                mask |= bit
+            else:
+                parents.append(None)
+            bit += bit
+            if type(a) is Tensor:
+                layouts.append(a.meta)
+            else:
+                a = operand(op, a)
+                layouts.append(layout_of(a))
+            values.append(a)
         results = self.call(op, record, attrs, values)
         rule = None
         if _core.grad_enabled():
-            rule = _rules.find(record, attrs, (mask, tuple(layouts)), lambda: _make_rule(record, attrs, layouts, mask))
+            key = (id(record), id(attrs), mask, *layouts)
+            known = _rules.get(key) or _rules.add(key, record, attrs, _make_rule, record, attrs, layouts, mask)
+            rule = known[0]
         if rule is None:
             return results[0] if len(results) == 1 else results
-        known = len(values)
-        saved = [values[k] if k < known else results[k - known] for k in rule.saved]
+        count = len(values)
+        saved = [values[k] if k < count else results[k - count] for k in rule.saved]
         self._count += 1
         entry = Entry(self._count, rule, saved, parents)
-        wrapped = tuple(
+        if len(results) == 1:
+            return Taped(self, results[0], entry, 0, rule.specs[0])
+        return tuple([
             Taped(self, r, entry, i, s) if s.dtype.kind in "fc" else r
             for i, (r, s) in enumerate(zip(results, rule.specs))
-        )
-        return wrapped[0] if len(wrapped) == 1 else wrapped
+        ])  # fmt: skip
 
     def below(self, x: object) -> object:
         """A result without its place on this tape."""

@@ -150,7 +150,13 @@ def rule_record(record: OpRecord, mask: int, count: int, saved: tuple, results: 
         graph = traced[0]
         return inline(graph, {p: values[p.attrs] for p in graph.parameters})
 
-    return OpRecord(f"vjp_{record.name}", "dynamic", count + len(saved), composite=composite, rules=Rule(record, (mask, count, saved, results)))
+    return OpRecord(
+        f"vjp_{record.name}",
+        "dynamic",
+        count + len(saved),
+        composite=composite,
+        rules=Rule(record, (mask, count, saved, results)),
+    )
 
 
 __all__ = ["Rule", "gradients", "rule_record", "trace_vjp"]
