@@ -20,6 +20,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 sys.path.insert(0, HERE)
 
+from functions import FUNCTION_ROWS
 from rows import ROWS
 from startup import startup_rows
 
@@ -77,16 +78,16 @@ def verdict(row: dict, times: dict) -> tuple[str, bool | None]:
         if peer in times and "twain" in times:
             ratio = min(quantile(times[peer], q) / quantile(times["twain"], q) for q in (0.1, 0.5))
             good = (good is not False) and ratio >= factor
-            parts.append(f"{ratio:.3g}x {peer} (at least {factor}x)")
+            parts.append(f"{ratio:.3g}x {peer} (at least {factor:.3g}x)")
     return ", ".join(parts), good
 
 
-def table(results: dict, names: list) -> list[str]:
+def table(results: dict, names: list, rows: list = ROWS) -> list[str]:
     lines = [
         "| work | " + " | ".join(names) + " | ratio and target |",
         "|---|" + "---|" * (len(names) + 1),
     ]
-    for row in ROWS:
+    for row in rows:
         times = results.get(row["name"])
         if not times:
             continue
@@ -95,6 +96,20 @@ def table(results: dict, names: list) -> list[str]:
         text, good = verdict(row, times)
         mark = "" if good is None else " **met**" if good else " missed"
         lines.append(f"| {row['text']} | " + " | ".join(cells) + f" | {text}{mark} |")
+    return lines
+
+
+def function_summary(results: dict) -> list[str]:
+    """How many rows of functions met their targets, by size, and the ratios that fell short."""
+    lines = []
+    for size in sorted({r["name"].rsplit("_", 1)[1] for r in FUNCTION_ROWS}, key=int):
+        judged = [(r, *verdict(r, results[r["name"]])) for r in FUNCTION_ROWS
+                  if r["name"].endswith(f"_{size}") and results.get(r["name"])]  # fmt: skip
+        judged = [(r, text, good) for r, text, good in judged if good is not None]
+        short = [f"{r['text'].rsplit(', ', 1)[0]} ({text})" for r, text, good in judged if not good]
+        lines.append(
+            f"- {int(size):,} elements: {len(judged) - len(short)} of {len(judged)} met. Short: {'; '.join(short) or 'none'}."
+        )
     return lines
 
 
@@ -125,25 +140,33 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=0.2, help="per row, framework and round")
     parser.add_argument("--no-startup", action="store_true", help="leave out import, first compile and size")
+    parser.add_argument("--functions", action="store_true", help="single calls of many functions, a page of their own")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md and README's table")
     options = parser.parse_args()
     pythons = {"twain": sys.executable, "numpy": sys.executable}
     pythons.update(dict(p.split("=", 1) for p in options.peer))
     wanted = tuple(filter(None, options.rows.split(",")))
-    rows = [r for r in ROWS if not wanted or r["name"].startswith(wanted)]
+    every = FUNCTION_ROWS if options.functions else ROWS
+    rows = [r for r in every if not wanted or r["name"].startswith(wanted)]
     workers = [Worker(name, python) for name, python in pythons.items()]
     results = {}
     for row in rows:
         results[row["name"]] = run_row(row, workers, options.rounds, options.seconds)
-        print("\n".join(table({row["name"]: results[row["name"]]}, list(pythons))[2:]), flush=True)
+        print("\n".join(table({row["name"]: results[row["name"]]}, list(pythons), every)[2:]), flush=True)
     for worker in workers:
         worker.close()
     lines = [
         f"Medians (10th percentiles in brackets), {time.strftime('%Y-%m-%d')}, {machine()}; made by `./dev bench --peers "
         f"{','.join(n for n in pythons if n not in ('twain', 'numpy')) or '...'} --write`.",
         "",
-        *table(results, list(pythons)),
+        *table(results, list(pythons), every),
     ]
+    if options.functions:
+        print("\n".join(function_summary(results)))
+        if options.write:
+            with open(os.path.join(ROOT, "docs", "function-benchmarks.md"), "w", encoding="utf-8") as file:
+                file.write("# Single calls, measured\n\n" + "\n".join([*function_summary(results), "", *lines]) + "\n")
+        return
     if not options.no_startup:
         lines += ["", *startup_rows(pythons)]
         print("\n".join(lines[-len(startup_rows.last) :]))

@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import numpy as np
 
+import functions
 from protocol import serve
 from rows import GEMM, SIZES
 
@@ -45,6 +46,8 @@ for size in GEMM:
 for name in ("add", "exp", "sum", "mean0"):
     for size in SIZES:
         ROWS[f"{name}_{size}"] = elementwise(name, size)
+
+ROWS.update(functions.rows("numpy", np, lambda x: x))
 
 if __name__ == "__main__":
     serve(ROWS)

@@ -10,6 +10,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 import torch
 from torch import nn
 
+import functions
 from protocol import serve
 from rows import GEMM, SIZES
 
@@ -113,6 +114,8 @@ for size in GEMM:
 for name in ("add", "exp", "sum", "softmax", "mean0"):
     for size in SIZES:
         ROWS[f"{name}_{size}"] = elementwise(name, size)
+
+ROWS.update(functions.rows("torch", torch, torch.from_numpy))
 
 if __name__ == "__main__":
     serve(ROWS)

@@ -7,6 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
+import functions
 import twain
 from protocol import serve
 from rows import GEMM, SIZES
@@ -136,6 +137,8 @@ for size in GEMM:
 for name in ("add", "exp", "sum", "softmax", "mean0"):
     for size in SIZES:
         ROWS[f"{name}_{size}"] = elementwise(name, size)
+
+ROWS.update(functions.rows("twain", twain, twain.asarray))
 
 if __name__ == "__main__":
     serve(ROWS)
