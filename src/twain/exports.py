@@ -19,7 +19,6 @@ ROOMS = {
 }
 
 FUNCTIONS: dict[str, str] = {
-    "twain.nn.functional_call": "functional_call stack_module_state",
     "twain.nn.functional": (
         "alpha_dropout batch_norm bilinear binary_cross_entropy binary_cross_entropy_with_logits celu "
         "cosine_embedding_loss cosine_similarity cross_entropy ctc_loss drop_paths dropout dropout1d dropout2d "
@@ -31,11 +30,12 @@ FUNCTIONS: dict[str, str] = {
         "selu silu smooth_l1_loss soft_margin_loss softmax softmin softplus softshrink softsign stop_gradient "
         "tanhshrink threshold triplet_margin_loss triplet_margin_with_distance_loss"
     ),
+    "twain.nn.functional_call": "functional_call stack_module_state",
     "twain.ops.advanced": "unravel_index",
     "twain.ops.arrange": (
         "atleast_1d atleast_2d atleast_3d block_diag cartesian_prod chunk column_stack diag diag_embed diagflat "
-        "diagonal dsplit dstack fliplr flipud hsplit hstack narrow pad rot90 select sliding_windows split "
-        "tensor_split trace tril_indices triu_indices unflatten vander vsplit vstack"
+        "diagonal dsplit dstack fliplr flipud hsplit hstack narrow rot90 select sliding_windows split tensor_split "
+        "trace tril_indices triu_indices unflatten vander vsplit vstack"
     ),
     "twain.ops.complex_parts": "complex polar",
     "twain.ops.conv": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
@@ -48,6 +48,7 @@ FUNCTIONS: dict[str, str] = {
     "twain.ops.masks": "masked_fill masked_scatter",
     "twain.ops.nextafter": "nextafter",
     "twain.ops.order": "kthvalue median mode msort nanmedian topk",
+    "twain.ops.padding": "pad",
     "twain.ops.pool": "avg_pool1d avg_pool2d avg_pool3d lp_pool1d lp_pool2d lp_pool3d max_pool1d max_pool2d max_pool3d",
     "twain.ops.pool_regions": (
         "adaptive_avg_pool1d adaptive_avg_pool2d adaptive_avg_pool3d adaptive_max_pool1d adaptive_max_pool2d "

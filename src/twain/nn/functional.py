@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import _core
-from ..base.errors import ArgumentError, ShapeError
+from ..base.errors import ArgumentError, ShapeError, ValueRangeError
 from ..ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from ..ops.distances import normalize, pairwise_distance, pdist
 from ..ops.elementwise import minimum, relu, sigmoid, tanh, where
@@ -359,6 +359,8 @@ def triplet_margin_with_distance_loss(
         raise ArgumentError(
             f"[triplet_margin_with_distance_loss] expected reduction to be one of mean, sum, none, got {reduction!r}"
         )
+    if not margin > 0:
+        raise ValueRangeError(f"[triplet_margin_with_distance_loss] expected margin > 0, got {margin}")
     distance = pairwise_distance if distance_function is None else distance_function
     near, far = distance(anchor, positive), distance(anchor, negative)
     if swap:

@@ -150,12 +150,12 @@ class SparseTensor(Sparse):
     # -- arithmetic
     def __add__(self, other: object) -> Any:
         if isinstance(other, Sparse):
-            other = other.to_coo()
-            _same_shape("add", self.shape, other.shape)
-            if other.sparse_dim != self.sparse_dim:
-                raise ShapeError(f"[add] expected equal sparse axes, got {self.sparse_dim} and {other.sparse_dim}")
-            indices = concat([self.indices, other.indices], 1)
-            values = concat([self.values, other.values], 0)
+            more = other.to_coo()
+            _same_shape("add", self.shape, more.shape)
+            if more.sparse_dim != self.sparse_dim:
+                raise ShapeError(f"[add] expected equal sparse axes, got {self.sparse_dim} and {more.sparse_dim}")
+            indices = concat([self.indices, more.indices], 1)
+            values = concat([self.values, more.values], 0)
             return SparseTensor._made(indices, values, self.shape, False).coalesce()
         if is_dense(other) or hasattr(other, "__array__"):
             dense = as_dense("add", "x2", other)

@@ -62,7 +62,7 @@ def sum(x: Sparse, axis: Any = None) -> Any:
     return _sparse("sum", x).sum(axis)
 
 
-def _by_rows(function: str, x: Sparse, axis: int, finish: Any) -> Any:
+def _by_rows(function: str, x: Any, axis: int, finish: Any) -> Any:
     """Of the stored elements that differ in `axis` alone; those not stored count as minus infinity."""
     if isinstance(x, SparseRows):
         axis = normalize_axis(function, axis, 2)

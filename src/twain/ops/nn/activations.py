@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 
+from ...base import dtypes as dt
 from ...base.errors import ArgumentError, ShapeError
 from ...base.shapes import normalize_axis
 from ..elementwise import (
+    cast,
     erfc,
     exp,
     expm1,
@@ -61,8 +63,8 @@ relu6 = _activation("relu6", _relu6)
 
 
 def _hardtanh_attributes(min_val=-1.0, max_val=1.0):
-    if not min_val < max_val:
-        raise ArgumentError(f"[hardtanh] expected min_val < max_val, got {min_val} and {max_val}")
+    if not min_val <= max_val:
+        raise ArgumentError(f"[hardtanh] expected min_val <= max_val, got {min_val} and {max_val}")
     return (min_val, max_val)
 
 
@@ -134,7 +136,7 @@ hardswish = _activation("hardswish", _hardswish, onnx="HardSwish")
 
 def _prelu(attrs, x, weight):
     """x where x > 0, weight * x elsewhere; weight has one element, or one per channel (axis 1)."""
-    if weight.ndim != 1 or (weight.size != 1 and (x.ndim < 2 or x.shape[1] != weight.size)):
+    if weight.ndim > 1 or (weight.size != 1 and (x.ndim < 2 or x.shape[1] != weight.size)):
         raise ShapeError(
             f"[prelu] expected weight of shape (1,) or (channels,), got {tuple(weight.shape)} for x {tuple(x.shape)}"
         )
@@ -282,8 +284,8 @@ glu = composite("glu", 1, in_float32(_glu), attributes=lambda axis=-1: axis, nam
 
 
 # ---------------------------------------------------------------- softmax
-def _axis_attribute(axis=-1):
-    return axis
+def _axis_attributes(axis=-1, dtype=None):
+    return (axis, None if dtype is None else dt.as_dtype(dtype, "softmax"))
 
 
 def shifted(name: str, axis, x):
@@ -309,22 +311,27 @@ def _log_softmax(axis, x):
     return subtract(low, log(sum_(exp(low), axes, True)))
 
 
+def _softmin(axis, x):
+    """softmax(-x) over `axis`."""
+    return _softmax(axis, negative(x))
+
+
 def _over_axis(name: str, function, onnx=None):
+    narrow = in_float32(function)
+
+    def composed(attrs, x):
+        axis, dtype = attrs
+        return narrow(axis, x if dtype is None else cast(x, dtype))
+
     return composite(
-        name, 1, in_float32(function), attributes=lambda axis=-1: axis, names=("x",), reference=_REFERENCES + name, onnx=onnx,
+        name, 1, composed, attributes=_axis_attributes, names=("x",), reference=_REFERENCES + name, onnx=onnx,
+        doc=f"{function.__doc__} With a dtype x is converted to it first.",
         samples=Samples(((-5, 5),), arguments=(((), {}), ((0,), {})), shapes=(((3, 5),), ((2, 3, 4),))),
     )  # fmt: skip
 
 
 softmax = _over_axis("softmax", _softmax, "Softmax")
 log_softmax = _over_axis("log_softmax", _log_softmax, "LogSoftmax")
-
-
-def _softmin(axis, x):
-    """softmax(-x) over `axis`."""
-    return softmax(negative(x), axis)
-
-
 softmin = _over_axis("softmin", _softmin)
 
 __all__ = [

@@ -10,7 +10,7 @@ import math
 
 from ...base import dtypes as dt
 from ...base.errors import ArgumentError, DTypeError, ShapeError, ValueRangeError
-from ...base.shapes import size_of
+from ...base.shapes import broadcast_shapes, size_of
 from ..elementwise import (
     abs as abs_,
 )
@@ -36,7 +36,7 @@ from ..families import composite, fit_gradient
 from ..reduce import mean, over_count
 from ..reduce import sum as sum_
 from ..samples import Samples
-from ..shape import reshape
+from ..shape import broadcast_to, reshape
 from .activations import log_softmax, shifted
 from .one_hot import class_mask
 from .rules import floating, in_float32
@@ -456,6 +456,8 @@ def _cosine_attributes(axis=1, eps=1e-8):
 def _cosine_similarity(attrs, a, b):
     """sum(a * b) / (max(|a|, eps) * max(|b|, eps)) over `axis`."""
     axis, eps = attrs
+    shape = broadcast_shapes("cosine_similarity", tuple(a.shape), tuple(b.shape))
+    a, b = (v if tuple(v.shape) == shape else broadcast_to(v, shape) for v in (floating(a), floating(b)))
 
     def length(v):
         return sqrt(maximum(sum_(v * v, axis), eps * eps))

@@ -93,7 +93,7 @@ cosine_embedding_loss = composite(
 # ---------------------------------------------------------------- triplets
 def _triplet_attributes(margin=1.0, p=2.0, eps=1e-6, swap=False, reduction="mean"):
     return (
-        _setting("margin", margin), check_order(p), _setting("eps", eps), bool(swap),
+        _setting("margin", margin, 0.0), check_order(p), _setting("eps", eps), bool(swap),
         _check_reduction("triplet_margin_loss", reduction),
     )  # fmt: skip
 
@@ -131,9 +131,9 @@ triplet_margin_loss = composite(
 # ---------------------------------------------------------------- classes
 def _classes(name: str, x, target) -> tuple:
     """(x as (N, C), whether there was no batch axis)."""
-    if x.ndim not in (1, 2):
+    if x.ndim > 2:
         raise ShapeError(f"[{name}] expected input of shape (C,) or (N, C), got {tuple(x.shape)}")
-    alone = x.ndim == 1
+    alone = x.ndim < 2
     return (reshape(x, (1, x.size)) if alone else x), alone
 
 

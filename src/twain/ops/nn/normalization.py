@@ -10,7 +10,7 @@ from ..families import composite
 from ..reduce import mean
 from ..samples import Samples
 from ..shape import reshape
-from .rules import floating, in_float32
+from .rules import HALF, floating, in_float32
 
 _REFERENCES = "twain.testing.nn_references."
 
@@ -175,12 +175,13 @@ batch_norm_inference = composite(
 
 def _moving_average(attrs, running, value, momentum):
     """running + momentum * (value - running), in running's dtype."""
-    value = cast(value, running.dtype)
-    return running + cast(momentum, running.dtype) * (value - running)
+    wide = dt.float32 if running.dtype in HALF else running.dtype
+    now, value = cast(running, wide), cast(value, wide)
+    return cast(now + cast(momentum, wide) * (value - now), running.dtype)
 
 
 moving_average = composite(
-    "moving_average", 3, in_float32(_moving_average), names=("running", "value", "momentum"),
+    "moving_average", 3, _moving_average, names=("running", "value", "momentum"),
     reference=_REFERENCES + "moving_average",
     samples=Samples(((-5, 5), (-5, 5), (0, 1)), shapes=(((4,), (4,), ()),)),
 )  # fmt: skip
