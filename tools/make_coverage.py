@@ -2,15 +2,18 @@
 
 from pathlib import Path
 
-from twain.testing import drivers, samples
+from twain.base import dtypes as dt
+from twain.testing import drivers
 
 TARGET = Path(__file__).resolve().parent.parent / "docs" / "coverage.md"
 HEAD = """# What each op can do
 
 Made from the op table by `python tools/make_coverage.py`; tests/ops/ runs every entry. *Through its graph* means that
-the op is a function of other ops, whose rules are used. Every op runs eagerly and compiled.
+the op is a function of other ops, whose rules are used. Every op runs eagerly and compiled. *ints* are int8 to int64,
+*uints* uint8 to uint64, *floats* float16, bfloat16, float32 and float64, *complex* complex64 and complex128; to functions
+with values in between, integers and bools count as float32.
 
-| op | family | tested dtypes | gradient | jvp | vmap | ONNX |
+| op | family | dtypes | gradient | jvp | vmap | ONNX |
 |---|---|---|---|---|---|---|
 """
 
@@ -24,8 +27,20 @@ def rule(record, name: str) -> str:
     return "through its graph" if record.composite is not None else "missing"
 
 
+GROUPS = (("ints", dt.SIGNED), ("uints", dt.UNSIGNED), ("floats", dt.FLOATING), ("complex", dt.COMPLEX))
+
+
+def compact(dtypes: list) -> str:
+    """Dtypes by name, whole kinds by one word."""
+    words = ["bool"] if dt.bool_ in dtypes else []
+    for word, group in GROUPS:
+        have = [d for d in group if d in dtypes]
+        words += [word] if len(have) == len(group) else [d.name for d in have]
+    return " ".join(words)
+
+
 def row(record) -> str:
-    dtypes = " ".join(d.name for d in samples.value_dtypes(record))
+    dtypes = compact(drivers.accepted_dtypes(record))
     cells = [
         f"`{record.name}`",
         record.family,
