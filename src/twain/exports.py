@@ -34,8 +34,8 @@ FUNCTIONS: dict[str, str] = {
     "twain.ops.advanced": "unravel_index",
     "twain.ops.arrange": (
         "atleast_1d atleast_2d atleast_3d block_diag cartesian_prod chunk column_stack diag diag_embed diagflat "
-        "diagonal dsplit dstack fliplr flipud hsplit hstack narrow rot90 select sliding_windows split tensor_split "
-        "trace tril_indices triu_indices unflatten vander vsplit vstack"
+        "diagonal dsplit dstack fliplr flipud hsplit hstack narrow rot90 select sliding_window_view split swapaxes "
+        "tensor_split trace tril_indices triu_indices unflatten vander vsplit vstack"
     ),
     "twain.ops.complex_parts": "complex polar",
     "twain.ops.conv": "conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d",
@@ -73,6 +73,7 @@ FUNCTIONS: dict[str, str] = {
     "twain.runtime.info": "info",
     "twain.tensor.control": "checkpoint cond scan while_loop",
     "twain.tensor.custom": "custom_gradient",
+    "twain.tensor.everyday": "combinations gradient",
     "twain.tensor.inspection": "__array_namespace_info__ can_cast finfo iinfo isdtype result_type",
     "twain.tensor.manipulation": "broadcast_arrays broadcast_shapes diff meshgrid repeat unstack",
     "twain.tensor.pooling": "fractional_max_pool2d fractional_max_pool3d max_unpool1d max_unpool2d max_unpool3d",
@@ -98,8 +99,8 @@ METHODS: frozenset[str] = frozenset(
         "hsplit i0 index_add index_copy index_fill inner isclose isin isneginf isposinf isreal kron kthvalue lcm "
         "ldexp lerp lgamma logcumsumexp logit masked_fill masked_scatter masked_select median mm mode msort mv "
         "nan_to_num nanmean nanmedian nanquantile nansum narrow nextafter norm outer put quantile rad2deg renorm "
-        "rot90 scatter scatter_add scatter_reduce select sinc sort split tensor_split tensordot topk trace unflatten "
-        "unique unique_consecutive vdot vsplit xlogy"
+        "rot90 scatter scatter_add scatter_reduce select sinc sort split swapaxes tensor_split tensordot topk trace "
+        "unflatten unique unique_consecutive vdot vsplit xlogy"
     ).split()
 )
 

@@ -1,5 +1,6 @@
 """einsum on random equations against NumPy's, its forms and refusals; gradients at kinks and zeros of the distances."""
 
+import itertools
 import random
 import string
 
@@ -123,3 +124,33 @@ def test_gradients_by_python_numbers_are_exact():
     y = twain.asarray([5.0], dtype="float64").requires_grad_()
     twain.lerp(x.detach(), y, 0.4).backward()
     assert y.grad.item() == 0.4
+
+
+def test_combinations_and_windows():
+    x = twain.asarray([3, 1, 4, 1, 5])
+    for r in range(4):
+        for again in (False, True):
+            choose = itertools.combinations_with_replacement if again else itertools.combinations
+            wanted = [list(c) for c in choose(x.tolist(), r)]
+            assert twain.combinations(x, r, again).tolist() == wanted
+    grid = np.arange(24.0).reshape(4, 6)
+    wanted = np.lib.stride_tricks.sliding_window_view(grid, (2, 3))
+    assert np.array_equal(twain.sliding_window_view(twain.asarray(grid), (2, 3)).numpy(), wanted)
+    assert twain.sliding_window_view(twain.asarray(grid), 3, axis=1, step=2).shape == (4, 2, 3)
+    assert twain.swapaxes(twain.asarray(grid), 0, -1).shape == (6, 4)
+
+
+@pytest.mark.parametrize("edge_order", [1, 2])
+def test_numerical_gradient(rng, edge_order):
+    x, at = rng.standard_normal((4, 5)), np.cumsum(rng.uniform(0.5, 2, 5))
+    for ours, wanted in (
+        (twain.gradient(twain.asarray(x), edge_order=edge_order), np.gradient(x, edge_order=edge_order)),
+        (twain.gradient(twain.asarray(x), spacing=0.3, axis=0, edge_order=edge_order),
+         [np.gradient(x, 0.3, axis=0, edge_order=edge_order)]),
+        (twain.gradient(twain.asarray(x), spacing=[twain.asarray(at)], axis=1, edge_order=edge_order),
+         [np.gradient(x, at, axis=1, edge_order=edge_order)]),
+    ):  # fmt: skip
+        for a, b in zip(ours, wanted, strict=True):
+            np.testing.assert_allclose(a.numpy(), b, rtol=1e-9, atol=1e-12)
+    with pytest.raises(TwainError, match=r"\[gradient\] expected at least"):
+        twain.gradient(twain.ones((1,)), edge_order=edge_order)

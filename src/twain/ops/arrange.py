@@ -254,7 +254,30 @@ sliding_windows = movement(
 )  # fmt: skip
 
 
+def sliding_window_view(x, window_shape, axis=None, step=1):
+    """All windows of a shape, as a view: for each place of x a window begins, the window's axes last.
+
+    window_shape: an int, or one per axis of `axis` (None: all axes); step: how far apart windows are along them.
+    """
+    sizes = (window_shape,) if hasattr(window_shape, "__index__") else tuple(window_shape)
+    axes = tuple(range(x.ndim)) if axis is None else (axis,) if hasattr(axis, "__index__") else tuple(axis)
+    if len(sizes) != len(axes):
+        raise ShapeError(f"[sliding_window_view] expected one size per axis {axes}, got {window_shape!r}")
+    axes = tuple(normalize_axis("sliding_window_view", a, x.ndim) for a in axes)
+    for size, a in zip(sizes, axes):
+        x = sliding_windows(x, size, step, a)
+    return x
+
+
 # ---------------------------------------------------------------- order
+def swapaxes(x, axis1, axis2):
+    """Two axes exchanged: a view."""
+    a, b = normalize_axis("swapaxes", axis1, x.ndim), normalize_axis("swapaxes", axis2, x.ndim)
+    order = list(range(x.ndim))
+    order[a], order[b] = b, a
+    return permute_dims(x, tuple(order))
+
+
 def _reverse(x, *axes: int):
     starts = tuple(max(d - 1, 0) if i in axes else 0 for i, d in enumerate(x.shape))
     return slice_(x, starts, tuple(-1 if i in axes else 1 for i in range(x.ndim)), tuple(x.shape))
@@ -712,6 +735,6 @@ pairs = composite("pairs", 1, _pairs_of, attributes=lambda with_replacement=Fals
 __all__ = [
     "atleast_1d", "atleast_2d", "atleast_3d", "block_diag", "cartesian_prod", "chunk", "column_stack", "diag",
     "diag_embed", "diagflat", "diagonal", "dsplit", "dstack", "fliplr", "flipud", "hsplit", "hstack", "narrow",
-    "rot90", "select", "sliding_windows", "split", "tensor_split", "trace", "tril_indices", "triu_indices", "unflatten",
-    "vander", "vsplit", "vstack",
+    "rot90", "select", "sliding_window_view", "split", "swapaxes", "tensor_split", "trace", "tril_indices",
+    "triu_indices", "unflatten", "vander", "vsplit", "vstack",
 ]  # fmt: skip
