@@ -13,10 +13,12 @@ from ..base.errors import DTypeError, ShapeError, ValueRangeError
 from ..base.shapes import normalize_axis, size_of
 from ..ir.node import Spec
 from ..ir.op import OpRecord, register
-from .elementwise import cast, conj, divide, equal, floor_divide, maximum, multiply, where
+from .elementwise import cast, conj, divide, equal, floor_divide, maximum, multiply, not_equal, where
 from .families import composite, late
 from .index import _check_index, _scatter_batch, iota, scatter_add, take, take_along_axis
 from .native import Native
+from .reduce import max as max_
+from .reduce import sum as sum_
 from .samples import Samples
 from .shape import broadcast_to, reshape
 
@@ -296,4 +298,45 @@ embedding_bag = composite(
     ),
     errors=(((3, "median"), {}, "mode"),),
     doc="Sums, means or maxima of rows of `weight`, bag by bag; see nn.functional.embedding_bag.",
+)  # fmt: skip
+
+
+def _bag_rows_attributes(mode="mean", padding_idx=None):
+    return _bag_attributes(0, mode, padding_idx)[1:]
+
+
+def _bag_rows(attrs, indices, weight, scale):
+    """Bags of equal size: indices (bags, each)."""
+    mode, padding = attrs
+    rows = take(weight, indices, 0)
+    if scale is not None:
+        rows = multiply(rows, reshape(cast(scale, rows.dtype), (*scale.shape, 1)))
+    kept = None
+    if padding is not None:
+        kept = not_equal(indices, cast(padding % weight.shape[0], indices.dtype))
+        start = 0.0 if mode != "max" else float("-inf")
+        rows = where(reshape(kept, (*kept.shape, 1)), rows, cast(start, rows.dtype))
+    if mode == "max":
+        if indices.shape[1] == 0:
+            return broadcast_to(cast(0, rows.dtype), (indices.shape[0], weight.shape[1]))
+        y = max_(rows, 1, False)
+        return y if kept is None else where(equal(y, float("-inf")), cast(0, y.dtype), y)
+    y = sum_(rows, 1, False)
+    if mode == "sum":
+        return y
+    if kept is None:
+        return multiply(y, 1.0 / (indices.shape[1] or 1))
+    number = maximum(sum_(cast(kept, y.dtype), 1, True), 1.0)
+    return divide(y, number)
+
+
+embedding_bag_rows = composite(
+    "embedding_bag_rows", 3, _bag_rows, attributes=_bag_rows_attributes, names=("indices", "weight", "scale"),
+    reference="twain.testing.scatter_references.embedding_bag_rows",
+    samples=Samples(
+        ("class 6", (-5, 5), (0.5, 2)), arguments=((("sum",), {}), (("mean", 2), {}), (("max",), {})),
+        shapes=(((3, 4), (6, 4), (3, 4)),),
+    ),
+    errors=((("median",), {}, "mode"),),
+    doc="Sums, means or maxima of as many rows of `weight` for every bag; see nn.functional.embedding_bag.",
 )  # fmt: skip

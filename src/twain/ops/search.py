@@ -62,7 +62,8 @@ def _side(function: str, side: str, right: bool | None) -> bool:
     return side == "right" if right is None else bool(right)
 
 
-def _alike(function: str, x, y) -> tuple:
+def alike(function: str, x, y) -> tuple:
+    """Both in their common dtype."""
     common = strengthen(promote(function, x.dtype, y.dtype))
     return tuple(v if v.dtype is common else cast(v, common) for v in (x, y))
 
@@ -81,7 +82,7 @@ def searchsorted(x1, x2, /, *, side: str = "left", sorter=None, right: bool | No
         x1 = take_along_axis(x1, sorter, -1)
     if not hasattr(x2, "shape"):
         x2 = broadcast_to(cast(x2, strengthen(x1.dtype)), ())
-    x1, x2 = _alike("searchsorted", x1, x2)
+    x1, x2 = alike("searchsorted", x1, x2)
     return search_rows(x1, x2, behind)
 
 
@@ -92,12 +93,12 @@ def bucketize(x, boundaries, /, *, right: bool = False):
     """
     if boundaries.ndim != 1:
         raise ShapeError(f"[bucketize] expected one-dimensional boundaries, got shape {tuple(boundaries.shape)}")
-    boundaries, x = _alike("bucketize", boundaries, x)
+    boundaries, x = alike("bucketize", boundaries, x)
     return search_rows(boundaries, x, right)
 
 
 def _isin(invert, x, tests):
-    x, tests = _alike("isin", x, tests)
+    x, tests = alike("isin", x, tests)
     count = size_of(tests.shape)
     if count == 0:
         return broadcast_to(cast(invert, dt.bool_), x.shape)

@@ -187,22 +187,18 @@ def embedding_bag(
                 f"[embedding_bag] expected per_sample_weights of shape {tuple(input.shape)}, got "
                 f"{tuple(per_sample_weights.shape)}"
             )
-        per_sample_weights = reshape(per_sample_weights, (size_of(input.shape),))
     if input.ndim == 2:
         if offsets is not None:
             raise ArgumentError("[embedding_bag] expected no offsets with a two-dimensional input")
-        bags, each = input.shape
-        ids = reshape(index_ops.iota((bags, each), 0), (bags * each,))
-    elif input.ndim == 1 and offsets is not None:
+        return ops.embedding_bag_rows(input, weight, per_sample_weights, mode, padding_idx)
+    if input.ndim == 1 and offsets is not None:
         bags = offsets.shape[0] - bool(include_last_offset)
-        ids = search.search_rows(offsets, index_ops.iota(tuple(input.shape), 0), True) - 1
+        ids = search.searchsorted(offsets, index_ops.iota(tuple(input.shape), 0), side="right") - 1
     else:
         raise ShapeError(
             f"[embedding_bag] expected input of two dimensions, or of one with offsets, got shape {tuple(input.shape)}"
         )
-    return ops.embedding_bag(
-        reshape(input, (size_of(input.shape),)), weight, per_sample_weights, ids, bags, mode, padding_idx
-    )
+    return ops.embedding_bag(input, weight, per_sample_weights, ids, bags, mode, padding_idx)
 
 
 __all__ = [

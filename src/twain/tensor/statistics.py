@@ -9,7 +9,7 @@ from ..base import dtypes as dt
 from ..base.errors import ArgumentError, DTypeError, ShapeError, ValueRangeError
 from ..base.shapes import size_of
 from ..ir.node import is_python_scalar
-from ..ops import count, order, search
+from ..ops import count, order
 from ..ops import elementwise as e
 from ..ops.index import scatter_add
 from ..ops.shape import reshape
@@ -119,13 +119,6 @@ def _edges(function: str, x: Tensor, bins: object, range_: tuple | None) -> Tens
     return linspace(float(low), float(high), bins + 1, dtype=x.dtype if x.dtype.kind == "f" else dt.float64)
 
 
-def _bins(x: Tensor, edges: Tensor) -> Tensor:
-    """The bin of each element, the last one with its right edge; what is outside gets -1 or the number of bins."""
-    last = edges.shape[0] - 1
-    at = search.searchsorted(edges, x, side="right") - 1
-    return e.where(e.equal(x, edges[last]), e.cast(last - 1, dt.int64), at)
-
-
 def histogram(
     x: Tensor, /, bins: int | Sequence | Tensor = 10, *, range: tuple | None = None, weights: Tensor | None = None,
     density: bool = False,
@@ -141,7 +134,11 @@ def histogram(
     edges = _edges("histogram", x, bins, range)
     if weights is not None:
         weights = reshape(weights, (size_of(weights.shape),))
-    hist = counts_of(_bins(x, edges), edges.shape[0] - 1, weights)
+    even = isinstance(bins, int)
+    if weights is None:
+        hist = count.count_between(x, edges, even)
+    else:
+        hist = counts_of(count.bin_numbers(x, edges, even), edges.shape[0] - 1, weights)
     if density:
         hist = e.cast(hist, edges.dtype) if hist.dtype.kind != "f" else hist
         hist = hist / (hist.sum() * (edges[1:] - edges[:-1]))
@@ -176,7 +173,7 @@ def histogramdd(
     for d, (b, r) in enumerate(zip(each, ranges)):
         column = x[:, d]
         edge = _edges("histogramdd", column, b, r)
-        number, at = edge.shape[0] - 1, _bins(column, edge)
+        number, at = edge.shape[0] - 1, e.cast(count.bin_numbers(column, edge, isinstance(b, int)), dt.int64)
         fits = e.logical_and(at >= 0, at < number)
         flat = at if flat is None else flat * number + at
         inside = fits if inside is None else e.logical_and(inside, fits)

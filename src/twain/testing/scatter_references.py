@@ -65,3 +65,8 @@ def embedding_bag(indices, weight, scale, ids, count, mode="mean", padding_idx=N
     kept = np.ones(len(indices), dtype=bool) if padding_idx is None else indices != padding_idx
     result = segment_reduce(rows[kept], ids[kept], mode, count)
     return np.where(np.isinf(result), 0, result)
+
+
+def embedding_bag_rows(indices, weight, scale, mode="mean", padding_idx=None):
+    ids = np.repeat(np.arange(indices.shape[0]), indices.shape[1])
+    return embedding_bag(indices.ravel(), weight, scale.ravel(), ids, indices.shape[0], mode, padding_idx)

@@ -93,3 +93,13 @@ def topk_rows(x, k, descending=True):
 
 def select_rows(x, at):
     return np.take_along_axis(argsort(x), at[..., None], -1)[..., 0]
+
+
+def bin_numbers(x, edges, even=False):
+    at = np.searchsorted(edges, x, "right") - 1 if np.all(np.diff(edges) > 0) else np.full(x.shape, -1)
+    at = np.where(x == edges[-1], len(edges) - 2, at)
+    return np.where((edges[0] <= x) & (x <= edges[-1]), at, -1)
+
+
+def count_between(x, edges, even=False):
+    return count_bins(bin_numbers(x, edges), len(edges) - 1)
