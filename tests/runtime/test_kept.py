@@ -130,3 +130,36 @@ def test_static_arguments_tell_graphs_apart(folder, lowered):
         assert result.tolist() == [-1.0 * slope, 2.0]
     assert [str(v) for v in run(lambda x: x * 0.0, x).tolist()] == ["-0.0", "0.0"]
     assert [str(v) for v in run(lambda x: x * -0.0, x).tolist()] == ["0.0", "-0.0"]
+
+
+def test_elementwise_calls_are_lowered_once(folder, lowered, monkeypatch):
+    x = twain.asarray([0.5, -2.0, 3.0])
+    calls = [
+        lambda: twain.tanh(x),
+        lambda: x * 2.5,
+        lambda: 1 - x,
+        lambda: twain.where(x > 0, x, x * x),
+        lambda: twain.astype(x, twain.int32),
+    ]
+    first = [call().tolist() for call in calls]
+    again = []
+    for count in (1, 0):
+        prepare._FLAT.clear()
+        kernels._named.clear()
+        twain._core.clear_caches()
+        del lowered[:]
+        again = [call().tolist() for call in calls]
+        assert len(lowered) == 0 or count
+    assert again == first
+
+
+def test_damaged_elementwise_entries(folder, lowered):
+    x = twain.asarray([0.5, -2.0, 3.0])
+    wanted = (x * 3.0).tolist()
+    for damage in ("", "x", " 1 2 3", " -1"):
+        prepare._FLAT.clear()
+        twain._core.clear_caches()
+        for path in folder.rglob("*"):
+            if path.is_file() and kept.FLAT.encode() in path.read_bytes():
+                cache.put(path.name, cache.get(path.name) + damage.encode())
+        assert (x * 3.0).tolist() == wanted

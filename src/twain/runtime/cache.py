@@ -19,6 +19,7 @@ tempfile = LazyModule("tempfile")
 
 MAGIC = b"twainobj1\n"
 _HEADER = len(MAGIC) + 32
+_BINARY = getattr(os, "O_BINARY", 0)
 _folder: str | None = None
 _checked: str | None = None
 _salt: bytes | None = None
@@ -95,8 +96,11 @@ def get(name: str) -> bytes | None:
     if base is None:
         return None
     try:
-        with open(os.path.join(base, name[:2], name), "rb") as file:
-            data = file.read()
+        file = os.open(f"{base}/{name[:2]}/{name}", os.O_RDONLY | _BINARY)
+        try:
+            data = os.read(file, os.fstat(file).st_size)
+        finally:
+            os.close(file)
     except OSError:
         return None
     image = data[_HEADER:]

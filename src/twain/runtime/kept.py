@@ -23,6 +23,7 @@ from .kernels import kernels_named, text_of
 PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 ROOMS = ("base", "ir", "ops", "passes", "transforms", "codegen", "runtime")
 HEADER = "twain-launch 1"
+FLAT = "twain-flat 1"
 
 
 class _Unnamed(Exception):
@@ -41,6 +42,17 @@ def name_of(record: OpRecord, metas: tuple) -> str | None:
     for m in metas:
         parts.append("none" if m is None else f"{m.code}{m.shape}{m.strides}")
     return cache.key("\n".join(parts), host(), _sources())
+
+
+def flat_name(record: OpRecord, attrs: object, *codes: int) -> str | None:
+    """The name under which the kernel of an elementwise op on dense operands is kept. `attrs` as in exact_key."""
+    if config.verify or config.dump:
+        return None
+    try:
+        text = f"{FLAT}\n{_record_text(record)} {_static_text(attrs)} {codes}"
+    except _Unnamed:
+        return None
+    return cache.key(text, host(), _sources())
 
 
 def _graph_text(graph: Graph) -> str:
@@ -84,6 +96,8 @@ def _static_text(attrs: object) -> str:
         return f"({','.join(map(_static_text, attrs))})"
     if kind is DType:
         return attrs.name
+    if kind is type:  # in an exact_key
+        return attrs.__name__
     if attrs is None or kind in (int, float, bool, str, complex):
         return repr(attrs)
     raise _Unnamed
@@ -193,3 +207,33 @@ def save(name: str, kernels: list, launch: tuple) -> None:
             numbers += pair
         numbers += params
     cache.put(name, f"{HEADER}\n{' '.join(distinct)}\n{' '.join(map(str, numbers))}".encode("ascii"))
+
+
+def load_flat(name: str) -> tuple | None:
+    """(address, owners of the code, dtype code of the result, grain, slots, strides, what the result may take over)."""
+    entry = cache.get(name)
+    if entry is None:
+        return None
+    try:
+        header, kernel, numbers = entry.decode("ascii").split("\n")
+        found = kernels_named([kernel])
+        if header != FLAT or found is None:
+            return None
+        code, grain, count, length, reused, *rest = map(int, numbers.split())
+        slots = tuple(zip(rest[: 2 * count : 2], rest[1 : 2 * count : 2]))
+        strides, reuse = rest[2 * count : 2 * count + length], rest[2 * count + length :]
+        if len(rest) != 2 * count + length + reused:
+            return None
+        return found[0][0], found[1], code, grain, slots, tuple(strides), tuple(reuse)
+    except (ValueError, IndexError):
+        return None
+
+
+def save_flat(name: str, kernel, numbers: tuple) -> None:
+    """Keep the same; `numbers` are all but the first two."""
+    code, grain, slots, strides, reuse = numbers
+    flat = [code, grain, len(slots), len(strides), len(reuse)]
+    for pair in slots:
+        flat += pair
+    flat += (*strides, *reuse)
+    cache.put(name, f"{FLAT}\n{cache.key(text_of(kernel), host())}\n{' '.join(map(str, flat))}".encode("ascii"))

@@ -17,6 +17,7 @@ from ..ir.op import exact_key, infer, remember_expansion
 from ..passes.layout import arrange
 from ..passes.simplify import simplify
 from ..transforms.vjp import rule_record, trace_vjp
+from .kept import flat_name, load_flat, save_flat
 from .kept import load as load_kept
 from .kept import name_of as kept_name
 from .kept import save as save_kept
@@ -33,7 +34,7 @@ def prepare(op, attrs: object, metas: tuple):
     device = devices_of(record, attrs, metas)
     key = flat_key(op, attrs, metas)
     if key is not None:
-        known = _FLAT.get(key)
+        known = _FLAT.get(key) or kept_flat(key)
         if known is not None:
             return flat_program(record.name, known, metas, device if type(device) is int else device[0])
     if record.family == "movement":
@@ -101,7 +102,7 @@ def flat_key(op, attrs: object, metas: tuple) -> tuple | None:
 
 
 def remember_flat(key: tuple, lowered: Lowered) -> None:
-    """Keep the one kernel of a flat call, if that is what it came to."""
+    """Keep the one kernel of a flat call, in memory and on disk, if that is what it came to."""
     if len(lowered.steps) != 1 or len(lowered.outputs) != 1 or lowered.outputs[0][3] != -1:
         return
     step = lowered.steps[0]
@@ -109,22 +110,40 @@ def remember_flat(key: tuple, lowered: Lowered) -> None:
         return
     if any(buffer is None or buffer.kind == "temp" or offset for buffer, offset, _ in step.buffers):
         return
+    slots = tuple((int(b.kind == "output"), b.index) for b, _, _ in step.buffers)
+    addresses, keep = kernels_for([step.kernel])
+    output = lowered.outputs[0]
+    numbers = (output[0].code, step.grain, slots, tuple(step.params[1:]), tuple(output[5]))
+    add_flat(key, (addresses[0], keep, *numbers))
+    name = flat_name(*key)
+    if name is not None:
+        save_flat(name, step.kernel, numbers)
+
+
+def add_flat(key: tuple, known: tuple) -> None:
     if len(_FLAT) >= _FLAT_LIMIT:
         _FLAT.clear()
-    slots = tuple((b.kind == "output", b.index) for b, _, _ in step.buffers)
-    addresses, keep = kernels_for([step.kernel])
-    _FLAT[key] = (addresses[0], keep, slots, tuple(step.params[1:]), step.grain, lowered.outputs[0][0].code)
+    _FLAT[key] = known
+
+
+def kept_flat(key: tuple) -> tuple | None:
+    """What `remember_flat` has kept of another process."""
+    name = flat_name(*key)
+    known = None if name is None else load_flat(name)
+    if known is not None:
+        add_flat(key, known)
+    return known
 
 
 def flat_program(name: str, known: tuple, metas: tuple, device: int):
     """The Program of a known flat kernel for another number of elements."""
-    address, keep, slots, strides, grain, code = known
+    address, keep, code, grain, slots, strides, reuse = known
     shape = next(m.shape for m in metas if m.ndim)
     count = size_of(shape)
     inputs = len(metas)
     buffers = tuple((inputs + i if output else i, 0) for output, i in slots)
     steps = [(address, buffers, (count, *strides), count, grain)]
-    return _core.Program(name, metas, [(_core.meta(code, shape, None, device), -1, 0, ())], 0, steps, keep)
+    return _core.Program(name, metas, [(_core.meta(code, shape, None, device), -1, 0, reuse)], 0, steps, keep)
 
 
 def launch_of(lowered: Lowered, inputs: int) -> tuple:
