@@ -84,6 +84,15 @@ def normalize_axes(function: str, axes: object, rank: int) -> tuple:
 
 def check_shape(function: str, shape: object, name: str = "shape") -> tuple:
     """An int or a sequence of non-negative ints, as a tuple."""
+    if type(shape) is tuple:  # the usual case, quickly
+        total = 1
+        for d in shape:
+            if type(d) is not int or d < 0:
+                break
+            total *= d or 1
+        else:
+            if total < MAX_SIZE:
+                return shape
     if type(shape) in INTEGERS:
         shape = (shape,)
     if not isinstance(shape, (tuple, list)):

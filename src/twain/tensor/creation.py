@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import array
+import math
 import sys
 
 from .. import _core
 from ..base import dtypes as dt
 from ..base.dtypes import DType, as_dtype
-from ..base.errors import ArgumentError, DTypeError, ShapeError
+from ..base.errors import ArgumentError, DTypeError, ShapeError, ValueRangeError
 from ..base.lazy import LazyModule
 from ..base.shapes import as_index, check_shape
 from ..ir.node import Node
@@ -19,6 +20,7 @@ from ..ops.shape import concat, reshape
 from .device import as_device
 
 Tensor = _core.Tensor
+default_device = _core.default_device
 numpy = LazyModule("numpy")
 
 _ARRAY_CODES = {"b": "B", "i": "q", "f": "d"}
@@ -28,20 +30,26 @@ _KINDS = {bool: "b", int: "i", float: "f", complex: "c"}
 def asarray(obj: object, /, *, dtype: object = None, device: object = None, copy: bool | None = None) -> Tensor:
     """A tensor of `obj`: a tensor, a Python scalar, nested sequences of them, a NumPy array or anything with a buffer.
 
-    Python ints become int64, floats float32, complex complex64, unless `dtype` says otherwise. Data from outside is copied.
-    Raises DTypeError for data that has no dtype here, ShapeError for ragged sequences.
+    Python ints become int64, floats float32, complex complex64, unless `dtype` says otherwise. Data from outside is copied;
+    with copy=False the memory of an array in row-major order is borrowed instead, never written here, and should not be
+    written by its owner while the tensor lives. copy=True gives a new tensor even of a tensor.
+    Raises DTypeError for data that has no dtype here, ShapeError for ragged sequences, ValueError where copy=False cannot be.
     """
     wanted = None if dtype is None else as_dtype(dtype, "asarray")
+    if copy is False:
+        return _borrowed(obj, wanted, device)
     if type(obj) is Tensor or isinstance(obj, Node):
         result = obj
     elif type(obj) in _KINDS:
         result = _from_flat([obj], (), _KINDS[type(obj)], wanted, device)
     elif isinstance(obj, (list, tuple, range)):
         result = _from_sequence(obj, wanted, device)
-    elif hasattr(obj, "__array_interface__") or hasattr(obj, "__array__"):
+    elif hasattr(obj, "__array_interface__"):
         result = _from_numpy(numpy.asarray(obj), device)
-    elif hasattr(obj, "__dlpack__"):
-        result = reshape(from_dlpack(obj), tuple(obj.shape))
+    elif hasattr(obj, "__dlpack__") and (found := _through_dlpack(obj, device)) is not None:
+        result = found
+    elif hasattr(obj, "__array__"):
+        result = _from_numpy(numpy.asarray(obj), device)
     else:
         try:
             view = memoryview(obj)
@@ -57,6 +65,41 @@ def asarray(obj: object, /, *, dtype: object = None, device: object = None, copy
         result = to_device(result, device)
     if copy and result is obj and not isinstance(obj, Node):
         result = _core.copy(result) if hasattr(_core, "copy") else reshape(result, result.shape)
+    return result
+
+
+def _through_dlpack(obj: object, device: object) -> Tensor | None:
+    """A copy of an array of another library, dtypes that NumPy doesn't know included; None if it doesn't hand it over."""
+    try:
+        return from_dlpack(obj, device=device, copy=True)
+    except BufferError:
+        return None
+
+
+def _borrowed(obj: object, wanted: DType | None, device: object) -> Tensor:
+    """`asarray` with copy=False: `obj` itself or a tensor on its memory."""
+    if type(obj) is Tensor or isinstance(obj, Node):
+        result = obj
+    elif hasattr(obj, "__array_interface__") or hasattr(obj, "__array__"):
+        data = numpy.asarray(obj)
+        ours = _dtype_of_numpy(data.dtype)
+        aligned = data.flags.c_contiguous and data.flags.aligned and data.dtype.isnative and data.size
+        if not aligned or not (hasattr(obj, "__array_interface__") and data.__array_interface__["data"][0]):
+            raise ValueRangeError(
+                "[asarray] expected copy=True or None for this array: its memory can't be used as it is"
+            )
+        meta = _core.meta(ours.code, data.shape, None, as_device(device, "asarray").index)
+        result = _core.wrap(data.__array_interface__["data"][0], data.nbytes, data, meta)
+    else:
+        raise ValueRangeError(
+            f"[asarray] expected an array for copy=False, got {type(obj).__name__}, which must be copied"
+        )
+    if wanted is not None and result.dtype is not wanted:
+        raise ValueRangeError(
+            f"[asarray] expected copy=True or None, as {result.dtype} becomes {wanted}, got copy=False"
+        )
+    if device is not None and result.device != as_device(device, "asarray"):
+        raise ValueRangeError(f"[asarray] expected copy=True or None, as the device becomes {device}, got copy=False")
     return result
 
 
@@ -188,11 +231,23 @@ def as_operand(op, position: int, value: object) -> object:
 
 
 def from_dlpack(x: object, /, *, device: object = None, copy: bool | None = None) -> Tensor:
-    """A tensor over the memory of any DLPack exporter, borrowed (read-only here) unless `copy` is True."""
-    result = _core.from_dlpack(x)
-    if copy:
-        result = reshape(result, result.shape) + 0 if result.dtype.kind != "b" else result
-    return result
+    """A tensor over the memory of any object with `__dlpack__`, borrowed (it is never written here) unless copy is True.
+
+    device: where the result is (None: where a tensor is, else the default device). Raises BufferError for memory that can't
+    be used here, such as an accelerator's; ValueError where copy=False cannot be.
+    """
+    if type(x) is Tensor:  # the capsule would forget which of the CPU devices it is on
+        target = x.device if device is None else as_device(device, "from_dlpack")
+        if target != x.device and copy is False:
+            raise ValueRangeError(
+                f"[from_dlpack] expected copy=True or None, as the device becomes {target}, got copy=False"
+            )
+        if target != x.device:
+            return to_device(x.detach(), target)
+        return _core.copy(x) if copy else x.detach()
+    if not hasattr(x, "__dlpack__"):
+        raise ArgumentError(f"[from_dlpack] expected an object with __dlpack__, got {type(x).__name__}")
+    return _core.from_dlpack(x, as_device(device, "from_dlpack").index, copy)
 
 
 def to_device(x: Tensor, device: object) -> Tensor:
@@ -210,7 +265,7 @@ def contiguous(x: Tensor) -> Tensor:
 
 # ---------------------------------------------------------------- by formula
 def _place(x: Tensor, device: object) -> Tensor:
-    return x if device is None and as_device(None).index == 0 else to_device(x, as_device(device))
+    return x if device is None and not default_device() else to_device(x, as_device(device))
 
 
 def full(shape: object, fill_value: object, *, dtype: object = None, device: object = None) -> Tensor:
@@ -272,42 +327,62 @@ def empty_like(x: Tensor, *, dtype: object = None, device: object = None) -> Ten
     return empty(x.shape, dtype=dtype or x.dtype, device=device or x.device)
 
 
+def _number(function: str, name: str, value: object, kinds: tuple = (int, float)) -> object:
+    """An argument as a Python number: also a NumPy scalar, or a 0-d tensor."""
+    if type(value) in kinds:
+        return value
+    if not isinstance(value, bool) and getattr(value, "shape", ()) == () and hasattr(value, "item"):
+        value = value.item()
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        expected = " or ".join({int: "an int", float: "a float", complex: "a complex"}[k] for k in kinds)
+        raise ArgumentError(f"[{function}] expected {name} to be {expected}, got {value!r}")
+    return value
+
+
 def arange(
     start: object, /, stop: object = None, step: object = 1, *, dtype: object = None, device: object = None
 ) -> Tensor:
     """start, start + step, ... below stop; arange(n) counts from 0. int64 if all are ints, else float32."""
+    if type(start) is int and dtype is None and type(step) is int and step:  # the usual case, quickly
+        if stop is None:
+            return _place(index_ops.arange(0, step, max(0, -(-start // step)), dt.DEFAULT_INT), device)
+        if type(stop) is int:
+            return _place(index_ops.arange(start, step, max(0, -((start - stop) // step)), dt.DEFAULT_INT), device)
     if stop is None:
         start, stop = 0, start
-    for name, value in (("start", start), ("stop", stop), ("step", step)):
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise ArgumentError(f"[arange] expected {name} to be an int or a float, got {value!r}")
+    start, stop, step = (
+        _number("arange", name, v) for name, v in (("start", start), ("stop", stop), ("step", step))
+    )  # fmt: skip
     if step == 0:
         raise ArgumentError("[arange] expected a step other than 0")
     whole = all(isinstance(v, int) for v in (start, stop, step))
-    count = max(0, -((start - stop) // step) if whole else _ceil((stop - start) / step))
     target = as_dtype(dtype, "arange") if dtype is not None else dt.DEFAULT_INT if whole else dt.DEFAULT_FLOAT
-    return _place(index_ops.arange(start, step, int(count), target), device)
-
-
-def _ceil(x: float) -> int:
-    whole = int(x)
-    return whole + (x > whole)
+    if target.kind == "b":
+        raise DTypeError("[arange] expected a numeric dtype, got bool")
+    if whole:
+        count = -((start - stop) // step)
+    elif math.isfinite(length := (stop - start) / step):
+        count = math.ceil(length)
+    else:
+        raise ValueRangeError(f"[arange] expected finite start, stop and step, got {start}, {stop} and {step}")
+    return _place(index_ops.arange(start, step, max(0, count), target), device)
 
 
 def linspace(
     start: object, stop: object, /, num: int, *, dtype: object = None, device: object = None, endpoint: bool = True
 ) -> Tensor:
-    """`num` evenly spaced numbers from start to stop (included unless endpoint is False)."""
+    """`num` evenly spaced numbers from start to stop (included unless endpoint is False), computed in float64."""
     num = as_index("linspace", "num", num)
     if num < 0:
-        raise ArgumentError(f"[linspace] expected num >= 0, got {num}")
-    target = dt.DEFAULT_FLOAT if dtype is None else as_dtype(dtype, "linspace")
-    steps = num - 1 if endpoint else num
-    step = (stop - start) / steps if steps > 0 else 0.0
-    values = [start + step * i for i in range(num)]
-    if endpoint and num > 1:
-        values[-1] = stop
-    return asarray([float(v) for v in values] if not isinstance(step, complex) else values, dtype=target, device=device)
+        raise ValueRangeError(f"[linspace] expected num >= 0, got {num}")
+    ends = [_number("linspace", n, v, (int, float, complex)) for n, v in (("start", start), ("stop", stop))]
+    complex_ends = any(type(v) is complex for v in ends)
+    default = dt.DEFAULT_COMPLEX if complex_ends else dt.DEFAULT_FLOAT
+    target = default if dtype is None else as_dtype(dtype, "linspace")
+    if complex_ends:
+        dt.check_cast("linspace", dt.DEFAULT_COMPLEX, target)
+    kind = complex if complex_ends else float
+    return _place(index_ops.linspace(*[kind(v) for v in ends], num, target, bool(endpoint)), device)
 
 
 def eye(

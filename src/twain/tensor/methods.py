@@ -6,17 +6,19 @@ import sys
 
 from .. import _core
 from ..base.dtypes import BY_NAME, as_dtype, check_cast
-from ..base.errors import ArgumentError, GradientError, ShapeError, ValueRangeError
+from ..base.errors import ArgumentError, AxisError, GradientError, ShapeError, ValueRangeError
 from ..base.shapes import as_index, normalize_axes, normalize_axis
 from ..ir.node import Node
 from ..ops import elementwise as e
-from ..ops import linalg, reduce, shape
+from ..ops import linalg, rearrange, reduce
+from ..ops import shape as shape_ops
 from ..ops.index import tril, triu
 from ..transforms import levels
+from . import exchange
 from .assignment import setitem
 from .bounds import take
 from .creation import as_operand, asarray, contiguous, to_device
-from .device import Device
+from .device import Device, as_device
 from .indexing import getitem, nonzero
 from .printing import to_numpy, to_repr
 
@@ -25,16 +27,18 @@ Tensor = _core.Tensor
 
 def fresh(x: Tensor) -> Tensor:
     """Another handle on the value of `x`, for results that equal their operand: writing to one must not reach the other."""
-    return shape.reshape(x, x.shape)
+    return shape_ops.reshape(x, x.shape)
 
 
-def astype(x: Tensor, dtype: object, /, *, copy: bool = True) -> Tensor:
+def astype(x: Tensor, dtype: object, /, *, copy: bool = True, device: object = None) -> Tensor:
     """`x` converted to `dtype`; with copy=False `x` itself where it is of that dtype. Floats truncate to ints (NaN gives 0,
     numbers out of range the nearest limit), half precision rounds to nearest even. DTypeError for complex to real."""
     target = as_dtype(dtype, "astype")
     if x.dtype is not target:
         check_cast("astype", x.dtype, target)
-        return e.cast(x, target)
+        x, copy = e.cast(x, target), False
+    if device is not None and x.device != as_device(device, "astype"):
+        return to_device(x, device)
     return fresh(x) if copy else x
 
 
@@ -52,10 +56,30 @@ def to(x: Tensor, *targets: object, dtype: object = None, device: object = None)
     return x if device is None else to_device(x, device)
 
 
-def expand_dims(x: Tensor, /, axis: int = 0) -> Tensor:
-    """A view with an axis of size 1 inserted at `axis`."""
-    at = normalize_axis("expand_dims", axis, x.ndim + 1)
-    return shape.reshape(x, (*x.shape[:at], 1, *x.shape[at:]))
+def reshape(x: Tensor, /, shape: object, *, copy: bool | None = None) -> Tensor:
+    """The elements of `x`, in row-major order, in another shape; one size may be -1.
+
+    The result shares the memory of `x` where the layout allows. copy=False: raises ValueError where it doesn't. (Whether
+    memory is shared can't be seen otherwise, as values never change: copy=True asks for nothing more.)
+    """
+    result = shape_ops.reshape(x, shape)
+    if copy is False and type(x) is Tensor and x.size and result.data_ptr() != x.data_ptr():
+        raise ValueRangeError(
+            f"[reshape] expected copy=True or None, as shape {tuple(x.shape)} with strides {tuple(x.strides)} can't be viewed "
+            f"as {tuple(result.shape)}, got copy=False"
+        )
+    return result
+
+
+def expand_dims(x: Tensor, /, axis: int | tuple = 0) -> Tensor:
+    """A view with an axis of size 1 inserted at `axis`; with several, at these axes of the result."""
+    if not isinstance(axis, (tuple, list)):
+        at = normalize_axis("expand_dims", axis, x.ndim + 1)
+        return shape_ops.reshape(x, (*x.shape[:at], 1, *x.shape[at:]))
+    rank = x.ndim + len(axis)
+    axes = normalize_axes("expand_dims", axis, rank)
+    rest = iter(x.shape)
+    return shape_ops.reshape(x, tuple(1 if i in axes else next(rest) for i in range(rank)))
 
 
 def squeeze(x: Tensor, /, axis: object = None) -> Tensor:
@@ -66,17 +90,19 @@ def squeeze(x: Tensor, /, axis: object = None) -> Tensor:
     for a in axes:
         if x.shape[a] != 1:
             raise ShapeError(f"[squeeze] expected axis {a} to have size 1, got shape {tuple(x.shape)}")
-    return shape.reshape(x, tuple(d for i, d in enumerate(x.shape) if i not in axes))
+    return shape_ops.reshape(x, tuple(d for i, d in enumerate(x.shape) if i not in axes))
 
 
 def flatten(x: Tensor, start_axis: int = 0, end_axis: int = -1) -> Tensor:
     """The axes from start_axis to end_axis as one."""
     if x.ndim == 0:
-        return shape.reshape(x, (1,))
+        return shape_ops.reshape(x, (1,))
     first, last = normalize_axis("flatten", start_axis, x.ndim), normalize_axis("flatten", end_axis, x.ndim)
     if first > last:
         raise ArgumentError(f"[flatten] expected start_axis <= end_axis, got {start_axis} and {end_axis}")
-    return shape.reshape(x, (*x.shape[:first], -1, *x.shape[last + 1 :]) if x.size else _merged(x.shape, first, last))
+    return shape_ops.reshape(
+        x, (*x.shape[:first], -1, *x.shape[last + 1 :]) if x.size else _merged(x.shape, first, last)
+    )
 
 
 def _merged(sizes: tuple, first: int, last: int) -> tuple:
@@ -94,15 +120,23 @@ def transpose(x: Tensor, axis1: int | None = None, axis2: int | None = None) -> 
     else:
         a, b = normalize_axis("transpose", axis1, x.ndim), normalize_axis("transpose", axis2, x.ndim)
         order[a], order[b] = order[b], order[a]
-    return shape.permute_dims(x, tuple(order))
+    return shape_ops.permute_dims(x, tuple(order))
 
 
-def moveaxis(x: Tensor, source: int, destination: int, /) -> Tensor:
-    """Axis `source` moved to `destination`."""
-    a, b = normalize_axis("moveaxis", source, x.ndim), normalize_axis("moveaxis", destination, x.ndim)
-    order = [i for i in range(x.ndim) if i != a]
-    order.insert(b, a)
-    return shape.permute_dims(x, tuple(order))
+def moveaxis(x: Tensor, source: int | tuple, destination: int | tuple, /) -> Tensor:
+    """Axis `source` moved to `destination`; or several, each to its own. The others keep their order."""
+    sources = source if isinstance(source, (tuple, list)) else (source,)
+    targets = destination if isinstance(destination, (tuple, list)) else (destination,)
+    if len(sources) != len(targets):
+        raise ArgumentError(f"[moveaxis] expected as many destinations as sources, got {source} and {destination}")
+    from_ = [normalize_axis("moveaxis", a, x.ndim) for a in sources]
+    to_ = [normalize_axis("moveaxis", a, x.ndim) for a in targets]
+    if len(set(from_)) < len(from_) or len(set(to_)) < len(to_):
+        raise AxisError(f"[moveaxis] expected distinct axes, got {source} and {destination}")
+    order = [i for i in range(x.ndim) if i not in from_]
+    for at, a in sorted(zip(to_, from_)):
+        order.insert(at, a)
+    return shape_ops.permute_dims(x, tuple(order))
 
 
 def _tensors(function: str, arrays: object) -> list:
@@ -120,50 +154,38 @@ def _tensors(function: str, arrays: object) -> list:
     return found
 
 
+def _joined(function: str, op, arrays: object, axis: object) -> Tensor:
+    """`op` of a sequence of tensors; NumPy's arrays become tensors."""
+    if type(arrays) is list or type(arrays) is tuple:
+        for one in arrays:
+            if type(one) is not Tensor:
+                break
+        else:
+            return op(arrays, axis)
+    return op(_tensors(function, arrays), axis)
+
+
 def stack(arrays: object, /, *, axis: int = 0) -> Tensor:
     """Tensors of one shape joined along a new axis."""
-    arrays = _tensors("stack", arrays)
-    if not arrays:
-        raise ArgumentError("[stack] expected at least one array, got none")
-    if any(a.shape != arrays[0].shape for a in arrays):
-        raise ShapeError("[stack] expected equal shapes, got " + ", ".join(str(tuple(a.shape)) for a in arrays))
-    at = normalize_axis("stack", axis, arrays[0].ndim + 1)
-    return shape.concat([expand_dims(a, at) for a in arrays], axis=at)
+    return _joined("stack", rearrange.stack, arrays, axis)
 
 
 def concat(arrays: object, /, *, axis: int | None = 0) -> Tensor:
     """Tensors joined along an existing axis (None: flattened first)."""
-    arrays = _tensors("concat", arrays)
     if axis is None:
-        return shape.concat([shape.reshape(a, (-1,)) if a.size else shape.reshape(a, (0,)) for a in arrays], 0)
-    return shape.concat(arrays, axis)
+        arrays = [shape_ops.reshape(a, (a.size,)) for a in _tensors("concat", arrays)]
+        axis = 0
+    return _joined("concat", shape_ops.concat, arrays, axis)
 
 
 def flip(x: Tensor, /, *, axis: object = None) -> Tensor:
     """The order of elements reversed along the given axes (all for None)."""
-    axes = normalize_axes("flip", axis, x.ndim)
-    starts = tuple(max(d - 1, 0) if i in axes else 0 for i, d in enumerate(x.shape))
-    return shape.slice_(x, starts, tuple(-1 if i in axes else 1 for i in range(x.ndim)), tuple(x.shape))
+    return rearrange.flip(x, axis)
 
 
 def roll(x: Tensor, /, shift: object, *, axis: object = None) -> Tensor:
-    """Elements shifted along axes, those pushed out coming back at the other end."""
-    if axis is None:
-        return shape.reshape(roll(shape.reshape(x, (x.size,)), shift, axis=0), x.shape)
-    axes = (axis,) if isinstance(axis, int) else tuple(axis)
-    shifts = (shift,) * len(axes) if isinstance(shift, int) else tuple(shift)
-    if len(shifts) != len(axes):
-        raise ArgumentError(f"[roll] expected one shift per axis, got {shifts} for {axes}")
-    for a, s in zip(axes, shifts):
-        a = normalize_axis("roll", a, x.ndim)
-        size = x.shape[a]
-        s = as_index("roll", "shift", s) % size if size else 0
-        if s:
-            key = (slice(None),) * a
-            x = shape.concat([getitem(x, (*key, slice(size - s, None))), getitem(x, (*key, slice(0, size - s)))], a)
-        else:
-            x = fresh(x)
-    return x
+    """Elements shifted along axes, those pushed out coming back at the other end; axis None shifts the flattened array."""
+    return rearrange.roll(x, shift, axis)
 
 
 def clip(x: Tensor, /, min: object = None, max: object = None) -> Tensor:
@@ -183,15 +205,16 @@ def matrix_transpose(x: Tensor, /) -> Tensor:
 
 
 def _transposed(x: Tensor) -> Tensor:
-    return shape.permute_dims(x, tuple(range(x.ndim - 1, -1, -1)))
+    return shape_ops.permute_dims(x, tuple(range(x.ndim - 1, -1, -1)))
 
 
-def _reshape(x: Tensor, *sizes: object) -> Tensor:
-    return shape.reshape(x, sizes[0] if len(sizes) == 1 else sizes)
+def _reshape(x: Tensor, *sizes: object, copy: bool | None = None) -> Tensor:
+    wanted = sizes[0] if len(sizes) == 1 else sizes
+    return shape_ops.reshape(x, wanted) if copy is None else reshape(x, wanted, copy=copy)
 
 
 def _permute(x: Tensor, *axes: object) -> Tensor:
-    return shape.permute_dims(x, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes)
+    return shape_ops.permute_dims(x, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes)
 
 
 def _iterate(x: Tensor):
@@ -259,11 +282,12 @@ METHODS = {
         e.maximum, e.minimum, e.logical_and, e.logical_or, e.logical_not, e.logical_xor, e.add, e.subtract, e.multiply,
         e.divide, e.negative, e.power, e.conj, reduce.sum, reduce.prod, reduce.max, reduce.min, reduce.any, reduce.all,
         reduce.argmax, reduce.argmin, reduce.mean, reduce.var, reduce.std, reduce.logsumexp, linalg.matmul, tril, triu,
-        shape.broadcast_to,
+        shape_ops.broadcast_to,
     )},
     "reshape": _reshape, "view": _reshape, "permute_dims": _permute, "permute": _permute, "transpose": transpose,
     "squeeze": squeeze, "expand_dims": expand_dims, "unsqueeze": expand_dims, "flatten": flatten, "astype": astype, "to": to,
     "take": take, "clip": clip, "clamp": clip, "contiguous": contiguous, "nonzero": nonzero, "flip": flip, "roll": roll,
+    **exchange.PROTOCOLS,
     "__copy__": copy_method, "__deepcopy__": deepcopy_method, "__array__": array_interface, "numpy": numpy_method,
     "float": lambda x: astype(x, "float32"), "double": lambda x: astype(x, "float64"), "long": lambda x: astype(x, "int64"),
     "int": lambda x: astype(x, "int32"), "bool": lambda x: astype(x, "bool"), "bfloat16": lambda x: astype(x, "bfloat16"),
@@ -301,6 +325,8 @@ def install() -> None:
     _core.set_property("mT", matrix_transpose)
     _core.set_operator("getitem", getitem)
     _core.set_operator("setitem", setitem)
+    _core.set_operator("divmod", exchange.divmod_tensor)
+    _core.set_operator("contains", exchange.contains)
     _core.set_method("__array_priority__", 1000.0)  # array + tensor is ours to compute, not NumPy's
     _core.install(repr=to_repr, numpy=to_numpy, convert=as_operand)
     levels.convert = as_operand

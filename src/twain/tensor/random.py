@@ -13,13 +13,16 @@ from functools import lru_cache
 from .. import _core
 from ..base import dtypes as dt
 from ..base.errors import ArgumentError, DTypeError, ValueRangeError
+from ..base.lazy import LazyModule
 from ..base.shapes import as_index, broadcast_shapes, check_shape, size_of
 from ..ops.placement import move
 from ..ops.random import blocks_of, numbers_per_block, random_integers, random_normal, random_uniform
+from ..transforms.levels import stack
 from .creation import asarray
 from .device import as_device
 
 Tensor = _core.Tensor
+randomness = LazyModule("twain.transforms.randomness")
 default_device = _core.default_device
 
 _DISTRIBUTIONS = frozenset(
@@ -65,6 +68,8 @@ class Generator:
 
     def draw(self, op, blocks: int, *args: object) -> Tensor:
         """op(seed, counter, *args), and the counter `blocks` further."""
+        if stack.levels:
+            return randomness.draw(self, op, blocks, args)
         result = op(self.seed_value, self.counter, *args)
         self.counter += blocks
         return result
@@ -99,6 +104,8 @@ class Placed:
     def draw(self, op, blocks: int, *args: object) -> Tensor:
         """As Generator.draw."""
         source = self.generator
+        if stack.levels:
+            return randomness.draw(source, op, blocks, args)
         seed = move(source.seed_value, self.device, 0) if self.device else source.seed_value
         result = op(seed, source.counter, *args)
         source.counter += blocks
@@ -230,6 +237,13 @@ def randint(
     generator=None,
 ) -> Tensor:
     """Integers in [low, high), or [0, low) with high left out, of `shape` and integer `dtype`, on `device`."""
+    shape, low, high, kind, blocks = _integers_request(low, high, tuple(shape) if type(shape) is list else shape, dtype)
+    return source_of(generator, device).draw(random_integers, blocks, shape, low, high, kind)
+
+
+@lru_cache(4096)
+def _integers_request(low: object, high: object, shape: object, dtype: object) -> tuple:
+    """(shape, low, high, dtype, blocks) of a draw of integers."""
     if high is None:
         low, high = 0, low
     low, high = as_index("random.randint", "low", low), as_index("random.randint", "high", high)
@@ -241,5 +255,4 @@ def randint(
     smallest, largest = (-(2 ** (kind.bits - 1)), 2 ** (kind.bits - 1)) if kind.kind == "i" else (0, 2**kind.bits)
     if low < smallest or high > largest:
         raise ValueRangeError(f"[random.randint] expected numbers that {kind} holds, got low={low} and high={high}")
-    blocks = blocks_of(size_of(shape), 2)
-    return source_of(generator, device).draw(random_integers, blocks, shape, low, high, kind)
+    return shape, low, high, kind, blocks_of(size_of(shape), 2)
