@@ -123,6 +123,21 @@ Value adopt(PyObject* capsule, const char* name, const char* used_name, int devi
   return value;
 }
 
+// Whether a producer says that its memory is the CPU's; one that doesn't say is asked for it anyway.
+bool on_cpu(PyObject* source) {
+  Ref device(PyObject_CallMethod(source, "__dlpack_device__", nullptr));
+  if (!device) {
+    if (!PyErr_ExceptionMatches(PyExc_AttributeError)) throw CallbackFailed();
+    PyErr_Clear();
+    return true;
+  }
+  Ref pair = checked(PySequence_Tuple(device.get()));
+  if (PyTuple_GET_SIZE(pair.get()) != 2) refuse("expected __dlpack_device__ to return a pair");
+  const int type = static_cast<int>(PyLong_AsLong(PyTuple_GET_ITEM(pair.get(), 0)));
+  if (PyErr_Occurred()) throw CallbackFailed();
+  return type == kDLCPU;
+}
+
 }  // namespace
 
 Value dlpack_import(PyObject* source, int device, PyObject* copy) {
@@ -132,13 +147,20 @@ Value dlpack_import(PyObject* source, int device, PyObject* copy) {
     capsule = Ref::borrow(source);
   } else {
     Ref method = checked(PyObject_GetAttrString(source, "__dlpack__"));
-    Ref kwargs = checked(Py_BuildValue("{s(ii)}", "max_version", 1, 0));
     Ref empty = checked(PyTuple_New(0));
-    capsule = Ref(PyObject_Call(method.get(), empty.get(), kwargs.get()));
-    if (!capsule) {
-      if (!PyErr_ExceptionMatches(PyExc_TypeError)) throw CallbackFailed();
-      PyErr_Clear();  // a producer from before version 1.0
-      capsule = checked(PyObject_CallNoArgs(method.get()));
+    const bool elsewhere = !on_cpu(source);
+    if (elsewhere && copy == Py_False) refuse("the memory is on another kind of device, and copy=False forbids to copy it");
+    // Producers from before 2023.12 know neither dl_device nor copy, those from before version 1.0 no max_version.
+    Ref full = checked(Py_BuildValue("{s(ii)s(ii)sO}", "max_version", 1, 0, "dl_device", int{kDLCPU}, 0, "copy", copy));
+    Ref versioned = checked(Py_BuildValue("{s(ii)}", "max_version", 1, 0));
+    PyObject* const tries[] = {elsewhere || copy != Py_None ? full.get() : nullptr, elsewhere ? nullptr : versioned.get(), nullptr};
+    for (size_t i = 0; i < 3 && !capsule; ++i) {
+      if (tries[i] == nullptr && i < 2) continue;
+      if (elsewhere && i > 0) refuse("only memory of the CPU can be borrowed, and the producer doesn't copy it there");
+      capsule = Ref(PyObject_Call(method.get(), empty.get(), tries[i]));
+      if (capsule) break;
+      if (i == 2 || !PyErr_ExceptionMatches(PyExc_TypeError)) throw CallbackFailed();
+      PyErr_Clear();
     }
   }
   const bool must_copy = copy == Py_True, may_copy = copy != Py_False;

@@ -13,13 +13,13 @@ namespace {
 
 enum Slot {
   add, subtract, multiply, true_divide, floor_divide, remainder, power, matrix_multiply, bit_and, bit_or, bit_xor,
-  lshift, rshift, negative, positive, absolute, invert, eq, ne, lt, le, gt, ge, divmod, getitem, setitem, cast_like,
-  slot_count
+  lshift, rshift, negative, positive, absolute, invert, eq, ne, lt, le, gt, ge, divmod, getitem, setitem, contains,
+  cast_like, slot_count
 };
 const char* const slot_names[slot_count] = {
     "add", "subtract", "multiply", "true_divide", "floor_divide", "remainder", "power", "matrix_multiply", "and", "or",
     "xor", "lshift", "rshift", "negative", "positive", "absolute", "invert", "eq", "ne", "lt", "le", "gt", "ge",
-    "divmod", "getitem", "setitem", "cast_like"};
+    "divmod", "getitem", "setitem", "contains", "cast_like"};
 
 struct Operator {
   PyOp* op;            // if the callable is an Op
@@ -291,6 +291,14 @@ int assign_subscript(PyObject* self, PyObject* index, PyObject* value) {
   });
 }
 
+int has_element(PyObject* self, PyObject* value) {
+  return guarded_int([&] {
+    if (operators[contains].callable == nullptr) throw Error(ErrorKind::type, "[contains] nothing is installed");
+    Ref found = checked(PyObject_CallFunctionObjArgs(operators[contains].callable, self, value, nullptr));
+    return PyObject_IsTrue(found.get());
+  });
+}
+
 PyNumberMethods number;
 PyMappingMethods mapping;
 PySequenceMethods sequence;
@@ -316,7 +324,7 @@ PyMethodDef tensor_operator_functions[] = {
     {"set_operator", set_operator, METH_VARARGS,
      "set_operator(name, callable): what Tensor's operator does; an Op is fastest; returns the previous one.\n\nNames: add subtract multiply "
      "true_divide floor_divide remainder power matrix_multiply and or xor lshift rshift negative positive absolute "
-     "invert eq ne lt le gt ge divmod getitem setitem."},
+     "invert eq ne lt le gt ge divmod getitem setitem contains."},
     {nullptr}};
 
 void fill_operator_slots(PyTypeObject* type) {
@@ -354,6 +362,7 @@ void fill_operator_slots(PyTypeObject* type) {
   mapping.mp_subscript = subscript;
   mapping.mp_ass_subscript = assign_subscript;
   sequence.sq_item = sequence_item;
+  sequence.sq_contains = has_element;
   type->tp_as_number = &number;
   type->tp_as_mapping = &mapping;
   type->tp_as_sequence = &sequence;

@@ -236,7 +236,8 @@ def _arange_attributes(count, dtype):
 def _arange(attrs, start, step):
     count, dtype = attrs
     # integers stay integers; floating ranges are computed in float64 and rounded once
-    wide = dt.int64 if dtype.kind in "iu" else dt.float64
+    whole = dtype.kind in "iu" and all(strengthen(v.dtype).kind in "iub" for v in (start, step))
+    wide = dt.int64 if whole else dt.float64
     position = cast(iota((count,), 0), wide)
     return cast(cast(start, wide) + multiply(position, cast(step, wide)), dtype)
 
@@ -244,6 +245,29 @@ def _arange(attrs, start, step):
 arange = composite("arange", 2, _arange, attributes=_arange_attributes, names=("start", "step"), onnx="Range",
                    reference="twain.testing.references.arange",
                    samples=Samples(((-5, 5), (1, 2)), arguments=(((5, "float32"), {}),), shapes=(((), ()),)))  # fmt: skip
+
+
+def _linspace_attributes(num, dtype, endpoint=True):
+    return (num, dt.as_dtype(dtype, "linspace"), bool(endpoint))
+
+
+def _linspace(attrs, start, stop):
+    """`num` evenly spaced numbers from start to stop, the last one exactly."""
+    num, dtype, endpoint = attrs
+    wide = dt.complex128 if "c" in (start.dtype.kind, stop.dtype.kind) else dt.float64
+    start, stop = cast(start, wide), cast(stop, wide)
+    place = iota((num,), 0)
+    steps = num - 1 if endpoint else num
+    values = start + multiply(cast(place, wide), subtract(stop, start) / max(steps, 1))
+    if endpoint and num > 1:
+        values = late.where(equal(place, num - 1), stop, values)
+    return cast(values, dtype)
+
+
+linspace = composite("linspace", 2, _linspace, attributes=_linspace_attributes, names=("start", "stop"),
+                     reference="twain.testing.references.linspace",
+                     samples=Samples(((-5, 5), (-5, 5)), arguments=(((5, "float32"), {}), ((4, "float64", False), {})),
+                                     shapes=(((), ()), ((), ()))))  # fmt: skip
 
 
 def _full_attributes(shape, dtype):

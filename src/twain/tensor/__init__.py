@@ -121,11 +121,12 @@ from .methods import (  # noqa: E402
     matrix_transpose,
     moveaxis,
     nonzero,
+    reshape,
     roll,
     squeeze,
     stack,
     transpose,
 )
-from ..ops.shape import permute_dims, reshape  # noqa: E402
+from ..ops.shape import permute_dims  # noqa: E402
 
 Tensor = _core.Tensor

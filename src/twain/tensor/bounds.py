@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import _core
-from ..base.errors import IndexingError
+from ..base.errors import ArgumentError, IndexingError
 from ..base.shapes import normalize_axis
 from ..ops import index as ops
 from .creation import asarray
@@ -22,7 +22,7 @@ def out_of_range(index: object, low: int, high: int) -> int | None:
     """An element of an integer tensor outside [low, high), if there is one and its values may be read."""
     if type(index) is not Tensor or index.dtype.kind not in "iu" or index.size == 0 or recording():
         return None
-    least, most = index.min().item(), index.max().item()
+    least, most = _core.index_range(index)
     return least if least < low else most if most >= high else None
 
 
@@ -44,14 +44,20 @@ def check_classes(function: str, what: str, classes: object, count: int, ignore:
         raise IndexingError(f"[{function}] expected {what} in [0, {count}), got {bad}")
 
 
-def take(x: Tensor, indices: Tensor, /, axis: int = 0) -> Tensor:
-    """Elements of `x` along `axis` at `indices`; shape x[:axis] + indices + x[axis+1:].
+def take(x: Tensor, indices: Tensor, /, axis: int | None = None) -> Tensor:
+    """Elements of `x` along `axis` at `indices`; shape x[:axis] + indices + x[axis+1:]. axis may be left out of a vector.
 
     Negative indices count from the end. Raises IndexError for one out of range; compiled, that reads NaN (of integers,
     the smallest number).
     """
+    if axis is None:
+        if x.ndim != 1:
+            raise ArgumentError(
+                f"[take] expected an axis, as x has {x.ndim} dimensions (shape {tuple(x.shape)}), got None"
+            )
+        axis = 0
     if type(x) is Tensor:
-        if type(indices) is list:
+        if type(indices) in (list, tuple, range):
             indices = asarray(indices)
         at = normalize_axis("take", axis, x.ndim)
         check_index("take", indices, x.shape[at], at, x.shape)

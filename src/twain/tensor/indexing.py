@@ -218,12 +218,13 @@ class Places:
             elif part.dtype.kind == "b":
                 rank = max(part.ndim, 1)
                 wanted = tuple(sizes[place : place + part.ndim])
-                if tuple(part.shape) != wanted:
+                # the standard lets a mask have size 0 where x has not: it chooses nothing
+                if len(wanted) < part.ndim or any(m not in (d, 0) for m, d in zip(part.shape, wanted)):
                     raise IndexingError(
                         f"[{self.function}] expected a mask of shape {wanted} at axis {axis} of shape {self.shape}, got "
                         f"{tuple(part.shape)}"
                     )
-                sizes[place : place + rank] = [size_of(part.shape)]
+                sizes[place : place + rank] = [size_of(wanted)]
                 merged += rank - 1
                 part = selection.flat_nonzero(part)
             else:

@@ -34,7 +34,7 @@ def _dtype_of(value: object, function: str) -> DType:
     return value.dtype if type(value) in (Tensor, Node) else as_dtype(value, function)
 
 
-def isdtype(dtype: object, kind: object, /) -> bool:
+def isdtype(dtype: object, kind: object) -> bool:
     """Whether `dtype` is of a kind.
 
     kind: a dtype; "bool", "signed integer", "unsigned integer", "integral", "real floating", "complex floating" or

@@ -7,7 +7,7 @@ import sys
 from .. import _core
 from ..base.dtypes import BY_NAME, as_dtype, check_cast
 from ..base.errors import ArgumentError, AxisError, GradientError, ShapeError, ValueRangeError
-from ..base.shapes import as_index, normalize_axes, normalize_axis
+from ..base.shapes import normalize_axes, normalize_axis
 from ..ir.node import Node
 from ..ops import elementwise as e
 from ..ops import linalg, rearrange, reduce

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from .. import _core
 from ..base import dtypes as dt
-from ..base.errors import DTypeError
 from ..base.shapes import normalize_axis, size_of
 from ..ops import elementwise as e
 from ..ops import masks, scan
@@ -44,10 +43,20 @@ class UniqueInverse(NamedTuple):
     inverse_indices: Tensor
 
 
-def _flat(function: str, x: Tensor) -> Tensor:
-    if x.dtype.kind == "c":
-        raise DTypeError(f"[{function}] expected a real dtype or bool, got {x.dtype}")
+def _flat(x: Tensor) -> Tensor:
     return reshape(x.detach(), (size_of(x.shape),))
+
+
+def _order(flat: Tensor) -> Tensor:
+    """Positions that put equal elements side by side, in order; complex numbers by their real, then imaginary parts."""
+    if flat.dtype.kind != "c":
+        return argsort_rows(flat)
+    order = argsort_rows(e.add(e.imag(flat), 0.0))  # -0.0 becomes 0.0, which it equals
+    return take(order, argsort_rows(take(e.add(e.real(flat), 0.0), order, 0)), 0)
+
+
+def _ordered(flat: Tensor) -> Tensor:
+    return take(flat, _order(flat), 0) if flat.dtype.kind == "c" else sort_rows(flat)
 
 
 class _Runs:
@@ -79,7 +88,7 @@ def _starts(ordered: Tensor) -> Tensor:
 
 def _sorted_runs(flat: Tensor) -> tuple:
     """(positions that sort, sorted elements, their runs)."""
-    order = argsort_rows(flat)
+    order = _order(flat)
     ordered = take(flat, order, 0)
     return order, ordered, _Runs(_starts(ordered))
 
@@ -91,14 +100,14 @@ def _inverse(order: Tensor, runs: _Runs) -> Tensor:
 
 def unique_values(x: Tensor, /) -> Tensor:
     """The distinct elements of `x`, in order, one-dimensional. NaNs are distinct from each other. Array API."""
-    ordered = sort_rows(_flat("unique_values", x))
+    ordered = _ordered(_flat(x))
     starts = _starts(ordered)
     return masks.compress_rows(starts, ordered, number_true(starts))
 
 
 def unique_counts(x: Tensor, /) -> UniqueCounts:
     """(values, counts): the distinct elements of `x` and how often each occurs, int64. Array API."""
-    ordered = sort_rows(_flat("unique_counts", x))
+    ordered = _ordered(_flat(x))
     runs = _Runs(_starts(ordered))
     return UniqueCounts(take(ordered, runs.first, 0), runs.counts)
 
@@ -108,13 +117,13 @@ def unique_inverse(x: Tensor, /) -> UniqueInverse:
 
     Array API.
     """
-    order, ordered, runs = _sorted_runs(_flat("unique_inverse", x))
+    order, ordered, runs = _sorted_runs(_flat(x))
     return UniqueInverse(take(ordered, runs.first, 0), reshape(_inverse(order, runs), x.shape))
 
 
 def unique_all(x: Tensor, /) -> UniqueAll:
     """(values, indices, inverse_indices, counts): also where each value occurs first in x, flattened. Array API."""
-    order, ordered, runs = _sorted_runs(_flat("unique_all", x))
+    order, ordered, runs = _sorted_runs(_flat(x))
     return UniqueAll(
         take(ordered, runs.first, 0), take(order, runs.first, 0), reshape(_inverse(order, runs), x.shape), runs.counts
     )
@@ -179,7 +188,7 @@ def unique(
             if not return_counts:
                 return unique_values(x)
             return tuple(unique_counts(x))
-        flat = _flat("unique", x)
+        flat = _flat(x)
         order, ordered, runs = _sorted_runs(flat)
         values, shape = take(ordered, runs.first, 0), x.shape
     else:
