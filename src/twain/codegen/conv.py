@@ -21,6 +21,7 @@ from math import gcd
 
 from ..base.dtypes import DType
 from . import gather, packing
+from .direct import MOST_FEATURES, direct_step, sums_step
 from .epilogue import Epilogue, only_store, stride_classes
 from .gather import Gather, pad_source, table_source
 from .gemm import MAX_STRIPS, PARTS, TASK, gemm_plan, is_wide, micro_kernel, split_k
@@ -200,16 +201,16 @@ class _Planner:
         image = s.g * group
         nbytes = (s.n * image + 2 * gather.SLACK) * self.size
         scratch = self.new_scratch(nbytes)
-        unit = self.in_[5] == 1 and phases == 1
+        unit = self.in_[5] == 1
         depth, height, width = s.size
         params = [rows, phases, phase, height, width, top, left, self.in_[4], self.in_[5]]
         params += [planes, depth, front, self.in_[3], plane, 3, s.n, s.g, s.c]
         params += (self.in_[0], image, self.in_[1], group, self.in_[2], channel)
         total = s.n * s.g * s.c * planes
         if total and plane:
-            source = pad_source(self.dtype_in, self.compute, unit, self.target)
+            source = pad_source(self.dtype_in, self.compute, unit, phases, self.target)
             role = ("scratch", scratch, gather.SLACK * self.size)
-            grain = max(1, (1 << (15 if unit else 13)) // plane)
+            grain = max(1, (1 << (15 if unit and phases < 3 else 13)) // plane)
             self.steps.append(Step(source, (("a", 0, 0), role), tuple(params), total, grain))
         return scratch, (front, top, left), phases, phase, row, plane, channel, group, image
 
@@ -222,6 +223,9 @@ class _Planner:
         row_tiles, panels = -(-m // rows), -(-n // columns)
         k_blocks = max(1, -(-k // K_BLOCK_GATHERED))
         kc = -(-k // k_blocks) if k else 1
+        direct = k and m <= MOST_FEATURES and compute.kind == "f"
+        if direct:
+            rows, row_tiles = (m, 1) if mode == "columns" else (1, m)
         a_role = self.pack_weights(one, m, k, rows, row_tiles)
 
         # P's offset of this residue: with phases, the last of `before` was made to fit
@@ -235,6 +239,20 @@ class _Planner:
             params = (each, y.taps, z.taps, channel, z.dilation * plane, y.dilation * row, phases, phase, x.dilation)
             grain = max(1, 4096 // (each * y.taps * z.taps))
             self.steps.append(Step(table_source(target), (table,), params, s.c, grain))
+
+        if direct:
+            strides = [(v[0], v[2], v[3], v[4], v[1], v[5]) for v in self.views(one)]
+            roles = (a_role, b_role, table, *self.roles(one))
+            steps = (y.stride * row, z.stride * plane, group, per_image)
+            sizes = (z.count, y.count, x.count)
+            if mode == "columns":
+                step = direct_step(self.epilogue, target, roles, m, s.n, s.g, k, sizes, steps, strides)
+            else:
+                taps = (s.c, z.taps * y.taps, x.taps)
+                along = (x.stride, phases, phase)
+                step = sums_step(self.epilogue, target, roles, m, s.n, s.g, taps, sizes, steps, along, strides)
+            self.steps.append(step)
+            return
 
         # All rows in one block if that leaves enough blocks: each panel is then gathered once.
         per_block = max(2, min(8, (1 << 15) // (row_tiles * rows * columns)))
@@ -312,12 +330,15 @@ class _Planner:
             self.steps.append(step)
         return role
 
+    def views(self, one: tuple) -> list:
+        """Per operand (row, group, x, y, z, image) strides of this residue's outputs."""
+        return [(s[2], s[1], *(s[5 - d] * r.step for d, r in enumerate(one[::-1])), s[0]) for s in self.operands]
+
     def result(self, one: tuple) -> tuple[list, tuple]:
         """Per operand (row, group, x, y, z, image) strides of this residue's outputs, and the width, height and depth
         to count columns in, with dims merged where all strides allow."""
-        inward = one[::-1]
-        sizes = [*(r.count for r in inward), self.shape.n]
-        strides = [[*(s[5 - d] * r.step for d, r in enumerate(inward)), s[0]] for s in self.operands]
+        sizes = [*(r.count for r in one[::-1]), self.shape.n]
+        strides = [list(v[2:]) for v in self.views(one)]
         for _ in range(AXES):
             for d in range(AXES):
                 a, b = sizes[d], sizes[d + 1]

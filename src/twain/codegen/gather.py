@@ -2,9 +2,9 @@
 
 First the input is copied once into an image P with everything that addressing would have to ask about settled:
 [image][channel][padded plane][padded row][phase][column], zeros where padding is, the compute dtype, and for strided
-convolutions the columns dealt out into `phases` (column X lies at phase X % phases, place X // phases), so that neighbouring outputs
-read neighbours. Then B[k, column] = P[offset(k) + offset(column)] always holds, for k = (channel, tap
-plane, tap row, tap column) and column = (image, output plane, output row, output column).
+convolutions the columns dealt out into `phases` (column X lies at phase X % phases, place X // phases), so that
+neighbouring outputs read neighbours. Then B[k, column] = P[offset(k) + offset(column)] always holds, for
+k = (channel, tap plane, tap row, tap column) and column = (image, output plane, output row, output column).
 """
 
 from __future__ import annotations
@@ -200,21 +200,22 @@ class Gather:
  PAD_STRIDE_D, PAD_PLANE, PAD_BATCH) = range(15)  # fmt: skip
 
 
-def pad_source(dtype: DType, compute: DType, unit: bool, target) -> KernelSource:
-    """The kernel that makes P; `unit`: the source's column stride is 1 and there is one phase. Extent: planes."""
-    memo = ("pad", dtype, compute, unit, target.name)
+def pad_source(dtype: DType, compute: DType, unit: bool, phases: int, target) -> KernelSource:
+    """The kernel that makes P; `unit`: the source's column stride is 1. Extent: planes."""
+    mode = {1: "unit", 2: "pairs"}.get(phases, "any") if unit else "any"
+    memo = ("pad", dtype, compute, mode, target.name)
     source = _SOURCES.get(memo)
     if source is None:
-        key = f"pad {dtype}->{compute} {'unit' if unit else 'any'} {target.name}"
+        key = f"pad {dtype}->{compute} {mode} {target.name}"
 
         def emit(module: Module, name: str) -> None:
-            _emit_pad(module, name, dtype, compute, unit, target)
+            _emit_pad(module, name, dtype, compute, mode, target)
 
         source = _SOURCES[memo] = KernelSource("pad", key, emit)
     return source
 
 
-def _emit_pad(module: Module, name: str, dtype: DType, compute: DType, unit: bool, target) -> None:
+def _emit_pad(module: Module, name: str, dtype: DType, compute: DType, mode: str, target) -> None:
     b = Builder(module, name, attributes=target.attributes)
     stored, element = storage_type(dtype), storage_type(compute)
     lanes = max(1, target.vector_bytes // compute.itemsize)
@@ -228,8 +229,10 @@ def _emit_pad(module: Module, name: str, dtype: DType, compute: DType, unit: boo
         source, padded = b.offset(b.buffer(0), from_, stored), b.offset(b.buffer(1), to_, element)
         # a plane before or behind the source's has no rows to copy
         height = b.select(b.compare("ult", z, b.parameter(PAD_D)), "i64", b.parameter(PAD_H), 0)
-        if unit:
+        if mode == "unit":
             _pad_unit(b, source, padded, height, dtype, compute, lanes)
+        elif mode == "pairs":
+            _pad_pairs(b, source, padded, height, dtype, compute, lanes)
         else:
             _pad_any(b, source, padded, height, dtype, compute)
     b.finish()
@@ -241,12 +244,7 @@ def _pad_unit(b: Builder, source: str, padded: str, h: str, dtype: DType, comput
         b.parameter(i) for i in (PAD_ROWS, PAD_PHASE, PAD_W, PAD_TOP, PAD_LEFT, PAD_STRIDE_H)
     )
     stored, element = storage_type(dtype), storage_type(compute)
-    size = b.mul(rows, phase)
-    whole = b.sub(size, b.value(f"urem i64 {size}, {lanes}"))
-    with b.loop(0, whole, lanes, hint="zero") as x:
-        b.store(vector(element, lanes), literal(0, element, lanes), b.offset(padded, x.i, element))
-    with b.loop(whole, size, hint="zero") as x:
-        b.store(element, literal(0, element), b.offset(padded, x.i, element))
+    _clear(b, padded, b.mul(rows, phase), element, lanes)
     # Columns [begin, end) of P come from the source. top and left may be negative: cropping.
     begin = b.min(b.max(left, 0), phase)
     end = b.max(begin, b.min(phase, b.add(left, w)))
@@ -261,6 +259,50 @@ def _pad_unit(b: Builder, source: str, padded: str, h: str, dtype: DType, comput
             b.store(vector(element, lanes), widen(b, v, dtype, compute, lanes), b.offset(to, at, element))
         with b.loop(whole, length, hint="x") as x:
             v = widen(b, b.load(stored, b.offset(line, x.i, stored)), dtype, compute, 1)
+            b.store(element, v, b.offset(to, x.i, element))
+
+
+def _clear(b: Builder, start: str, size: str, element: str, lanes: int) -> None:
+    whole = b.sub(size, b.value(f"urem i64 {size}, {lanes}"))
+    with b.loop(0, whole, lanes, hint="zero") as x:
+        b.store(vector(element, lanes), literal(0, element, lanes), b.offset(start, x.i, element))
+    with b.loop(whole, size, hint="zero") as x:
+        b.store(element, literal(0, element), b.offset(start, x.i, element))
+
+
+def _pad_pairs(b: Builder, source: str, padded: str, h: str, dtype: DType, compute: DType, lanes: int) -> None:
+    """_pad_unit with two phases: even and odd columns apart."""
+    rows, phase, w, top, left, stride_h = (
+        b.parameter(i) for i in (PAD_ROWS, PAD_PHASE, PAD_W, PAD_TOP, PAD_LEFT, PAD_STRIDE_H)
+    )
+    stored, element = storage_type(dtype), storage_type(compute)
+    type_ = vector(stored, lanes)
+    _clear(b, padded, b.mul(b.mul(rows, phase), 2), element, lanes)
+    order = ", ".join(f"i32 {i if i < lanes else i + 1}" for i in range(0, 2 * lanes, 2))
+    with (
+        b.loop(b.max(0, b.sub("0", top)), b.min(h, b.sub(rows, top)), hint="row") as y,
+        b.loop(0, 2, hint="phase") as f,
+    ):
+        line = b.offset(source, b.mul(y.i, stride_h), stored)
+        row = b.mul(b.add(b.mul(b.add(y.i, top), 2), f.i), phase)
+        # place holds the source's column 2 * place + shift
+        shift = b.sub(f.i, left)
+        begin = b.max(b.value(f"ashr i64 {b.sub(1, shift)}, 1"), 0)
+        end = b.max(begin, b.min(phase, b.value(f"ashr i64 {b.add(b.sub(w, shift), 1)}, 1")))
+        length = b.sub(end, begin)
+        first = b.offset(line, b.add(b.mul(begin, 2), shift), stored)
+        to = b.offset(padded, b.add(row, begin), element)
+        whole = "0"
+        if lanes > 1:
+            whole = b.select(b.compare("sge", length, lanes), "i64", length, 0)
+            with b.loop(0, whole, lanes, hint="x") as x:
+                at = b.min(x.i, b.sub(length, lanes))
+                q = b.offset(first, b.mul(at, 2), stored)
+                one, two = b.load(type_, q), b.load(type_, b.offset(q, lanes - 1, stored))
+                v = b.value(f"shufflevector {type_} {one}, {type_} {two}, <{lanes} x i32> <{order}>")
+                b.store(vector(element, lanes), widen(b, v, dtype, compute, lanes), b.offset(to, at, element))
+        with b.loop(whole, length, hint="x") as x:
+            v = widen(b, b.load(stored, b.offset(first, b.mul(x.i, 2), stored)), dtype, compute, 1)
             b.store(element, v, b.offset(to, x.i, element))
 
 

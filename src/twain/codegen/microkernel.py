@@ -249,7 +249,7 @@ def _dot(micro: MicroKernel, module: Module, name: str) -> None:
             ]
         for i in range(sub_rows):
             for j in range(sub_columns):
-                total = _sum_lanes(b, sums[i * sub_columns + j], element, lanes)
+                total = sum_lanes(b, sums[i * sub_columns + j], element, lanes)
                 at = b.add(b.mul(b.add(row.i, i), micro.columns), b.add(column.i, j))
                 p = b.offset("%tile", at, element)
                 old = b.select(first, element, zero, b.load(element, p, 4))
@@ -257,7 +257,7 @@ def _dot(micro: MicroKernel, module: Module, name: str) -> None:
     b.finish()
 
 
-def _sum_lanes(b: Builder, value: str, element: str, lanes: int) -> str:
+def sum_lanes(b: Builder, value: str, element: str, lanes: int) -> str:
     if lanes == 1:
         return value
     type_ = vector(element, lanes)
