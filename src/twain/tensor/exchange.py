@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import pickle
-
 from .. import _core
 from ..base import dtypes as dt
 from ..base.errors import ArgumentError, GradientError
+from ..base.lazy import LazyModule
 from ..ops import elementwise as e
 from ..ops.reduce import any as any_
 from .device import as_device
+
+pickle = LazyModule("pickle")
 
 Tensor = _core.Tensor
 
