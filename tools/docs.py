@@ -53,26 +53,45 @@ def page(title: str, body: str, links: list[tuple[str, str]], here: str) -> str:
     )
 
 
+# Modules whose functions the page of functions lists, after those of `twain` itself.
+NAMESPACES = ("linalg", "fft", "random", "sparse", "extend")
+
+
 def functions_page() -> str:
-    """Markdown: every function that `twain` exports, with its signature and the first line of its docstring."""
+    """Markdown: every public function with its signature and what its docstring says."""
     lines = [
         "# Functions",
         "",
-        "What `twain` itself exports. Those that are ops are methods of `Tensor` as well, mostly.",
-        "",
+        "What `twain` itself exports, then its namespaces. Functions of a tensor are mostly methods of it as well. What PyTorch,",
+        "TensorFlow and NumPy call them: see [names](names.html); what each op can do: see [coverage](coverage.html).",
     ]
-    lines += ["| function | |", "|---|---|"]
-    for name in sorted(n for n in dir(twain) if not n.startswith("_") and callable(getattr(twain, n))):
-        found = getattr(twain, name)
-        if isinstance(found, type):
+    for title, module in (("twain", twain), *((f"twain.{n}", getattr(twain, n, None)) for n in NAMESPACES)):
+        if module is None:
             continue
-        text = (inspect.getdoc(found) or "").split("\n\n")[0].replace("\n", " ").replace("|", "&#124;")
-        try:
-            parameters = [str(p.replace(annotation=p.empty)) for p in inspect.signature(found).parameters.values()]
-        except ValueError:  # of the core: its text begins with the call
-            parameters = ["..."]
-        lines.append(f"| `{name}({', '.join(parameters)})` | {text} |")
+        lines += ["", f"## {title}", "", "| function | |", "|---|---|"]
+        for name in sorted(n for n in dir(module) if not n.startswith("_") and is_function(getattr(module, n))):
+            text = (inspect.getdoc(getattr(module, name)) or "").replace("|", "&#124;")
+            text = "<br>".join(" ".join(part.split()) for part in text.split("\n\n"))
+            lines.append(f"| `{name}{call_of(getattr(module, name))}` | {text} |")
     return "\n".join(lines)
+
+
+def is_function(value: object) -> bool:
+    """Is it one of ours that users call?"""
+    home = getattr(value, "__module__", None) or ""
+    return (
+        callable(value) and not isinstance(value, type) and (type(value).__name__ == "Op" or home.startswith("twain"))
+    )
+
+
+def call_of(function) -> str:
+    """The parameters in brackets, without types."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except ValueError:  # of the core: its text begins with the call
+        return "(...)"
+    shown = [p.replace(annotation=p.empty) for p in parameters]
+    return str(inspect.Signature([p.replace(default=p.default) for p in shown]))
 
 
 def ops_page() -> str:
