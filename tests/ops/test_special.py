@@ -164,3 +164,11 @@ def test_polygamma():
     assert np.allclose(x.grad.tolist(), twain.polygamma(2, x.detach()).tolist(), rtol=1e-13)
     with pytest.raises(TwainError, match=r"\[polygamma\]"):
         twain.polygamma(-1, x)
+
+
+def test_polygamma_of_negative_numbers(rng):
+    x = -rng.uniform(0, 6, 20)
+    for n in (1, 2, 3):
+        with mpmath.workdps(30):
+            wanted = [float(mpmath.polygamma(n, v)) for v in x.tolist()]
+        np.testing.assert_allclose(twain.polygamma(n, twain.asarray(x)).numpy(), wanted, rtol=1e-11)

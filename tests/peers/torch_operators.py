@@ -258,6 +258,14 @@ def second_first(function, n, x):
     return function(x, n)
 
 
+def indices_first(function, weight, x, *args, **kwargs):
+    return function(x, weight, *args, **kwargs)
+
+
+def contracted(function, x, y, axis=2):
+    return function(x, y, axis)
+
+
 def equation_second(function, operands, equation):
     return function(equation, *operands)
 
@@ -294,7 +302,8 @@ ADAPTERS: dict[str, object] = {
     "argsort": positional("axis", "descending"), "transpose": transposed, "broadcast_tensors": as_list,
     "meshgrid": as_list, "repeat_interleave": positional("repeats", "axis"), "softmax": positional("axis"),
     "log_softmax": positional("axis"), "unsqueeze": positional("axis"), "squeeze": positional("axis"),
-    "argwhere": first_only,
+    "argwhere": first_only, "tensordot": contracted, "polygamma": second_first,
+    "special.polygamma": second_first, "nn.functional.embedding": indices_first, "diag": renamed("k", diagonal="k"),
 }  # fmt: skip
 
 
@@ -303,6 +312,41 @@ DIFFERENCES: list[tuple[str, str, str]] = [
     ("all", "dtype bool, not uint8", "truth is bool, as the standard says"),
     ("any", "dtype bool, not uint8", "truth is bool, as the standard says"),
     ("mean", "could not infer output dtype", "the mean of integers is a float, as NumPy's"),
+    ("special.bessel", "float64", "PyTorch's are off by 1e-7 in places; ours are compared with mpmath"),
+    ("special.airy_ai", "float64", "PyTorch's is off by 1e-9 in places; ours is compared with mpmath"),
+    ("nn.functional.ctc_loss", "gradient", "by log_probs as they are; through log_softmax both are equal"),
+    ("nn.functional.scaled_dot_product_attention", "dropout_p=0.5", "what is dropped is drawn"),
+    ("nn.functional.triplet_margin_with_distance_loss", "PairwiseDistance", "a function of PyTorch's tensors"),
+    ("nn.functional.gaussian_nll_loss", "one shape", "predictions and targets don't broadcast"),
+    ("nn.functional.prelu", "expected weight of shape", "a weight has one element, or one per channel"),
+    ("nn.functional.hardtanh", "not int", "floats as bounds make the result a float"),
+    ("nn.functional.hardtanh", "not uint8", "floats as bounds make the result a float"),
+    ("nn.functional.p", "uint8", "PyTorch's differences of unsigned numbers wrap"),
+    ("nn.functional.margin_ranking_loss", "uint8", "PyTorch's differences of unsigned numbers wrap"),
+    ("nn.functional.triplet_margin_loss", "uint8", "PyTorch's differences of unsigned numbers wrap"),
+    ("nn.functional.local_response_norm", "not int64", "normalisation of integers gives floats"),
+    ("nn.functional.multi", "ShapeError", "a number has no classes"),
+    ("nn.functional.pdist", "0 results with a gradient", "the number of differing elements has none"),
+    ("cdist", "0 results with a gradient", "the number of differing elements has none"),
+    ("nn.functional.soft_margin_loss", "by inf", "PyTorch's overflows in float16"),
+    ("polygamma", "by inf", "infinite at the poles"),
+    ("special.polygamma", "by inf", "infinite at the poles"),
+    ("nn.functional.softmin", "uint8", "PyTorch's negative of an unsigned number wraps"),
+    ("nn.functional.embedding", "'sparse'", "gradients are dense"),
+    ("cov", "aweights=float32", "PyTorch normalises by float32 weights in float32"),
+    ("tensordot", "expected equal sizes", "sizes must agree, as the standard says"),
+    ("cov", "cannot be negative", "weights are data"),
+    ("trace", "not refused", "of the first two axes, as NumPy's"),
+    ("addmv", "dtype float32, not", "floats make the result a float"),
+    ("addmm", "dtype float32, not", "floats make the result a float"),
+    ("addr", "dtype float32, not", "floats make the result a float"),
+    ("addr", "dtype int64, not bool", "numbers make the result a number"),
+    ("addbmm", "dtype float32, not", "floats make the result a float"),
+    ("baddbmm", "dtype float32, not", "floats make the result a float"),
+    *[
+        (name, "not refused", "a Python number is taken")
+        for name in ("fmax", "fmin", "fmod", "gcd", "heaviside", "isclose", "lcm", "ldexp")
+    ],
 ]
 
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from . import special_coefficients as c
 from .vmath_base import Math, V
-from .vmath_exp import exp, expm1, log, log1p, pow_double
+from .vmath_exp import exp, expm1, log, log1p
+from .vmath_exp import pow as pow_any
 from .vmath_special import erfc
 from .vmath_trig import cos, sin
 
@@ -141,17 +142,17 @@ def zeta(m: Math, s: V, q: V) -> V:
     def body(values: list[V]) -> tuple[V, list[V]]:
         total, a, left = values
         more = (left > 0.0) | (a <= 9.0)
-        total = m.select(more, total + pow_double(m, a, exponent), total)
+        total = m.select(more, total + pow_any(m, a, exponent), total)
         a = m.select(more, a + 1.0, a)
         left = left - 1.0
         return (left > 0.0) | (a <= 9.0), [total, a, left]
 
     zero = m.const(0.0, "double")
     total, a, _ = m.loop_while([zero, start, m.const(9.0, "double")], body, regular)
-    power = pow_double(m, a, exponent)
+    power = pow_any(m, a, exponent)
     p = -exponent
     before = total
-    total = total + pow_double(m, a, exponent + 1.0) / (p - 1.0) + 0.5 * power
+    total = total + pow_any(m, a, exponent + 1.0) / (p - 1.0) + 0.5 * power
     # terms B_2k / (2k)! s (s+1) ... (s+2k-2) a^(-s-2k+1)
     inverse = 1.0 / a
     factor = power * p * inverse

@@ -123,6 +123,8 @@ def embedding(
 
     Raises IndexError for an index out of range; compiled, that reads NaN.
     """
+    if weight.ndim != 2:
+        raise ShapeError(f"[embedding] expected weight of shape (rows, length), got {tuple(weight.shape)}")
     if padding_idx is not None and padding_idx < 0:
         padding_idx += weight.shape[0]
     check_index("embedding", input, weight.shape[0], 0, weight.shape)

@@ -170,7 +170,7 @@ def elementwise_rules(name: str, derivatives, pullbacks):
 
     def one(i, g, inputs, out, conjugate):
         if out.dtype in (dt.float64, dt.complex128):  # a Python float alone would be computed with in float32
-            inputs = [late.cast(x, out.dtype) if x.dtype is dt.weak_float else x for x in inputs]
+            inputs = [late.cast(x, out.dtype) if x.dtype in (dt.weak_float, dt.weak_complex) else x for x in inputs]
         if derivatives is not None:
             d = derivatives[i]
             return _scaled(g, d(*inputs, out) if callable(d) else d, conjugate)

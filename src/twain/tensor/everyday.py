@@ -51,6 +51,7 @@ def gradient(x: Tensor, *, spacing: Any = 1.0, axis: Any = None, edge_order: int
     if x.dtype.kind == "b":
         raise DTypeError("[gradient] expected a numeric dtype, got bool")
     x = floating(x)
+    spacing = 1.0 if spacing is None else spacing
     steps = list(spacing) if isinstance(spacing, (list, tuple)) else [spacing] * len(axes)
     if len(steps) != len(axes):
         raise ArgumentError(f"[gradient] expected a spacing for each of {len(axes)} axes, got {len(steps)}")
