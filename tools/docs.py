@@ -69,11 +69,20 @@ def functions_page() -> str:
         if module is None:
             continue
         lines += ["", f"## {title}", "", "| function | |", "|---|---|"]
-        for name in sorted(n for n in dir(module) if not n.startswith("_") and is_function(getattr(module, n))):
+        for name in public_functions(module):
             text = (inspect.getdoc(getattr(module, name)) or "").replace("|", "&#124;")
             text = "<br>".join(" ".join(part.split()) for part in text.split("\n\n"))
             lines.append(f"| `{name}{call_of(getattr(module, name))}` | {text} |")
     return "\n".join(lines)
+
+
+def public_functions(module) -> list[str]:
+    """The names of a namespace's own functions: not what it takes from `twain` or from its base."""
+    names = getattr(module, "__all__", None) or dir(module)
+    own = [n for n in names if not n.startswith("_") and is_function(getattr(module, n))]
+    if module is not twain:
+        own = [n for n in own if getattr(twain, n, None) is not getattr(module, n)]
+    return sorted(n for n in own if not (getattr(module, n).__module__ or "").startswith("twain.base"))
 
 
 def is_function(value: object) -> bool:
