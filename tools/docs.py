@@ -82,7 +82,7 @@ def public_functions(module) -> list[str]:
     own = [n for n in names if not n.startswith("_") and is_function(getattr(module, n))]
     if module is not twain:
         own = [n for n in own if getattr(twain, n, None) is not getattr(module, n)]
-    return sorted(n for n in own if not (getattr(module, n).__module__ or "").startswith("twain.base"))
+    return sorted(n for n in own if not (getattr(getattr(module, n), "__module__", "") or "").startswith("twain.base"))
 
 
 def is_function(value: object) -> bool:
