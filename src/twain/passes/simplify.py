@@ -70,9 +70,11 @@ class _Simplifier:
         name = n.op.name
         if n.op.family == "movement":
             if x.shape == n.shape and x.dtype is n.dtype:
-                if name != "slice" and (name != "permute_dims" or n.attrs == tuple(range(len(n.attrs)))):
+                if name in ("reshape", "broadcast_to") or (
+                    name == "permute_dims" and n.attrs == tuple(range(len(n.attrs)))
+                ):
                     return x
-                if name == "slice" and all(s == 0 for s in n.attrs[0]) and all(s == 1 for s in n.attrs[1]):
+                if name in ("slice", "getitem") and all(s == 0 for s in n.attrs[0]) and all(s == 1 for s in n.attrs[1]):
                     return x
             if x.op is n.op and name == "reshape":
                 return self.identity(Node(n.op, x.inputs, n.attrs, n.specs, n.source))
