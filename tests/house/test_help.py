@@ -19,7 +19,7 @@ def test_public_functions_explain_themselves(name):
 
 
 def test_signatures_of_ops_name_operands_and_settings():
-    assert str(inspect.signature(twain.sum)) == "(x, axis=None, keepdims=False)"
+    assert str(inspect.signature(twain.sum)) == "(x, axis=None, keepdims=False, dtype=None)"
     assert str(inspect.signature(twain.where)) == "(condition, x1, x2)"
     assert "float32" in twain.exp.__doc__
 

@@ -354,7 +354,7 @@ def arange(
         _number("arange", name, v) for name, v in (("start", start), ("stop", stop), ("step", step))
     )  # fmt: skip
     if step == 0:
-        raise ArgumentError("[arange] expected a step other than 0")
+        raise ValueRangeError("[arange] expected a step other than 0")
     whole = all(isinstance(v, int) for v in (start, stop, step))
     target = as_dtype(dtype, "arange") if dtype is not None else dt.DEFAULT_INT if whole else dt.DEFAULT_FLOAT
     if target.kind == "b":
