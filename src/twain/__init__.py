@@ -1,5 +1,7 @@
 """twain: a deep-learning framework. Dynamic and debuggable, compiled whole, small and fast."""
 
+import sys as _sys
+
 from . import exports as _exports
 from ._core import empty_cache, get_threads, set_memory_cap, set_threads
 from .base.config import config
@@ -33,6 +35,11 @@ newaxis = None
 pi = 3.141592653589793
 
 _exports.install_methods()
+_sys.modules["twain.random"] = random  # noqa: F405  # `from twain.random import gamma`
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # what __getattr__ gives, by name
+    from .exported import *  # noqa: F403
 
 
 def __getattr__(name: str):

@@ -1,6 +1,7 @@
 """The table of what is loaded when first used says what the modules hold."""
 
 import importlib
+import importlib.util
 import inspect
 import subprocess
 import sys
@@ -27,6 +28,13 @@ def test_no_name_is_given_twice():
 
 def test_methods_are_functions():
     assert set(exports.METHODS) <= set(exports.MODULE_OF)
+
+
+def test_stub_lists_them(root):
+    specification = importlib.util.spec_from_file_location("make_exported", root / "tools" / "make_exported.py")
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    assert module.TARGET.read_text() == module.text(), "run python tools/make_exported.py"
 
 
 def test_unknown_name():

@@ -47,10 +47,6 @@ def __getattr__(name: str):
     return value
 
 
-def __dir__():
-    return sorted({*globals(), *_DISTRIBUTIONS})
-
-
 class Generator:
     """A stream of random numbers. `state_dict()` holds all of it."""
 
@@ -256,3 +252,11 @@ def _integers_request(low: object, high: object, shape: object, dtype: object) -
     if low < smallest or high > largest:
         raise ValueRangeError(f"[random.randint] expected numbers that {kind} holds, got low={low} and high={high}")
     return shape, low, high, kind, blocks_of(size_of(shape), 2)
+
+
+_OWN = "Generator default_generator get_state normal randint seed set_state uniform"
+__all__ = sorted([*_OWN.split(), *_DISTRIBUTIONS])  # noqa: PLE0605
+
+
+def __dir__():
+    return __all__
