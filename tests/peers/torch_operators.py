@@ -332,7 +332,6 @@ DIFFERENCES: list[tuple[str, str, str]] = [
     ("polygamma", "by inf", "infinite at the poles"),
     ("special.polygamma", "by inf", "infinite at the poles"),
     ("nn.functional.softmin", "uint8", "PyTorch's negative of an unsigned number wraps"),
-    ("nn.functional.embedding", "'sparse'", "gradients are dense"),
     ("cov", "aweights=float32", "PyTorch normalises by float32 weights in float32"),
     ("tensordot", "expected equal sizes", "sizes must agree, as the standard says"),
     ("cov", "cannot be negative", "weights are data"),

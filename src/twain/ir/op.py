@@ -46,6 +46,7 @@ class OpRecord:
         "family",
         "has_attributes",
         "infer",
+        "ints",
         "jvp",
         "lowering",
         "name",
@@ -74,6 +75,8 @@ class OpRecord:
     @property
     def int_scalars(self) -> int:
         """What the core does with Python ints that don't fit the tensors' dtype (see IntScalars in csrc/bind)."""
+        if self.composite is not None and self.arity > 1:
+            return ("any", "checked", "compared", "floating").index(self.ints or "checked")
         return getattr(self.rules, "int_scalars", 0)
 
     def bind(self, args: tuple, kwargs: dict) -> object:
@@ -201,7 +204,7 @@ def apply(record: OpRecord, attrs: object, args: tuple) -> Node | tuple:
     """Make the node(s) of `record` on traced values."""
     if record.arity < 0:
         args = tuple(args[0])
-    elif record.family == "elementwise" and any(type(a) is int for a in args):
+    elif record.family in ("elementwise", "composite") and any(type(a) is int for a in args):
         args = fit_ints(record, args)
     inputs = tuple(as_value(a, record.name) for a in args)
     attrs, specs = infer(record, attrs, specs_of(inputs))
@@ -254,6 +257,10 @@ def expand(record: OpRecord, attrs: object, specs: tuple) -> Graph:
             result = record.composite(attrs, *parameters)
         except TwainError as error:
             raise _renamed(record, error) from None
+        except (AttributeError, TypeError):
+            if None in specs and record.family != "dynamic":  # an operand that can't be left out
+                raise ArgumentError(_missing(record, list(specs))) from None
+            raise
         finally:
             _core.set_tracing(before)
         outputs = list(result) if isinstance(result, (tuple, list)) else [result]
@@ -300,7 +307,9 @@ def dynamic(name: str, graph: Graph, arity: int) -> OpRecord:
         mapping = {p: values[p.attrs] for p in graph.parameters}
         return inline(graph, mapping)
 
-    return OpRecord(name, "dynamic", arity, composite=composite, rules=graph, places=any(n.op.places for n in graph.nodes()))
+    return OpRecord(
+        name, "dynamic", arity, composite=composite, rules=graph, places=any(n.op.places for n in graph.nodes())
+    )
 
 
 def inline(graph: Graph, mapping: dict) -> list:

@@ -114,12 +114,14 @@ def embedding(
     max_norm: float | None = None,
     norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
+    sparse: bool = False,
 ) -> Tensor:
     """weight[input]; row `padding_idx` gets no gradient. Integer input (...) -> (..., length of a row).
 
     Args:
         max_norm: rows that input names are scaled down, in weight itself, to a norm_type-norm of at most this.
         scale_grad_by_freq: a row's gradient is divided by how often input names it.
+        sparse: accepted for PyTorch's sake; gradients are dense.
 
     Raises IndexError for an index out of range; compiled, that reads NaN.
     """
@@ -247,11 +249,16 @@ def batch_norm_updating(
 
 
 # ---------------------------------------------------------------- classes
-def one_hot(x: Tensor, num_classes: int, axis: int = -1) -> Tensor:
-    """int64, 1 where the new axis `axis` (of size num_classes) is the number in x.
+def one_hot(x: Tensor, num_classes: int = -1, axis: int = -1) -> Tensor:
+    """int64, 1 where the new axis `axis` (of size num_classes) is the number in x; -1: as many classes as x needs.
 
     Raises IndexError for a number outside [0, num_classes); compiled, that gives zeros.
     """
+    if num_classes == -1:
+        if x.size == 0:
+            raise ValueRangeError("[one_hot] expected num_classes, as there is no number to tell it by")
+        num_classes = int(x.max().item()) + 1
+        check_classes("one_hot", "class numbers", x, max(num_classes, 0))
     result = _one_hot.one_hot(x, num_classes, axis)
     check_classes("one_hot", "class numbers", x, num_classes)
     return result
@@ -419,19 +426,20 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 __all__ = [
     "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d",
-    "adaptive_max_pool3d", "alpha_dropout", "avg_pool1d", "avg_pool2d", "avg_pool3d", "batch_norm", "bilinear",
-    "binary_cross_entropy", "binary_cross_entropy_with_logits", "celu", "conv1d", "conv2d", "conv3d",
-    "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cosine_embedding_loss", "cosine_similarity",
-    "cross_entropy", "ctc_loss", "drop_paths", "dropout", "dropout1d", "dropout2d", "dropout3d", "elu", "embedding",
-    "feature_alpha_dropout", "flatten", "fractional_max_pool2d", "fractional_max_pool3d", "gaussian_nll_loss", "gelu",
-    "glu", "group_norm", "gumbel_softmax", "hardshrink", "hardsigmoid", "hardswish", "hardtanh",
-    "hinge_embedding_loss", "hinge_loss", "huber_loss", "instance_norm", "kl_div", "l1_loss", "layer_norm",
-    "leaky_relu", "linear", "local_response_norm", "log_softmax", "logsigmoid", "lp_pool1d", "lp_pool2d", "lp_pool3d",
-    "margin_ranking_loss", "masked_mean", "max_pool1d", "max_pool2d", "max_pool3d", "max_unpool1d", "max_unpool2d",
-    "max_unpool3d", "mish", "mse_loss", "multi_head_attention_forward", "multi_margin_loss", "multilabel_margin_loss",
-    "multilabel_soft_margin_loss", "nll_loss", "normalize", "one_hot", "pairwise_distance", "pdist",
-    "poisson_nll_loss", "prelu", "relu", "relu6", "rms_norm", "rotary_embedding", "rrelu",
-    "scaled_dot_product_attention", "selu", "sigmoid", "silu", "smooth_l1_loss", "soft_margin_loss", "softmax",
-    "softmin", "softplus", "softshrink", "softsign", "stop_gradient", "tanh", "tanhshrink", "threshold",
-    "triplet_margin_loss", "triplet_margin_with_distance_loss", "without_row",
+    "adaptive_max_pool3d", "affine_grid", "alpha_dropout", "avg_pool1d", "avg_pool2d", "avg_pool3d", "batch_norm",
+    "bilinear", "binary_cross_entropy", "binary_cross_entropy_with_logits", "celu", "channel_shuffle", "conv1d",
+    "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cosine_embedding_loss",
+    "cosine_similarity", "cross_entropy", "ctc_loss", "drop_paths", "dropout", "dropout1d", "dropout2d", "dropout3d",
+    "elu", "embedding", "feature_alpha_dropout", "flatten", "fold", "fractional_max_pool2d", "fractional_max_pool3d",
+    "gaussian_nll_loss", "gelu", "glu", "grid_sample", "group_norm", "gumbel_softmax", "hardshrink", "hardsigmoid",
+    "hardswish", "hardtanh", "hinge_embedding_loss", "hinge_loss", "huber_loss", "instance_norm", "interpolate",
+    "kl_div", "l1_loss", "layer_norm", "leaky_relu", "linear", "local_response_norm", "log_softmax", "logsigmoid",
+    "lp_pool1d", "lp_pool2d", "lp_pool3d", "margin_ranking_loss", "masked_mean", "max_pool1d", "max_pool2d",
+    "max_pool3d", "max_unpool1d", "max_unpool2d", "max_unpool3d", "mish", "mse_loss", "multi_head_attention_forward",
+    "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss", "normalize", "one_hot",
+    "pairwise_distance", "pdist", "pixel_shuffle", "pixel_unshuffle", "poisson_nll_loss", "prelu", "relu", "relu6",
+    "rms_norm", "rotary_embedding", "rrelu", "scaled_dot_product_attention", "selu", "sigmoid", "silu",
+    "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink", "softsign", "stop_gradient",
+    "tanh", "tanhshrink", "threshold", "triplet_margin_loss", "triplet_margin_with_distance_loss", "unfold",
+    "without_row",
 ]  # fmt: skip

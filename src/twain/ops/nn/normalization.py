@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ...base import dtypes as dt
-from ...base.errors import ShapeError
+from ...base.errors import DTypeError, ShapeError
 from ...base.shapes import size_of
 from ..elementwise import cast, multiply, rsqrt, subtract
 from ..families import composite
@@ -74,6 +74,8 @@ def _rms_norm(attrs, x, weight):
     x = floating(x)
     axes = _last_axes("rms_norm", x, shape)
     _check_vector("rms_norm", "weight", weight, shape)
+    if x.dtype.kind != "f":
+        raise DTypeError(f"[rms_norm] expected a real dtype, got {x.dtype}")
     size = mean(multiply(x, x), axes, True)
     return _scaled(multiply(x, rsqrt(size + (_EPSILON[x.dtype] if eps is None else eps))), weight, None)
 
