@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from ..base.shapes import INTEGERS
 from ..ir import node as ir
 from ..ir.node import Node
 from ..ops.host import view
@@ -57,12 +58,19 @@ def host_call(name: str, function, attrs: object, operands: list, results: list)
     return Step(HostCall(name, function, attrs, *described), buffers, params, 1, 1)
 
 
+def settled(attrs: object) -> object:
+    """Static arguments with plain numbers for sizes: what Python computes from them holds for these sizes alone."""
+    if type(attrs) in (tuple, list):
+        return type(attrs)(settled(a) for a in attrs)
+    return attrs.__index__() if type(attrs) in INTEGERS else attrs
+
+
 def lower_host(lowering: Lowering, group: Group) -> None:
     """Operands get buffers where they have none, results are computed right where they belong."""
     n = group.nodes[0]
     operands = [lowering.buffered(i) for i in n.inputs]
     results = [lowering.destination(n)] if len(n.specs) == 1 else many_destinations(lowering, n)
-    lowering.add_step(host_call(n.op.name, n.op.rules.function, n.attrs, operands, results))
+    lowering.add_step(host_call(n.op.name, n.op.rules.function, settled(n.attrs), operands, results))
 
 
 def many_destinations(lowering: Lowering, n: Node) -> list[Layout]:
