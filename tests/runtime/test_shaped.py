@@ -53,6 +53,9 @@ CALLS = {
     "reshape": (lambda a, b, c: [_tensor(a, b, c)], lambda x: x.reshape(-1, x.shape[2]) * 2.0),
     "slice": (lambda a, b, c: [_tensor(a, b)], lambda x: x[1:, ::2]),
     "broadcast_to": (lambda a, b, c: [_tensor(b)], lambda x: twain.broadcast_to(x, (3, x.shape[0]))),
+    "zeros": (lambda a, b, c: [_tensor(a)], lambda x: twain.zeros((x.shape[0], 7)) + x[:, None]),
+    "uniform": (lambda a, b, c: [_tensor(a, b)], lambda x: twain.random.uniform(x.shape) * x),
+    "layer_norm of all": (lambda a, b, c: [_tensor(a, b)], lambda x: twain.layer_norm(x, x.shape)),
     "cumulative": (lambda a, b, c: [_tensor(a, b)], lambda x: twain.tril(x)),
 }  # fmt: skip
 

@@ -22,9 +22,19 @@ LIMIT = 4000  # classes
 _CLASSES: dict[tuple, ShapeClass] = {}
 
 
+_SIZES = frozenset(["shape", "sizes", "starts", "n_rows", "normalized_shape", "output_size"])
+_OF_SIZES: dict = {}
+
+
 def is_of_sizes(record) -> bool:
     """Are the static arguments of an op sizes, and positions among them?"""
-    return record.family in ("movement", "assembly") and record.name not in ("permute_dims", "concat")
+    found = _OF_SIZES.get(record)
+    if found is None:
+        if len(_OF_SIZES) >= LIMIT:
+            _OF_SIZES.clear()
+        code = getattr(record.attributes, "__code__", None)
+        found = _OF_SIZES[record] = code is not None and not _SIZES.isdisjoint(code.co_varnames[: code.co_argcount])
+    return found
 
 
 def serves_shapes(record) -> bool:
