@@ -290,9 +290,10 @@ def exact_key(attrs: object) -> object:
 def _renamed(record: OpRecord, error: TwainError) -> TwainError:
     """The error of an op inside of a composite, in the name of the composite: that is what the user called."""
     text = str(error)
-    if record.family == "dynamic" or text.startswith(f"[{record.name}]") or not text.startswith("["):
+    inner = text[1 : text.find("]")] if text.startswith("[") else ""
+    if record.family == "dynamic" or inner not in REGISTRY:
         return error
-    return type(error)(f"[{record.name}]{text[text.index(']') + 1 :]}")
+    return type(error)(f"[{record.name}]{text[len(inner) + 2 :]}")
 
 
 def named(error: TwainError, name: str) -> TwainError:

@@ -7,6 +7,7 @@ from ..base.errors import ArgumentError, AxisError, IndexingError, ShapeError, V
 from ..base.shapes import as_index, check_shape, normalize_axis, size_of
 from ..ir.node import Spec
 from .elementwise import (
+    bitwise_right_shift,
     cast,
     equal,
     floor,
@@ -141,7 +142,9 @@ def _diag_embed(attrs, x):
     return _on_diagonal(x, shape, (offset, first, second))
 
 
-diag_embed = composite("diag_embed", 1, _diag_embed, attributes=_diag_embed_attributes, names=("x",),
+diag_embed = composite("diag_embed", 1, _diag_embed,
+                       errors=(((0, 0, 0), {}, "[diag_embed]"), ((0, 9), {}, "[diag_embed]")),
+                       attributes=_diag_embed_attributes, names=("x",),
                        reference=_REFERENCES + "diag_embed", samples=Samples(
                            ((-5, 5),), arguments=(((), {}), ((1, 0, 2), {}), ((-1,), {})), shapes=(((2, 3),),)))  # fmt: skip
 
@@ -155,7 +158,9 @@ def _diag(offset, x):
     return diagonal(x, offset)
 
 
-diag = composite("diag", 1, _diag, attributes=lambda k=0: as_index("diag", "k", k), names=("x",), reference="numpy.diag",
+diag = composite("diag", 1, _diag,
+                 errors=(((1.5,), {}, "[diag]"),),
+                 attributes=lambda k=0: as_index("diag", "k", k), names=("x",), reference="numpy.diag",
                  samples=Samples(((-5, 5),), arguments=(((), {}), ((-1,), {})), shapes=(((3,),), ((3, 4),))))  # fmt: skip
 diagflat = composite("diagflat", 1, lambda k, x: _diag_embed((k, 0, 1), reshape(x, (x.size,))),
                      attributes=lambda offset=0: as_index("diagflat", "offset", offset), names=("x",), reference="numpy.diagflat",
@@ -326,7 +331,9 @@ def _rot90_attributes(k=1, axes=(0, 1)):
 _MATRIX = Samples(((-5, 5),), shapes=(((2, 3),), ((2, 3, 2),)))
 fliplr = composite("fliplr", 1, _fliplr, names=("x",), reference="numpy.fliplr", samples=_MATRIX)
 flipud = composite("flipud", 1, _flipud, names=("x",), reference="numpy.flipud", samples=_MATRIX)
-rot90 = composite("rot90", 1, _rot90, attributes=_rot90_attributes, names=("x",), reference="numpy.rot90",
+rot90 = composite("rot90", 1, _rot90,
+                  errors=(((1, (0, 0)), {}, "[rot90]"), ((1, (0, 9)), {}, "[rot90]")),
+                  attributes=_rot90_attributes, names=("x",), reference="numpy.rot90",
                   samples=Samples(((-5, 5),), arguments=(((), {}), ((3,), {}), ((2, (1, 2)), {})),
                                   shapes=(((2, 3),), ((2, 3),), ((2, 3, 2),))))  # fmt: skip
 
@@ -419,7 +426,9 @@ def _chunk(attrs, x):
     return _split((-(-total // chunks), axis), x)
 
 
-chunk = composite("chunk", 1, _chunk, attributes=lambda chunks, axis=0: (as_index("chunk", "chunks", chunks), axis),
+chunk = composite("chunk", 1, _chunk,
+                  errors=(((0,), {}, "[chunk]"),),
+                  attributes=lambda chunks, axis=0: (as_index("chunk", "chunks", chunks), axis),
                   names=("x",), reference=_REFERENCES + "chunk",
                   samples=Samples(((-5, 5),), arguments=(((3,), {}),), shapes=(((5, 4),),)))  # fmt: skip
 
@@ -455,7 +464,9 @@ def _tensor_split(attrs, x):
 
 
 _SECTIONS = (((3,), {}), (((1, 3),), {}))
-tensor_split = composite("tensor_split", 1, _tensor_split, attributes=_sections_attributes("tensor_split"), names=("x",),
+tensor_split = composite("tensor_split", 1, _tensor_split,
+                         errors=(((0,), {}, "[tensor_split]"), ((2, 9), {}, "[tensor_split]")),
+                         attributes=_sections_attributes("tensor_split"), names=("x",),
                          reference="numpy.array_split", samples=Samples(
                              ((-5, 5),), arguments=_SECTIONS, shapes=(((5, 4),),)))  # fmt: skip
 
@@ -650,7 +661,9 @@ def _vander_attributes(N=None, increasing=False):
     return (N, bool(increasing))
 
 
-vander = composite("vander", 1, _vander, attributes=_vander_attributes, names=("x",), reference="numpy.vander",
+vander = composite("vander", 1, _vander,
+                   errors=(((-1,), {}, "[vander]"),),
+                   attributes=_vander_attributes, names=("x",), reference="numpy.vander",
                    samples=Samples(((-2, 2),), arguments=(((), {}), ((5, True), {})), shapes=(((4,),),)))  # fmt: skip
 
 
@@ -681,20 +694,26 @@ def _lower_indices(rows: int, columns: int, offset: int):
     first, length, growing, total = _lower_count(rows, columns, offset)
     t = iota((total,), 0)
     begin = growing * length + growing * (growing - 1) // 2
-    # in the growing part row r begins at r * length + r (r - 1) / 2: its root, put right by one where rounding asks
-    b = length - 0.5
-    wide = cast(t, dt.float64)
-    r = cast(floor(sqrt(wide * 2.0 + b * b) - b), dt.int64)
+    row = column = None
+    if begin:
+        # row r begins at r * length + r (r - 1) / 2: its root, put right by one where rounding asks
+        b = length - 0.5
+        r = cast(floor(sqrt(cast(t, dt.float64) * 2.0 + b * b) - b), dt.int64)
 
-    def start(row):
-        return row * length + row * (row - 1) // 2
+        def start(row):
+            return row * length + bitwise_right_shift(row * (row - 1), 1)
 
-    r = where(less(t, start(r)), r - 1, r)
-    r = where(greater_equal(t, start(r + 1)), r + 1, r)
-    late_rows = (t - begin) // max(columns, 1)
-    grows = less(t, begin)
-    row = where(grows, r, growing + late_rows)
-    column = where(grows, t - start(r), (t - begin) - late_rows * columns)
+        r = where(less(t, start(r)), r - 1, r)
+        row = where(greater_equal(t, start(r + 1)), r + 1, r)
+        column = t - start(row)
+    if begin < total:  # whole rows
+        more = (t - begin) // columns
+        rest = (t - begin) - more * columns
+        grows = less(t, begin)
+        row = growing + more if row is None else where(grows, row, growing + more)
+        column = rest if column is None else where(grows, column, rest)
+    if row is None:
+        return t, t
     return row + first, column
 
 
@@ -713,9 +732,13 @@ def _triu_indices(attrs):
 
 
 _TRIANGLES = Samples((), arguments=(((3, 4, 1), {}), ((4, 3, -1), {}), ((5,), {})))
-tril_indices = composite("tril_indices", 0, _tril_indices, attributes=_triangle_attributes("tril_indices"), names=(),
+tril_indices = composite("tril_indices", 0, _tril_indices,
+                         errors=(((-1,), {}, "[tril_indices]"), ((2**62,), {}, "[tril_indices]")),
+                         attributes=_triangle_attributes("tril_indices"), names=(),
                          reference=_REFERENCES + "tril_indices", samples=_TRIANGLES)  # fmt: skip
-triu_indices = composite("triu_indices", 0, _triu_indices, attributes=_triangle_attributes("triu_indices"), names=(),
+triu_indices = composite("triu_indices", 0, _triu_indices,
+                         errors=(((-1,), {}, "[triu_indices]"),),
+                         attributes=_triangle_attributes("triu_indices"), names=(),
                          reference=_REFERENCES + "triu_indices", samples=_TRIANGLES)  # fmt: skip
 
 

@@ -84,7 +84,9 @@ def _dist(p, x, y):
     return p_norm(gap, p, tuple(range(gap.ndim)))
 
 
-dist = composite("dist", 2, in_float32(_dist), attributes=lambda p=2: check_order(p), reference=_REFERENCES + "dist",
+dist = composite("dist", 2, in_float32(_dist),
+                 errors=((("x",), {}, "[dist]"),),
+                 attributes=lambda p=2: check_order(p), reference=_REFERENCES + "dist",
                  samples=Samples(((-5, 5), (-5, 5)), arguments=(((), {}), ((3,), {})), shapes=(((3, 4), (4,)),)))  # fmt: skip
 
 
@@ -125,7 +127,9 @@ def _pairwise_distance(attrs, x, y):
 
 
 pairwise_distance = composite(
-    "pairwise_distance", 2, in_float32(_pairwise_distance), attributes=_pairwise_attributes,
+    "pairwise_distance", 2, in_float32(_pairwise_distance),
+    errors=((("x",), {}, "[pairwise_distance]"),),
+    attributes=_pairwise_attributes,
     reference=_REFERENCES + "pairwise_distance",
     samples=Samples(((-5, 5), (-5, 5)), arguments=(((), {}), ((1.0,), {"keepdims": True})), shapes=(((3, 4), (4,)),)),
 )  # fmt: skip
@@ -171,7 +175,9 @@ def _cdist(attrs, x, y):
 
 
 cdist = composite(
-    "cdist", 2, in_float32(_cdist), attributes=_cdist_attributes, reference=_REFERENCES + "cdist",
+    "cdist", 2, in_float32(_cdist),
+    errors=(((-1.0,), {}, "[cdist]"), ((2.0, "fast"), {}, "[cdist]")),
+    attributes=_cdist_attributes, reference=_REFERENCES + "cdist",
     samples=Samples(((-5, 5), (-5, 5)), arguments=(((), {}), ((1.0,), {}), ((2.0, "use_mm_for_euclid_dist"), {}),
                                                    ((math.inf,), {})),
                     shapes=(((3, 4), (2, 4)), ((2, 3, 4), (2, 2, 4)), ((3, 4), (2, 4)), ((3, 4), (2, 4)))),
@@ -196,7 +202,9 @@ def _pdist_attributes(p=2.0):
     return check_order(p)
 
 
-pdist = composite("pdist", 1, in_float32(_pdist), attributes=_pdist_attributes, names=("x",), reference=_REFERENCES + "pdist",
+pdist = composite("pdist", 1, in_float32(_pdist),
+                  errors=(((-1.0,), {}, "[pdist]"),),
+                  attributes=_pdist_attributes, names=("x",), reference=_REFERENCES + "pdist",
                   samples=Samples(((-5, 5),), arguments=(((), {}), ((3.0,), {})), shapes=(((4, 3),),)))  # fmt: skip
 
 
@@ -211,7 +219,9 @@ def _normalize(attrs, x):
     return x / maximum(p_norm(x, p, normalize_axes("normalize", axis, x.ndim), True), eps)
 
 
-normalize = composite("normalize", 1, in_float32(_normalize), attributes=_normalize_attributes, names=("x",),
+normalize = composite("normalize", 1, in_float32(_normalize),
+                      errors=(((2.0, 9), {}, "[normalize]"),),
+                      attributes=_normalize_attributes, names=("x",),
                       reference=_REFERENCES + "normalize", samples=Samples(
                           ((-5, 5),), arguments=(((), {}), ((1.0, 0), {})), shapes=(((3, 4),),)))  # fmt: skip
 

@@ -207,7 +207,9 @@ def _logit(eps, x):
     return log(x / (1.0 - x))
 
 
-logit = composite("logit", 1, in_float32(_logit), attributes=_logit_attributes, names=("x",),
+logit = composite("logit", 1, in_float32(_logit),
+                  errors=(((2.0,), {}, "[logit]"),),
+                  attributes=_logit_attributes, names=("x",),
                   reference=_REFERENCES + "logit", samples=Samples(((0.05, 0.95),), arguments=(((), {}), ((0.1,), {})),
                                                             shapes=(((3, 4),),)))  # fmt: skip
 
@@ -239,10 +241,14 @@ def _addcdiv(value, x, a, b):
 
 
 _VALUES = (((), {}), ((), {"value": 0.5}))
-addcmul = composite("addcmul", 3, in_float32(_addcmul), attributes=_value_attribute, names=("x", "x1", "x2"),
+addcmul = composite("addcmul", 3, in_float32(_addcmul),
+                    errors=((("x",), {}, "[addcmul]"),),
+                    attributes=_value_attribute, names=("x", "x1", "x2"),
                     reference=_REFERENCES + "addcmul", samples=Samples(
                         ((-2, 2),) * 3, arguments=_VALUES, shapes=(((3, 4), (3, 1), (4,)),)))  # fmt: skip
-addcdiv = composite("addcdiv", 3, in_float32(_addcdiv), attributes=_value_attribute, names=("x", "x1", "x2"),
+addcdiv = composite("addcdiv", 3, in_float32(_addcdiv),
+                    errors=((("x",), {}, "[addcdiv]"),),
+                    attributes=_value_attribute, names=("x", "x1", "x2"),
                     reference=_REFERENCES + "addcdiv", samples=Samples(
                         ((-2, 2), (-2, 2), "nonzero"), arguments=_VALUES, shapes=(((3, 4), (3, 1), (4,)),)))  # fmt: skip
 
@@ -269,7 +275,7 @@ def _ldexp(attrs, x, exponent):
     return _ldexp_kernel(x, cast(exponent, x.dtype) if exponent.dtype.kind in "biu" else exponent)
 
 
-ldexp = composite("ldexp", 2, _ldexp, names=("x", "exponent"), reference=_REFERENCES + "ldexp", samples=Samples(
+ldexp = composite("ldexp", 2, _ldexp, names=("x", "exponent"), ints="floating", reference=_REFERENCES + "ldexp", samples=Samples(
     ((-5, 5), "class 9"), shapes=(((3, 4), (4,)),)))  # fmt: skip
 
 
@@ -306,7 +312,7 @@ def _float_power(attrs, x, y):
     return power(cast(x, wide), cast(y, wide))
 
 
-float_power = composite("float_power", 2, _float_power, reference="numpy.float_power", samples=Samples(
+float_power = composite("float_power", 2, _float_power, reference="numpy.float_power", ints="floating", samples=Samples(
     ((0.1, 3), (-2, 2)), shapes=(((3, 4), (4,)),)))  # fmt: skip
 
 
@@ -338,7 +344,9 @@ def _nan_to_num(attrs, x):
     return where(equal(x, -math.inf), -top if low is None else low, result)
 
 
-nan_to_num = composite("nan_to_num", 1, _nan_to_num, attributes=_nan_to_num_attributes, names=("x",),
+nan_to_num = composite("nan_to_num", 1, _nan_to_num,
+                       errors=((("x",), {}, "[nan_to_num]"),),
+                       attributes=_nan_to_num_attributes, names=("x",),
                        reference=_REFERENCES + "nan_to_num", samples=Samples(
                            ((-5, 5),), arguments=(((), {}), ((), {"nan": 2.0, "posinf": 9.0})), shapes=(((3, 4),),)))  # fmt: skip
 
@@ -419,9 +427,13 @@ def _nanstd(attrs, x):
 
 
 _SPREAD = Samples(((-5, 5),), arguments=(((), {}), ((), {"axis": 1, "correction": 1.0})), shapes=(((4, 5),),))
-nanvar = composite("nanvar", 1, in_float32(_nanvar), attributes=_spread_attributes, names=("x",),
+nanvar = composite("nanvar", 1, in_float32(_nanvar),
+                   errors=(((9,), {}, "[nanvar]"),),
+                   attributes=_spread_attributes, names=("x",),
                    reference="twain.testing.references.var", samples=_SPREAD)  # fmt: skip
-nanstd = composite("nanstd", 1, in_float32(_nanstd), attributes=_spread_attributes, names=("x",),
+nanstd = composite("nanstd", 1, in_float32(_nanstd),
+                   errors=(((9,), {}, "[nanstd]"),),
+                   attributes=_spread_attributes, names=("x",),
                    reference="twain.testing.references.std", samples=_SPREAD)  # fmt: skip
 
 
@@ -445,18 +457,24 @@ def _std_mean(attrs, x):
     return sqrt(_variance(attrs, x)), mean(x, attrs[0], attrs[2])
 
 
-aminmax = composite("aminmax", 1, _aminmax, attributes=_axes_attributes, names=("x",), reference=_REFERENCES + "aminmax",
+aminmax = composite("aminmax", 1, _aminmax,
+                    errors=(((9,), {}, "[aminmax]"),),
+                    attributes=_axes_attributes, names=("x",), reference=_REFERENCES + "aminmax",
                     samples=Samples(((-5, 5),), arguments=(((), {"axis": 1}),), shapes=(((4, 5),),)))  # fmt: skip
-var_mean = composite("var_mean", 1, in_float32(_var_mean), attributes=_spread_attributes, names=("x",),
+var_mean = composite("var_mean", 1, in_float32(_var_mean),
+                     errors=(((9,), {}, "[var_mean]"),),
+                     attributes=_spread_attributes, names=("x",),
                      reference=_REFERENCES + "var_mean", samples=_SPREAD)  # fmt: skip
-std_mean = composite("std_mean", 1, in_float32(_std_mean), attributes=_spread_attributes, names=("x",),
+std_mean = composite("std_mean", 1, in_float32(_std_mean),
+                     errors=(((9,), {}, "[std_mean]"),),
+                     attributes=_spread_attributes, names=("x",),
                      reference=_REFERENCES + "std_mean", samples=_SPREAD)  # fmt: skip
 
 
 # ---------------------------------------------------------------- closeness
 def _tolerance_attributes(rtol=1e-5, atol=1e-8, equal_nan=False):
     if not (rtol >= 0 and atol >= 0):
-        raise ValueRangeError(f"[isclose] expected rtol and atol to be at least 0, got {rtol} and {atol}")
+        raise ValueRangeError(f"expected rtol and atol to be at least 0, got {rtol} and {atol}")
     return (float(rtol), float(atol), bool(equal_nan))
 
 
@@ -478,7 +496,10 @@ def _isclose(attrs, x, y):
 
 
 _CLOSE = Samples(((-1, 1), (-1, 1)), arguments=(((), {}), ((), {"atol": 0.5})), shapes=(((4, 5), (5,)),))
-isclose = composite("isclose", 2, _isclose, attributes=_tolerance_attributes, reference="numpy.isclose", samples=_CLOSE)
+isclose = composite("isclose", 2, _isclose,
+                    errors=(((-1.0,), {}, "[isclose]"),),
+                    attributes=_tolerance_attributes, reference="numpy.isclose", samples=_CLOSE,
+                    ints="compared")  # fmt: skip
 
 
 def _allclose(attrs, x, y):
@@ -487,7 +508,14 @@ def _allclose(attrs, x, y):
 
 
 allclose = composite(
-    "allclose", 2, _allclose, attributes=_tolerance_attributes, reference="numpy.allclose", samples=_CLOSE
+    "allclose",
+    2,
+    _allclose,
+    errors=(((-1.0,), {}, "[allclose]"),),
+    attributes=_tolerance_attributes,
+    reference="numpy.allclose",
+    samples=_CLOSE,
+    ints="compared",
 )
 
 
@@ -503,7 +531,7 @@ def _array_equal(equal_nan, x, y):
 
 array_equal = composite(
     "array_equal", 2, _array_equal, attributes=lambda equal_nan=False: bool(equal_nan), reference="numpy.array_equal",
-    samples=Samples(((-5, 5), (-5, 5)), shapes=(((3,), (3,)), ((3,), (4,)))),
+    samples=Samples(((-5, 5), (-5, 5)), shapes=(((3,), (3,)), ((3,), (4,)))), ints="compared",
 )  # fmt: skip
 
 __all__ = [

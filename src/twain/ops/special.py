@@ -76,7 +76,9 @@ def _polygamma_attributes(n):
     return n
 
 
-polygamma_op = composite("polygamma", 1, in_float32(_polygamma), attributes=_polygamma_attributes, names=("x",),
+polygamma_op = composite("polygamma", 1, in_float32(_polygamma),
+                         errors=(((-1,), {}, "[polygamma]"), ((1.5,), {}, "[polygamma]")),
+                         attributes=_polygamma_attributes, names=("x",),
                          reference=_REFERENCES + "polygamma", samples=Samples(
                              ((0.5, 5),), arguments=(((1,), {}), ((3,), {})), shapes=(((3, 4),),)))  # fmt: skip
 
@@ -101,7 +103,9 @@ def _multigammaln_attributes(p):
     return p
 
 
-multigammaln = composite("multigammaln", 1, in_float32(_multigammaln), attributes=_multigammaln_attributes, names=("x",),
+multigammaln = composite("multigammaln", 1, in_float32(_multigammaln),
+                         errors=(((0,), {}, "[multigammaln]"),),
+                         attributes=_multigammaln_attributes, names=("x",),
                          reference=_REFERENCES + "multigammaln", samples=Samples(
                              ((2, 5),), arguments=(((3,), {}),), shapes=(((3, 4),),)))  # fmt: skip
 

@@ -87,7 +87,9 @@ def _attention(attrs, q, k, v, mask, uniform):
 
 
 attention = composite(
-    "attention", 5, in_float32(_attention), attributes=_attention_attributes,
+    "scaled_dot_product_attention", 5, in_float32(_attention),
+    errors=(((False, "x"), {}, "[scaled_dot_product_attention]"), ((False, None, False, 1.0), {}, "[scaled_dot_product_attention]")),
+    attributes=_attention_attributes,
     names=("query", "key", "value", "attn_mask", "uniform"), reference=_REFERENCES + "attention", onnx="Attention",
     samples=Samples(((-2, 2), (-2, 2), (-2, 2), "bool", (0, 1)),
                     arguments=(((), {}), ((False, 0.5, True, 0.25), {})),
@@ -137,7 +139,9 @@ def _rotary_embedding(attrs, x, positions):
 
 
 rotary_embedding = composite(
-    "rotary_embedding", 2, in_float32(_rotary_embedding), attributes=_rotary_attributes, names=("x", "positions"),
+    "rotary_embedding", 2, in_float32(_rotary_embedding),
+    errors=(((0.0,), {}, "[rotary_embedding]"),),
+    attributes=_rotary_attributes, names=("x", "positions"),
     reference=_REFERENCES + "rotary_embedding", onnx="RotaryEmbedding",
     samples=Samples(((-2, 2), "class 9"), arguments=(((), {}), ((100.0, True), {})), shapes=(((2, 3, 4), (3,)),)),
 )  # fmt: skip

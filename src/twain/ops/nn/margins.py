@@ -84,6 +84,7 @@ def _cosine_embedding(attrs, a, b, target):
 
 cosine_embedding_loss = composite(
     "cosine_embedding_loss", 3, in_float32(_cosine_embedding), names=("x1", "x2", "target"),
+    errors=(((0.0, "avg"), {}, "[cosine_embedding_loss]"),),
     attributes=_margin_attributes("cosine_embedding_loss", 0.0), reference=_REFERENCES + "cosine_embedding_loss",
     samples=Samples(((-5, 5), (-5, 5), "class 2"), arguments=(((), {}), ((0.2,), {"reduction": "none"})),
                     shapes=(((4, 3), (4, 3), (4,)),)),
@@ -121,7 +122,9 @@ def _triplet_margin(attrs, anchor, positive, negative):
 
 
 triplet_margin_loss = composite(
-    "triplet_margin_loss", 3, in_float32(_triplet_margin), attributes=_triplet_attributes,
+    "triplet_margin_loss", 3, in_float32(_triplet_margin),
+    errors=(((-1.0,), {}, "[triplet_margin_loss]"), ((1.0, "x"), {}, "[triplet_margin_loss]")),
+    attributes=_triplet_attributes,
     names=("anchor", "positive", "negative"), reference=_REFERENCES + "triplet_margin_loss",
     samples=Samples(((-2, 2),) * 3, arguments=(((), {}), ((2.0, 1.0), {"swap": True, "reduction": "none"})),
                     shapes=(((4, 3),) * 3,)),
@@ -205,6 +208,7 @@ def _multilabel_margin(reduction, x, target):
 
 multilabel_margin_loss = composite(
     "multilabel_margin_loss", 2, in_float32(_multilabel_margin), names=("input", "target"),
+    errors=((("avg",), {}, "[multilabel_margin_loss]"),),
     attributes=lambda reduction="mean": _check_reduction("multilabel_margin_loss", reduction),
     reference=_REFERENCES + "multilabel_margin_loss",
     samples=Samples(((-2, 2), "class 4"), arguments=_REDUCTIONS[::2], shapes=(((3, 4), (3, 4)),)),
@@ -225,6 +229,7 @@ def _multilabel_soft_margin(reduction, x, target, weight):
 
 multilabel_soft_margin_loss = composite(
     "multilabel_soft_margin_loss", 3, in_float32(_multilabel_soft_margin), names=("input", "target", "weight"),
+    errors=((("avg",), {}, "[multilabel_soft_margin_loss]"),),
     attributes=lambda reduction="mean": _check_reduction("multilabel_soft_margin_loss", reduction),
     reference=_REFERENCES + "multilabel_soft_margin_loss",
     samples=Samples(((-2, 2), (0, 1), (0.5, 2)), arguments=_REDUCTIONS[::2], shapes=(((3, 4), (3, 4), (4,)),)),
