@@ -55,16 +55,27 @@ cumulative sum | m.cumulative_sum(x) | m.cumsum(x, 0) | m.cumsum(x)
 cumulative sum over rows | m.cumulative_sum(r, axis=1) | m.cumsum(r, 1) | m.cumsum(r, 1)
 cumulative sum over columns | m.cumulative_sum(r, axis=0) | m.cumsum(r, 0) | m.cumsum(r, 0)
 cumulative product | m.cumulative_prod(p) | m.cumprod(p, 0) | m.cumprod(p)
+cumulative max | m.cummax(x, 0) | = | m.maximum.accumulate(x)
+logcumsumexp | m.logcumsumexp(x, 0) | = | -
 diff | m.diff(x) | = | =
 sort | m.sort(x) | m.sort(x) | m.sort(x)
 sort rows | m.sort(r, axis=1) | m.sort(r, dim=1) | m.sort(r, axis=1)
 sort ints | m.sort(i) | m.sort(i) | m.sort(i)
 argsort | m.argsort(x) | = | =
+argsort rows | m.argsort(r, axis=1) | m.argsort(r, dim=1) | m.argsort(r, axis=1)
 topk | m.topk(x, 5) | = | -
+topk of rows | m.topk(r, 3) | = | -
+kthvalue | m.kthvalue(x, 3) | = | m.partition(x, 2)
+quantile | m.quantile(x, 0.3) | = | =
 median | m.median(x) | = | =
 unique | m.unique_values(i) | m.unique(i) | m.unique(i)
+unique, inverse too | m.unique(i, return_inverse=True) | = | =
+isin | m.isin(i, j) | = | =
 searchsorted | m.searchsorted(s, y) | = | =
 bincount | m.bincount(k) | = | =
+histogram | m.histogram(x, 50) | = | =
+masked select | m.masked_select(x, b) | = | x[b]
+scatter | m.scatter(x, 0, k, y) | = | -
 take | m.take(x, k, axis=0) | x[k] | m.take(x, k)
 index by ints | x[k] | = | =
 index by bools | x[b] | = | =
