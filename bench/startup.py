@@ -23,6 +23,27 @@ start = time.perf_counter()
 for x in xs[1:]: x + x
 print((time.perf_counter() - start) / 199)
 """
+NEW_SHAPES = """
+import random, time, twain
+choose = random.Random(0)
+shapes = list({{tuple(choose.randint(3, 64) for _ in range(3)): 0 for _ in range(400)}})
+times = []
+for a, b, c in shapes:
+    x, w, v = twain.zeros((a, b)), twain.zeros((b, c)), twain.zeros((b,))
+    start = time.perf_counter(); {call}; times.append(time.perf_counter() - start)
+print(sorted(times)[len(times) // 2])
+"""
+NEW_BACKWARD = """
+import random, time, twain
+choose = random.Random(0)
+shapes = list({(choose.randint(3, 64), choose.randint(3, 64)): 0 for _ in range(400)})
+times = []
+for a, b in shapes:
+    x = twain.zeros((a, b)).requires_grad_()
+    y, g = twain.softmax(x, -1), twain.ones((a, b))
+    start = time.perf_counter(); y.backward(g); times.append(time.perf_counter() - start)
+print(sorted(times)[len(times) // 2])
+"""
 FIRST_COMPILE = """
 import sys, time
 import twain
@@ -144,6 +165,10 @@ def startup_rows(pythons: dict) -> list[str]:
         timed(python, cold, folder, 1)
         add("new eager op, from disk", lambda: timed(python, cold, folder), "ms", 1e3, 0.3)
     add("new shape of a known op", lambda: timed(python, NEW_SHAPE), "us", 1e6, 50)
+    for text, call in (("sum over axis 0", "x.sum(0)"), ("matrix + vector", "x + v"), ("matrix product", "x @ w")):
+        code = NEW_SHAPES.format(call=call)
+        add(f"the same, {text}, median", lambda code=code: timed(python, code, repeat=3), "us", 1e6, 50)
+    add("the same, backward of softmax, median", lambda: timed(python, NEW_BACKWARD, repeat=3), "us", 1e6, 50)
     add("compiled call with 300 guards", lambda: timed(python, MANY_GUARDS, repeat=3), "us", 1e6, 10)
     first = FIRST_COMPILE.format(here=HERE)
 
