@@ -69,6 +69,9 @@ FUNCTIONS: dict[str, str] = {
         "scaled_modified_bessel_k1 shifted_chebyshev_polynomial_t shifted_chebyshev_polynomial_u "
         "shifted_chebyshev_polynomial_v shifted_chebyshev_polynomial_w spherical_bessel_j0 zeta"
     ),
+    "twain.ops.vision": (
+        "affine_grid channel_shuffle fold grid_sample interpolate pixel_shuffle pixel_unshuffle unfold"
+    ),
     "twain.runtime.compile": "compile",
     "twain.runtime.info": "info",
     "twain.tensor.control": "checkpoint cond scan while_loop",

@@ -192,3 +192,82 @@ def test_refusals(rng, name, shapes, options):
         getattr(TF, name)(*map(torch.tensor, arrays), **options)
     with pytest.raises(TwainError, match=rf"\[{name}\] expected"):
         getattr(twain, name)(*map(twain.asarray, arrays), *([None] if len(arrays) == 2 else []), **options)
+
+
+# ---------------------------------------------------------------- resampling
+MODES = [("nearest", (1, 2, 3)), ("nearest-exact", (1, 2, 3)), ("area", (1, 2, 3)), ("linear", (1,)), ("bilinear", (2,)),
+         ("trilinear", (3,)), ("bicubic", (2,))]  # fmt: skip
+
+
+@pytest.mark.parametrize("mode, ranks", MODES)
+def test_interpolate(rng, mode, ranks):
+    for axes in ranks:
+        size = tuple(int(s) for s in rng.integers(3, 8, axes))
+        wanted = tuple(int(s) for s in rng.integers(1, 15, axes))
+        factors = tuple(float(f) for f in rng.uniform(0.4, 3, axes))
+        tries = [{"size": wanted}, {"scale_factor": factors}, {"scale_factor": 2.0}]
+        tries.append({"scale_factor": factors, "recompute_scale_factor": True})
+        for options in tries:
+            for more in (
+                [{}] if mode in ("nearest", "nearest-exact", "area") else [{"align_corners": a} for a in (False, True)]
+            ):
+                mine, yours = leaves(rng, (2, 3, *size))
+                ours = twain.interpolate(*mine, **options, mode=mode, **more)
+                theirs = TF.interpolate(*yours, **options, mode=mode, **more)
+                if mode.startswith("nearest") and "scale_factor" in options:  # torch's gradient is of other places
+                    np.testing.assert_array_equal(ours.detach().numpy(), theirs.detach().numpy())
+                else:
+                    compare(rng, ours, theirs, mine, yours, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@pytest.mark.parametrize("align", [False, True])
+def test_antialias(rng, mode, align):
+    for size in ((3, 4), (10, 2), (13, 20)):
+        mine, yours = leaves(rng, (2, 3, 9, 11))
+        options = {"size": size, "mode": mode, "align_corners": align, "antialias": True}
+        compare(
+            rng,
+            twain.interpolate(*mine, **options),
+            TF.interpolate(*yours, **options),
+            mine,
+            yours,
+            rtol=1e-6,
+            atol=1e-8,
+        )
+
+
+@pytest.mark.parametrize("padding", ["zeros", "border", "reflection"])
+@pytest.mark.parametrize("mode", ["bilinear", "nearest", "bicubic"])
+def test_grid_sample(rng, mode, padding):
+    for align, axes in itertools.product((False, True), (2, 3) if mode != "bicubic" else (2,)):
+        mine, yours = leaves(rng, (2, 3, *((4, 5, 3)[:axes])))
+        grid = rng.uniform(-1.6, 1.6, (2, *((3, 4, 2)[:axes]), axes))
+        mine.append(twain.asarray(grid).requires_grad_())
+        yours.append(torch.tensor(grid, requires_grad=True))
+        ours, theirs = twain.grid_sample(*mine, mode, padding, align), TF.grid_sample(*yours, mode, padding, align)
+        compare(rng, ours, theirs, mine[:1] if mode == "nearest" else mine, yours[:1] if mode == "nearest" else yours,
+                rtol=1e-7, atol=1e-8)  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Since version 1.3.0")
+@pytest.mark.parametrize("align", [False, True])
+def test_affine_grid(rng, align):
+    for shape, size in (((2, 2, 3), (2, 3, 4, 5)), ((1, 3, 4), (1, 2, 3, 1, 4))):
+        mine, yours = leaves(rng, shape)
+        ours = twain.affine_grid(*mine, size, align_corners=align)
+        compare(rng, ours, TF.affine_grid(*yours, size, align_corners=align), mine, yours)
+
+
+def test_patches_and_shuffles(rng):
+    for kernel, dilation, padding, stride in ((2, 1, 0, 1), ((3, 2), (1, 2), (1, 0), (2, 1)), (3, 1, 1, 3)):
+        mine, yours = leaves(rng, (2, 3, 6, 7))
+        rest = (kernel, dilation, padding, stride)
+        theirs = TF.unfold(*yours, *rest)
+        compare(rng, twain.unfold(*mine, *rest), theirs, mine, yours)
+        mine, yours = leaves(rng, tuple(theirs.shape))
+        compare(rng, twain.fold(*mine, (6, 7), *rest), TF.fold(*yours, (6, 7), *rest), mine, yours)
+    for name, shape, factor in (("pixel_shuffle", (2, 8, 3, 2), 2), ("pixel_unshuffle", (2, 2, 4, 6), 2),
+                                ("channel_shuffle", (2, 6, 3, 3), 3)):  # fmt: skip
+        mine, yours = leaves(rng, shape)
+        compare(rng, getattr(twain, name)(*mine, factor), getattr(torch, name)(*yours, factor), mine, yours)

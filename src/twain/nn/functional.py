@@ -82,6 +82,16 @@ from ..ops.pool_regions import (
     adaptive_max_pool2d,
     adaptive_max_pool3d,
 )
+from ..ops.vision import (
+    affine_grid,
+    channel_shuffle,
+    fold,
+    grid_sample,
+    interpolate,
+    pixel_shuffle,
+    pixel_unshuffle,
+    unfold,
+)
 from ..tensor import asarray, no_grad
 from ..tensor.bounds import check_classes, check_index
 from ..tensor.pooling import fractional_max_pool2d, fractional_max_pool3d, max_unpool1d, max_unpool2d, max_unpool3d
