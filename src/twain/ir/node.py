@@ -80,6 +80,10 @@ class Node:
         return self.specs[0].size
 
     @property
+    def device(self) -> None:
+        """Known when the graph runs: None is where the operands are."""
+
+    @property
     def is_scalar_constant(self) -> bool:
         return self.op is constant
 
