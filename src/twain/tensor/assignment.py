@@ -17,7 +17,7 @@ from ..ops.shape import broadcast_to, reshape, update
 from ..ops.shape import getitem as basic_index
 from ..transforms.levels import Traced
 from .creation import asarray
-from .indexing import Places, basic_arguments, basic_parts, is_value, normal_parts
+from .indexing import WHOLE, Places, is_value, learned, normal_parts
 
 Tensor = _core.Tensor
 advanced = LazyModule("twain.ops.advanced")
@@ -75,44 +75,60 @@ def write(x: object, new: object) -> None:
 
 def _run(op, operands: tuple, attrs: object, x: Tensor, position: int = 0) -> None:
     """x takes the result of the op on these operands; operand `position`, x itself, gives up its memory."""
-    if all(type(v) is Tensor for v in operands):
-        op.apply(operands, attrs, donate=1 << position, into=(x,))
-    else:
-        write(x, op.apply(operands, attrs)[0])
+    for v in operands:
+        if type(v) is not Tensor:
+            result = op.apply(operands, attrs)
+            write(x, result[0] if type(result) is tuple else result)
+            return
+    op.apply(operands, attrs, donate=1 << position, into=(x,))
 
 
 def setitem(x: Tensor, key: object, value: object) -> None:
     """x[key] = value."""
-    arguments = basic_arguments("setitem", x.shape, key)
-    if arguments is None:
-        parts = normal_parts("setitem", x.shape, key)
-        if any(type(part) is bool or is_value(part) for part in parts):
-            _set_places(x, parts, _value(x, value))
-            return
-        arguments = basic_parts("setitem", x.shape, parts)
-    starts, steps, sizes, shape = arguments
-    value = _spread(_value(x, value), shape)
-    if size_of(shape):
-        _run(update, (x, reshape(value, sizes)), (starts, steps), x)
-
-
-def _set_places(x: Tensor, parts: list, value: Tensor) -> None:
-    if _set_by_mask(x, parts, value):
+    known = learned("setitem", x.shape, key)
+    if type(known) is tuple:
+        starts, steps, sizes, shape = known
+        value = _value(x, value)
+        if value.ndim:
+            value = _spread(value, shape)
+            value = value if shape == sizes else reshape(value, sizes)
+        else:
+            value = broadcast_to(value, sizes)
+        if size_of(sizes):
+            _run(update, (x, value), (starts, steps), x)
         return
-    places = Places("setitem", x.shape, parts)
-    sizes, axes, indices, indexed = places.split()
-    remaining = [d for i, d in enumerate(sizes) if i not in axes]
-    shape = (*remaining[: places.at], *indexed, *remaining[places.at :])
+    if known is not None:
+        indices = known.indices("setitem", x.shape, key)
+        _put(x, _value(x, value), known.basic, known.sizes, known.axes, known.at, indices, known.shape)
+        return
+    value = _value(x, value)
+    if type(key) is Tensor and key.dtype.kind == "b" and key.shape == x.shape and not value.ndim:
+        _run(e.where, (key, value, x), None, x, position=2)
+        return
+    parts = normal_parts("setitem", x.shape, key)
+    if not any(type(part) is bool or is_value(part) for part in parts):  # ints of other types
+        setitem(x, tuple(parts), value)
+        return
+    if not _set_by_mask(x, parts, value):
+        places = Places("setitem", x.shape, parts)
+        sizes, axes, indices, shape = places.split()
+        whole = all(part is WHOLE for part in places.basic)
+        basic = None if whole and sizes == x.shape else places.basic_arguments()
+        _put(x, value, basic, sizes, axes, places.at, indices, shape)
+
+
+def _put(x, value, basic, sizes: tuple, axes: tuple, at: int, indices: list, shape: tuple) -> None:
+    """Assign at the indices along `axes` of the part of x that `basic` names (None: all of x), seen with these sizes."""
     value = _spread(value, shape)
     if size_of(shape) == 0:
         return
-    starts, steps, region, found = places.basic_arguments()
-    if region == x.shape and found == x.shape == sizes and all(s == 1 for s in steps):
-        _run(advanced.index_put, (x, value, *indices), (axes, places.at, False), x)
+    if basic is None:
+        _run(advanced.index_put, (x, value, *indices), (axes, at, False), x)
         return
+    starts, steps, region, found = basic
     part = basic_index(x, starts, steps, region, found)
     part = part if part.shape == sizes else reshape(part, sizes)
-    part = advanced.index_put([part, value, *indices], axes, places.at)
+    part = advanced.index_put([part, value, *indices], axes, at)
     _run(update, (x, reshape(part, region)), (starts, steps), x)
 
 

@@ -43,10 +43,10 @@ def place(path: str) -> str:
 
 
 def result_leaves(name: str, tree: object) -> tuple[list, object]:
-    """(leaves, structure) of what a function returned; ArgumentError for leaves that are no tensors."""
+    """(leaves, structure) of what a function returned; None stays, ArgumentError for other leaves that are no tensors."""
     leaves, spec = flatten(tree)
     for i, x in enumerate(leaves):
-        if is_value(x):
+        if x is None or is_value(x):
             continue
         if not isinstance(x, (bool, int, float, complex)):
             raise ArgumentError(
@@ -153,6 +153,8 @@ def _run_mapped(function, leaves, spec, axes, size, kwargs, out_axes, randomness
     wanted = _axis_per_leaf_of_result(out_axes, result)
     for i, (x, axis) in enumerate(zip(outputs, wanted)):
         mine = type(x) is Batched and x.level is level
+        if x is None:
+            continue
         if axis is None:
             if mine:
                 raise ArgumentError(
@@ -184,7 +186,7 @@ def _in_chunks(function, leaves, spec, axes, size, kwargs, out_axes, randomness,
     wanted = _axis_per_leaf_of_result(out_axes, parts[0])
     columns = zip(*(flatten(p)[0] for p in parts))
     joined = [
-        f if a is None else concat(list(column), normalize_axis("vmap", a, f.ndim))
+        f if a is None or f is None else concat(list(column), normalize_axis("vmap", a, f.ndim))
         for f, a, column in zip(first, wanted, columns)
     ]
     return unflatten(out_spec, joined)
@@ -267,7 +269,7 @@ def jvp(function: Callable, primals: tuple, tangents: tuple, has_aux: bool = Fal
     for x in outputs:
         mine = type(x) is Dual and x.level is level
         values.append(x.value if mine else x)
-        moves.append(x.tangent if mine else full(0, tuple(x.shape), x.dtype))
+        moves.append(x.tangent if mine else None if x is None else full(0, tuple(x.shape), x.dtype))
     found = unflatten(out_spec, values), unflatten(out_spec, moves)
     if not has_aux:
         return found
@@ -348,7 +350,7 @@ def vjp(function: Callable, *primals: object, has_aux: bool = False) -> tuple:
                 f"[vjp] expected a cotangent in the structure of the result, {tape.spec!r}, got {other!r}"
             )
         for i, (g, y) in enumerate(zip(found, tape.outputs)):
-            if g is None or y.dtype.kind not in "fc":
+            if g is None or y is None or y.dtype.kind not in "fc":
                 found[i] = None
                 continue
             if isinstance(g, (int, float, complex)) and not y.shape:

@@ -61,7 +61,7 @@ class Entry:
         self.number = number
         self.rule = rule
         self.saved = saved
-        self.parents = parents  # per operand the Taped value, or None
+        self.parents = parents  # per operand the entry and result that it is, or None
 
 
 _rules = Rules()
@@ -98,7 +98,7 @@ class ReverseLevel(Level):
         values, parents, layouts, mask, bit = [], [], [], 0, 1
         for a in args:
             if type(a) is Taped and a.level is self:
-                parents.append(a)
+                parents.append((a.entry, a.index))  # not the value itself: writing to a part of it moves it on
                 a = a.value
                 mask |= bit
             else:
@@ -138,19 +138,23 @@ class ReverseLevel(Level):
         leaves: list = [None] * len(self.leaves)
         pending: dict[Entry, list] = {}
 
-        def give(x: object, g: object) -> None:
-            if g is None or type(x) is not Taped or x.level is not self:
-                return
-            slots = leaves if x.entry is None else pending.setdefault(x.entry, [None] * len(x.entry.rule.specs))
-            have = slots[x.index]
-            slots[x.index] = g if have is None else add(have, g)
-
-        for x, g in zip(results, cotangents):
-            give(x, g)
         # Entries are numbered in order; all that feeds one has a lower number.
         waiting = _Descending()
-        for entry in pending:
-            waiting.push(entry)
+
+        def give(entry: Entry | None, index: int, g: object) -> None:
+            if entry is None:
+                slots = leaves
+            else:
+                slots = pending.get(entry)
+                if slots is None:
+                    slots = pending[entry] = [None] * len(entry.rule.specs)
+                    waiting.push(entry)
+            have = slots[index]
+            slots[index] = g if have is None else add(have, g)
+
+        for x, g in zip(results, cotangents):
+            if g is not None and type(x) is Taped and x.level is self:
+                give(x.entry, x.index, g)
         while pending:
             entry = waiting.pop()
             slots = pending.pop(entry)
@@ -158,12 +162,8 @@ class ReverseLevel(Level):
             slots = [full(0, s.shape, s.dtype) if g is None else g for g, s in zip(slots, rule.specs)]
             found = () if rule.op is None else self.call(rule.op, rule.op.record, None, slots + entry.saved)
             for parent, source in zip(entry.parents, rule.results):
-                if parent is None or source == -1:
-                    continue
-                g = found[source] if source >= 0 else slots[-2 - source]
-                if parent.entry is not None and parent.entry not in pending:
-                    waiting.push(parent.entry)
-                give(parent, g)
+                if parent is not None and source != -1:
+                    give(*parent, found[source] if source >= 0 else slots[-2 - source])
         return leaves
 
 
