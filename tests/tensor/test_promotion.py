@@ -120,3 +120,24 @@ def test_in_place_cast_on_the_tape_and_compiled():
     compiled = twain.compile(f)
     for _ in range(4):
         assert compiled(w.detach(), y).tolist() == [6.0, 16.0]
+
+
+def test_composites_refuse_or_compare_ints_too():
+    u = twain.asarray([1, 200], dtype="uint8")
+    for call in (lambda: twain.lerp(u, u, 300), lambda: twain.masked_fill(u, u > 3, 300), lambda: u.clip(300, 400)):
+        with pytest.raises(OverflowError):
+            call()
+    assert twain.isclose(u, 456).tolist() == twain.isin(u, 456).tolist() == [False, False]
+    assert twain.searchsorted(u, 300).item() == 2 and twain.searchsorted(u, -1).item() == 0
+    assert twain.searchsorted(twain.asarray([1, 2]), 1.5).item() == 1
+
+
+def test_clip():
+    """Bounds beyond a dtype's range limit nothing; the gradient passes where x is within them."""
+    u = twain.asarray([1, 200], dtype="uint8")
+    assert twain.clip(u, -5, 300).tolist() == [1, 200] and twain.clip(u, 2, 300).tolist() == [2, 200]
+    x = twain.asarray([-2.0, -1.0, 0.5, 1.0, 3.0, float("nan")]).requires_grad_()
+    y = twain.clip(x, -1, 1)
+    y.sum().backward()
+    assert y.tolist()[:5] == [-1, -1, 0.5, 1, 1] and y.tolist()[5] != y.tolist()[5]
+    assert x.grad.tolist() == [0, 1, 1, 1, 0, 0]

@@ -137,6 +137,26 @@ minimum = binary("minimum", lambda k, x, y: k.minimum(x, y), dtypes=_ORDERED,
                  reference="numpy.minimum", samples=reals(count=2), onnx="Min")  # fmt: skip
 
 
+# The gradient passes where x is within the bounds, which belong to it (as in PyTorch).
+clip = elementwise(
+    "clip", 3, lambda k, x, low, high: k.minimum(k.maximum(x, low), high), dtypes=_ORDERED, names=("x", "min", "max"),
+    pullbacks=(
+        lambda g, x, low, high, y: where(bitwise_and(greater_equal(x, low), less_equal(x, high)), g, 0),
+        lambda g, x, low, high, y: where(bitwise_and(less(x, low), less_equal(low, high)), g, 0),
+        lambda g, x, low, high, y: where(bitwise_or(greater(x, high), greater(low, high)), g, 0),
+    ),
+    reference="numpy.clip", samples=domains((-5, 5), (-3, 0), (0.5, 3)), onnx="Clip",
+)  # fmt: skip
+clip_low = binary("clip_low", lambda k, x, low: k.maximum(x, low), dtypes=_ORDERED,
+                  pullbacks=(lambda g, x, low, y: where(greater_equal(x, low), g, 0),
+                             lambda g, x, low, y: where(less(x, low), g, 0)),
+                  reference="numpy.maximum", samples=reals(count=2))  # fmt: skip
+clip_high = binary("clip_high", lambda k, x, high: k.minimum(x, high), dtypes=_ORDERED,
+                   pullbacks=(lambda g, x, high, y: where(less_equal(x, high), g, 0),
+                              lambda g, x, high, y: where(greater(x, high), g, 0)),
+                   reference="numpy.minimum", samples=reals(count=2))  # fmt: skip
+
+
 # ---------------------------------------------------------------- rounding and tests
 def _rounding(name: str, onnx: str | None):
     return unary(name, lambda k, x: getattr(k, name)(x) if x.dtype.kind == "f" else x, dtypes=dt.REAL,

@@ -365,15 +365,18 @@ def in_float32(function):
 
 def composite(
     name: str, arity: int, function, *, attributes=None, canonical=None, names=None, reference=None, samples=None,
-    errors=None, onnx=None, doc: str = "", tolerance=None, vjp=None,
+    errors=None, onnx=None, doc: str = "", tolerance=None, vjp=None, ints: str = "checked",
 ):  # fmt: skip
     """An op that is a function of others: function(attrs, *values). Derivatives and batching follow from its graph.
+
+    ints: what becomes of Python ints that the tensors' integer dtype doesn't hold: refused ("checked"), infinite
+    ("compared"), floats ("floating"), or taken modulo the dtype's range ("any").
 
     `vjp` replaces the derivative of the graph where the op is called as itself (not where it was inlined).
     """
     record = OpRecord(
         name, "composite", arity, composite=function, attributes=attributes, canonical=canonical, reference=reference,
         samples=samples, errors=errors, onnx=onnx, argument_names=names or _NAMES.get(arity), doc=doc or function.__doc__,
-        tolerance=tolerance, vjp=vjp,
+        tolerance=tolerance, vjp=vjp, ints=ints,
     )  # fmt: skip
     return register(record)

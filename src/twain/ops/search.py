@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..base import dtypes as dt
-from ..base.dtypes import promote, strengthen
+from ..base.dtypes import int_fits, promote, strengthen
 from ..base.errors import ArgumentError, DTypeError, ShapeError
 from ..base.shapes import size_of
 from ..ir.node import Spec
@@ -81,7 +81,9 @@ def searchsorted(x1, x2, /, *, side: str = "left", sorter=None, right: bool | No
             raise ShapeError(f"[searchsorted] expected a sorter of shape {tuple(x1.shape)}, got {tuple(sorter.shape)}")
         x1 = take_along_axis(x1, sorter, -1)
     if not hasattr(x2, "shape"):
-        x2 = broadcast_to(cast(x2, strengthen(x1.dtype)), ())
+        if type(x2) is int and x1.dtype.is_integer and not int_fits(x1.dtype, x2):
+            x2 = float("inf") if x2 > 0 else float("-inf")
+        x2 = broadcast_to(cast(x2, dt.DEFAULT_FLOAT if type(x2) is float and x1.dtype.kind in "biu" else x1.dtype), ())
     x1, x2 = alike("searchsorted", x1, x2)
     return search_rows(x1, x2, behind)
 
@@ -110,7 +112,7 @@ def _isin(invert, x, tests):
 
 isin = composite(
     "isin", 2, _isin, attributes=lambda invert=False: bool(invert), names=("x", "test_elements"),
-    reference="numpy.isin",
+    reference="numpy.isin", ints="compared",
     samples=Samples(("integer", "integer"), arguments=(((), {}), ((), {"invert": True})),
                     shapes=(((4, 5), (30,)), ((), (2, 3)))),
     doc="""Whether each element of `x` is among `test_elements` (invert=True: is not), bool of x's shape. NaN never is.

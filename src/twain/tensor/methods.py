@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from .. import _core
-from ..base.dtypes import BY_NAME, as_dtype, check_cast
+from ..base.dtypes import BY_NAME, as_dtype, check_cast, check_int, int_fits
 from ..base.errors import ArgumentError, AxisError, GradientError, ShapeError, ValueRangeError
 from ..base.shapes import normalize_axes, normalize_axis
 from ..ir.node import Node
@@ -189,12 +189,24 @@ def roll(x: Tensor, /, shift: object, *, axis: object = None) -> Tensor:
 
 
 def clip(x: Tensor, /, min: object = None, max: object = None) -> Tensor:
-    """Each element limited to [min, max]; None leaves that side open."""
+    """Each element limited to [min, max]; None leaves that side open.
+
+    min, max: numbers, or tensors that broadcast with x. Where min > max the result is max; NaN in x stays NaN. An int bound
+    that an integer dtype can't reach limits nothing; one that no element could satisfy is an OverflowError.
+    """
+    if x.dtype.is_integer:
+        if type(min) is int and min < 0 and not int_fits(x.dtype, min):
+            min = None
+        if type(max) is int and max > 0 and not int_fits(x.dtype, max):
+            max = None
+        for bound in (min, max):
+            if type(bound) is int:
+                check_int("clip", bound, x.dtype)
     if min is None and max is None:
         return fresh(x)
-    if min is not None:
-        x = e.maximum(x, min)
-    return x if max is None else e.minimum(x, max)
+    if max is None:
+        return e.clip_low(x, min)
+    return e.clip_high(x, max) if min is None else e.clip(x, min, max)
 
 
 def matrix_transpose(x: Tensor, /) -> Tensor:
