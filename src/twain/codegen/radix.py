@@ -3,7 +3,7 @@
 Elements become keys (keys.py), which are counted for all digits at once; then they are dealt out digit by digit from one
 buffer to another and back, and become elements again. Digits that are the same in the whole row are skipped. Positions
 are carried along where they are wanted (argsort): in one 64-bit record with keys of up to 32 bits, beside the keys
-otherwise.
+otherwise. Integers count from the smallest one of their row: where they are few, as labels are, most digits are zero.
 
 Long rows are cut into blocks of a fixed size: each pass counts the blocks, then sums the counts so that every block
 knows where its elements go, then deals them out, blocks side by side.
@@ -64,6 +64,41 @@ class Records:
         order = b.parameter(1)
         self.order = order if self.element == "i64" else b.value(f"trunc i64 {order} to {self.element}")
         self.orders = {1: self.order, self.lanes: b.splat(self.order, self.element, self.lanes)}
+        self.shifted = dtype.kind in "iu" and dtype.bits > NARROW
+        self.least: dict[int, str] = {}  # the smallest key of the row, by lanes
+
+    def count_from(self, least: str) -> None:
+        """Keys count from this one from now on."""
+        self.least = {1: least, self.lanes: self.b.splat(least, self.element, self.lanes)}
+
+    def extremes(self, x: str, start: str, end: str, largest: bool) -> list:
+        """The smallest (and the largest) key of some elements, at least one."""
+        b, lanes = self.b, self.lanes
+        names = ("umin", "umax") if largest else ("umin",)
+        v = vector(self.element, lanes)
+
+        def key(i: str, n: int) -> str:
+            bits = b.load(vector(self.element, n), b.offset(x, i, self.element))
+            return Keys(b, self.dtype, n).of(bits, self.orders[n], self.positions)
+
+        first = key(start, 1)
+        found, at = [first for _ in names], start
+        if lanes > 1:
+            wide = [b.splat(first, self.element, lanes) for _ in names]
+            carried = [("i64", start), *((v, w) for w in wide)]
+            with b.loop(start, b.sub(end, lanes - 1), lanes, carried=carried, hint="extreme") as loop:
+                one = key(loop.i, lanes)
+                new = [b.intrinsic(name, v, old, one) for name, old in zip(names, loop.values[1:])]
+                loop.next(b.add(loop.i, lanes), *new)
+            at = loop.results[0]
+            found = [
+                b.call(self.element, f"llvm.vector.reduce.{name}.v{lanes}{self.element}", (v, w))
+                for name, w in zip(names, loop.results[1:])
+            ]
+        with b.loop(at, end, carried=[(self.element, f) for f in found], hint="last") as tail:
+            one = key(tail.i, 1)
+            tail.next(*(b.intrinsic(name, self.element, old, one) for name, old in zip(names, tail.values)))
+        return list(tail.results)
 
     def digit(self, record: str, shift: str) -> str:
         """The digit of a record whose key has been reached by `shift` bits, as an index."""
@@ -80,6 +115,8 @@ class Records:
         keys = Keys(b, self.dtype, lanes)
         v = vector(self.element, lanes)
         key = keys.of(b.load(v, b.offset(x, i, self.element)), self.orders[lanes], self.positions)
+        if self.shifted:
+            key = b.value(f"sub {v} {key}, {self.least[lanes]}")
         if self.packed:
             wide = vector("i64", lanes)
             key = b.value(f"zext {v} {key} to {wide}")
@@ -100,6 +137,8 @@ class Records:
             low = "4294967295" if lanes == 1 else "splat (i64 4294967295)"
             record = b.value(f"and {v} {record}, {low}")
         else:
+            if self.shifted:
+                record = b.value(f"add {v} {record}, {self.least[lanes]}")
             record = Keys(b, self.dtype, lanes).element_of(record, self.orders[lanes])
         b.store(v, record, b.offset(out, i, self.type))
 
@@ -150,6 +189,8 @@ def _emit_rows(b: Builder, r: Records) -> None:
         # passes go from `other` to `out` and back; beside keys, positions do
         out, other = (b.offset(p, at, "i64" if r.positions else r.element) for p in (result, spare))
         keys = [b.offset(p, at, "i64") for p in more] or [out, other]
+        if r.shifted:
+            r.count_from(r.extremes(mine, "0", length, False)[0])
         zero_fill(b, counts, r.passes * r.count)
         with b.loop("0", length, TILE, hint="tile") as tile:
             end = b.min(b.add(tile.i, TILE), length)
@@ -194,14 +235,24 @@ def _active_passes(b: Builder, r: Records, records: str, counts: str, length: st
 
 
 def starts(b: Builder, counts: str, entries: int) -> str:
-    """Counts become the sums of those before them. Returns the largest count (i32)."""
-    with b.loop("0", entries, carried=[("i32", "0"), ("i32", "0")], hint="sum") as loop:
+    """Counts (a multiple of 8) become the sums of those before them. Returns the largest count (i32)."""
+    v = "<8 x i32>"
+
+    def shuffled(x: str, y: str, order: list) -> str:
+        return b.value(f"shufflevector {v} {x}, {v} {y}, <8 x i32> <{', '.join(f'i32 {k}' for k in order)}>")
+
+    with b.loop("0", entries, 8, carried=[(v, "zeroinitializer"), (v, "zeroinitializer")], hint="sum") as loop:
+        before, most = loop.values
         place = b.offset(counts, loop.i, "i32")
-        n = b.load("i32", place, 4)
-        b.store("i32", loop.values[0], place, 4)
-        total = b.value(f"add i32 {loop.values[0]}, {n}")
-        loop.next(total, b.call("i32", "llvm.umax.i32", ("i32", loop.values[1]), ("i32", n)))
-    return loop.results[1]
+        n = b.load(v, place, 4)
+        total = n
+        for width in (1, 2, 4):
+            moved = shuffled(total, "zeroinitializer", [k - width if k >= width else 8 for k in range(8)])
+            total = b.value(f"add {v} {total}, {moved}")
+        total = b.value(f"add {v} {total}, {before}")
+        b.store(v, b.value(f"sub {v} {total}, {n}"), place, 4)
+        loop.next(shuffled(total, "poison", [7] * 8), b.intrinsic("umax", v, most, n))
+    return b.call("i32", "llvm.vector.reduce.umax.v8i32", (v, loop.results[1]))
 
 
 def deal_together(b: Builder, counts: str, digits: list) -> list:
@@ -318,8 +369,8 @@ def _deal_row(b: Builder, r: Records, out, other, keys, counts, length, number, 
 class Blocks:
     """What the kernels for blocks of rows share. params: length, order constant, block, blocks per row, digit number.
 
-    buffers: those of whole rows, then counts (one table per block) and per row the number of the buffer (0: the spare
-    one) that has the keys before each digit.
+    buffers: those of whole rows, then counts (one table per block), per row the number of the buffer (0: the spare one)
+    that has the keys before each digit, and per block the smallest and the largest key.
     """
 
     def __init__(self, b: Builder, r: Records):
@@ -328,7 +379,7 @@ class Blocks:
         self.length, self.block, self.blocks, self.number = (b.parameter(i) for i in (0, 2, 3, 4))
         self.x, self.result, self.spare = (b.buffer(i) for i in range(3))
         self.more = [b.buffer(i) for i in (3, 4)] if r.beside else []
-        self.counts, self.sides = (b.buffer(3 + len(self.more) + i) for i in range(2))
+        self.counts, self.sides, self.spans = (b.buffer(3 + len(self.more) + i) for i in range(3))
 
     def over(self, body) -> None:
         """body(row, unit, start, end, buffers of the row)."""
@@ -342,6 +393,28 @@ class Blocks:
             x = b.offset(self.x, at, r.element)
             body(row, unit.i, start, b.min(self.length, b.add(start, self.block)), x, out, other, keys)
 
+    def span(self, row: str) -> list:
+        """The smallest key of a row, and the largest."""
+        b, element = self.b, self.r.element
+        first = b.offset(self.spans, b.mul(b.mul(row, self.blocks), 2), element)
+        start = [b.load(element, b.offset(first, k, element)) for k in range(2)]
+        with b.loop("1", self.blocks, carried=[(element, s) for s in start], hint="span") as loop:
+            at = b.offset(first, b.mul(loop.i, 2), element)
+            loop.next(*(b.intrinsic(name, element, old, b.load(element, b.offset(at, k, element)))
+                        for k, (name, old) in enumerate(zip(("umin", "umax"), loop.values))))  # fmt: skip
+        return list(loop.results)
+
+    def reaches(self, row: str) -> str:
+        """Whether any key of the row has a digit of this number."""
+        b, r = self.b, self.r
+        if not r.shifted:
+            return "true"
+        least, most = self.span(row)
+        bits = b.mul(self.number, r.digit_bits)
+        bits = bits if r.element == "i64" else b.value(f"trunc i64 {bits} to {r.element}")
+        span = b.value(f"lshr {r.element} {b.value(f'sub {r.element} {most}, {least}')}, {bits}")
+        return b.compare("ne", span, 0, r.element)
+
     def side(self, row: str, number: str) -> str:
         """Pointer to the side before digit `number`."""
         return self.b.offset(self.sides, self.b.add(self.b.mul(row, self.r.passes + 1), number), "i64")
@@ -354,12 +427,26 @@ class Blocks:
         return self.b.offset(self.counts, self.b.mul(unit, self.r.count), "i32")
 
 
+def _emit_span(b: Builder, r: Records) -> None:
+    """The smallest and the largest key of each block."""
+    w = Blocks(b, r)
+
+    def body(row, unit, start, end, x, out, other, keys) -> None:
+        place = b.offset(w.spans, b.mul(unit, 2), r.element)
+        for k, found in enumerate(r.extremes(x, start, end, True)):
+            b.store(r.element, found, b.offset(place, k, r.element))
+
+    w.over(body)
+
+
 def _emit_convert(b: Builder, r: Records) -> None:
     """Keys of all elements, into the spare buffer (beside keys: positions there, keys into the last one)."""
     w = Blocks(b, r)
 
     def body(row, unit, start, end, x, out, other, keys) -> None:
         b.store("i64", "0", w.side(row, "0"), 8)  # by every block of the row
+        if r.shifted:
+            r.count_from(w.span(row)[0])
         r.run(start, end, lambda i, lanes: r.convert(x, keys[1], i, lanes, i))
         if r.beside:
             with b.loop(start, end, hint="number") as number:
@@ -375,14 +462,15 @@ def _emit_tally(b: Builder, r: Records) -> None:
 
     def body(row, unit, start, end, x, out, other, keys) -> None:
         table = w.table(unit)
-        zero_fill(b, table, r.count)
         from_ = b.select(w.odd(row, w.number), "ptr", *keys)
 
         def one(i: str) -> None:
             record = b.load(r.type, b.offset(from_, i, r.type))
             bump(b, b.offset(table, r.digit(record, shift), "i32"))
 
-        unrolled(b, start, end, one)
+        with b.when(w.reaches(row), "reached"):
+            zero_fill(b, table, r.count)
+            unrolled(b, start, end, one)
 
     w.over(body)
 
@@ -391,20 +479,22 @@ def _emit_places(b: Builder, r: Records) -> None:
     """Per row: where each block's elements with each digit go; and whether the pass is needed at all."""
     w = Blocks(b, r)
     with b.loop("%begin", "%end", hint="row") as row:
-        first = b.offset(w.counts, b.mul(b.mul(row.i, w.blocks), r.count), "i32")
-        with b.loop("0", r.count, carried=[("i32", "0"), ("i32", "0")], hint="digit") as digit:
-            before, most = digit.values
-            with b.loop("0", w.blocks, carried=[("i32", before)], hint="block") as block:
-                place = b.offset(first, b.add(b.mul(block.i, r.count), digit.i), "i32")
-                n = b.load("i32", place, 4)
-                b.store("i32", block.values[0], place, 4)
-                block.next(b.value(f"add i32 {block.values[0]}, {n}"))
-            n = b.value(f"sub i32 {block.results[0]}, {before}")
-            digit.next(block.results[0], b.call("i32", "llvm.umax.i32", ("i32", most), ("i32", n)))
-        most = b.value(f"zext i32 {digit.results[1]} to i64")
-        varies = b.value(f"zext i1 {b.compare('ne', most, w.length)} to i64")
-        side = b.load("i64", w.side(row.i, w.number), 8)
-        b.store("i64", b.value(f"xor i64 {side}, {varies}"), w.side(row.i, b.add(w.number, 1)), 8)
+        side, after = b.load("i64", w.side(row.i, w.number), 8), w.side(row.i, b.add(w.number, 1))
+        b.store("i64", side, after, 8)
+        with b.when(w.reaches(row.i), "reached"):
+            first = b.offset(w.counts, b.mul(b.mul(row.i, w.blocks), r.count), "i32")
+            with b.loop("0", r.count, carried=[("i32", "0"), ("i32", "0")], hint="digit") as digit:
+                before, most = digit.values
+                with b.loop("0", w.blocks, carried=[("i32", before)], hint="block") as block:
+                    place = b.offset(first, b.add(b.mul(block.i, r.count), digit.i), "i32")
+                    n = b.load("i32", place, 4)
+                    b.store("i32", block.values[0], place, 4)
+                    block.next(b.value(f"add i32 {block.values[0]}, {n}"))
+                n = b.value(f"sub i32 {block.results[0]}, {before}")
+                digit.next(block.results[0], b.call("i32", "llvm.umax.i32", ("i32", most), ("i32", n)))
+            most = b.value(f"zext i32 {digit.results[1]} to i64")
+            varies = b.value(f"zext i1 {b.compare('ne', most, w.length)} to i64")
+            b.store("i64", b.value(f"xor i64 {side}, {varies}"), after, 8)
 
 
 def _emit_deal(b: Builder, r: Records) -> None:
@@ -428,6 +518,8 @@ def _emit_finish(b: Builder, r: Records) -> None:
 
     def body(row, unit, start, end, x, out, other, keys) -> None:
         odd = w.odd(row, r.passes)
+        if r.shifted:
+            r.count_from(w.span(row)[0])
         if r.beside:
             with b.when(b.value(f"xor i1 {odd}, true"), "move"), b.loop(start, end, hint="copy") as copy:
                 b.store("i64", b.load("i64", b.offset(other, copy.i, "i64")), b.offset(out, copy.i, "i64"))
@@ -438,10 +530,10 @@ def _emit_finish(b: Builder, r: Records) -> None:
     w.over(body)
 
 
-_BLOCK_STEPS = {"convert": _emit_convert, "tally": _emit_tally, "places": _emit_places, "deal": _emit_deal,
+_BLOCK_STEPS = {"span": _emit_span, "convert": _emit_convert, "tally": _emit_tally, "places": _emit_places, "deal": _emit_deal,
                 "finish": _emit_finish}  # fmt: skip
 
 
 def block_source(step: str, dtype: DType, positions: bool, target) -> KernelSource:
-    """A step of sorting long rows: convert; per digit tally, places, deal; finish."""
+    """A step of sorting long rows: span (of integers); convert; per digit tally, places, deal; finish."""
     return source(step, dtype, positions, NARROW, target, _BLOCK_STEPS[step])

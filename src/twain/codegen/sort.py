@@ -67,13 +67,16 @@ def sort_into(lowering: Lowering, x: Layout, into: Layout, positions: bool, desc
         params += [BLOCK, blocks]
         passes = x.dtype.bits // radix.NARROW
         counts = lowering.fresh(dt.int32, (rows * blocks << radix.NARROW,))
-        buffers += [slot(counts), slot(lowering.fresh(dt.int64, (rows * (passes + 1),)))]
+        spans = lowering.fresh(x.dtype, (2 * rows * blocks,))
+        buffers += [slot(counts), slot(lowering.fresh(dt.int64, (rows * (passes + 1),))), slot(spans)]
 
         def add(step: str, number: int = 0) -> None:
             kernel = radix.block_source(step, x.dtype, positions, target)
             total = rows if step == "places" else rows * blocks
             lowering.add_step(Step(kernel, buffers, [*params, number], total, 1))
 
+        if x.dtype.kind in "iu" and x.dtype.itemsize > 1:
+            add("span")
         add("convert")
         for number in range(passes):
             for step in ("tally", "places", "deal"):
