@@ -120,8 +120,11 @@ def _is_own(record: OpRecord) -> bool:
 
 
 def _is_own_code(function: object, depth: int) -> bool:
+    if type(function) is types.MethodType:
+        function = function.__func__
     if type(function) is not types.FunctionType:
-        return True
+        kind = function if isinstance(function, type) else type(function)
+        return not callable(function) or kind.__module__.partition(".")[0] in ("twain", "builtins")
     if not function.__code__.co_filename.startswith(PACKAGE):
         return False
     return depth == 0 or all(_is_own_code(_content(c), depth - 1) for c in function.__closure__ or ())

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from ..base.shapes import contiguous_strides
 from ..base.sizes import Size, SizeTrace
-from ..ir.op import apart, exact_key
+from ..ir.op import REGISTRY, apart, exact_key
 from ..transforms.vjp import Rule
 
 EAGER = 2  # members that are worked out as they are
@@ -38,10 +38,10 @@ def is_of_sizes(record) -> bool:
 
 
 def serves_shapes(record) -> bool:
-    """Does what an op does follow from its static arguments and the specs of its operands, as far as sizes go?"""
-    if type(record.rules) is Rule:
-        return serves_shapes(record.rules.of)
-    return record.family not in ("dynamic", "control")
+    """Can what an op does be worked out with symbols? Not what runs Python, nor functions of the user's."""
+    while type(record.rules) is Rule:
+        record = record.rules.of
+    return record.family not in ("dynamic", "control", "host") and REGISTRY.get(record.name) is record
 
 
 class ShapeClass:
