@@ -53,15 +53,15 @@ def host_call(name: str, function, attrs: object, operands: list, results: list)
         params += [*o.shape, *(s * o.dtype.itemsize for s in o.strides)]
     for r in results:
         params += r.shape
-    described = [[(x.dtype, len(x.shape)) for x in group] for group in (operands, results)]
+    kinds, made = ([(x.dtype, len(x.shape)) for x in group] for group in (operands, results))
     buffers = [(x.buffer, x.offset, x.dtype) for x in (*operands, *results)]
-    return Step(HostCall(name, function, attrs, *described), buffers, params, 1, 1)
+    return Step(HostCall(name, function, attrs, kinds, made), buffers, params, 1, 1)
 
 
 def settled(attrs: object) -> object:
     """Static arguments with plain numbers for sizes: what Python computes from them holds for these sizes alone."""
     if type(attrs) in (tuple, list):
-        return type(attrs)(settled(a) for a in attrs)
+        return type(attrs)(settled(a) for a in attrs)  # type: ignore[call-arg]
     return attrs.__index__() if type(attrs) in INTEGERS else attrs
 
 
