@@ -40,12 +40,8 @@ class Scan:
         self.combine = combine
         self.dtype = dtype
         acc = accumulator_dtype("add", dtype)
-        self.with_index = combine.startswith("arg")
-        if combine == "recurrence":
-            self.state = [acc, acc]
-        else:
-            self.state = [acc, dt.int64] if self.with_index else [acc]
-        self.result = dt.int64 if self.with_index else dtype
+        self.state = [acc, acc] if combine == "recurrence" else [acc]
+        self.result = dtype
         self.operands = 2 if combine == "recurrence" else 1
 
     def leaves(self, name: str) -> list:
@@ -57,13 +53,11 @@ class Scan:
             return [E.const(1, self.state[0]), E.const(0, self.state[0])]
         if self.combine == "logaddexp":
             return [E.const(float("-inf"), self.state[0])]
-        first = identity(self.combine.removeprefix("arg"), self.state[0])
-        return [first, E.const(0, dt.int64)] if self.with_index else [first]
+        return [identity(self.combine, self.state[0])]
 
-    def lifted(self, values: list, position: Expr) -> list:
+    def lifted(self, values: list) -> list:
         """An element as a state."""
-        values = [E.cast(v, self.state[0]) for v in values]
-        return [*values, position] if self.with_index else values
+        return [E.cast(v, self.state[0]) for v in values]
 
     def joined(self, a: list, b: list) -> list:
         """The state of a run followed by another."""
@@ -71,12 +65,7 @@ class Scan:
             return [a[0] * b[0], a[1] * b[0] + b[1]]
         if self.combine == "logaddexp":
             return [log_add(a[0], b[0])]
-        if not self.with_index:
-            return [fold(self.combine, a[0], b[0])]
-        take = b[0] >= a[0] if self.combine == "argmax" else b[0] <= a[0]
-        if self.state[0].kind == "f":
-            take = take | E.ne(b[0], b[0])
-        return [E.select(take, y, x) for x, y in zip(a, b)]
+        return [fold(self.combine, a[0], b[0])]
 
     def finished(self, state: list) -> Expr:
         return E.cast(state[-1], self.result)
@@ -91,7 +80,6 @@ class Writer:
         self.reverse = reverse
         self.b = Builder(module, name, attributes=target.attributes)
         self.em = LaneEmitter(self.b, lanes, target)
-        self.position = Expr("index", dt.int64, (), 0)
         self.first, self.second = scan.leaves("a"), scan.leaves("b")
         self.types = [t for s in self.first for t in self.em.types(s.dtype)]
         self.loads = [E.load(i, scan.dtype) for i in range(scan.operands)]
@@ -105,9 +93,8 @@ class Writer:
         leaves.update(zip(self.second, em.unflatten(self.second, b)))
         return em.flatten(em.emit(self.scan.joined(self.first, self.second), leaves))
 
-    def lift(self, values: list, position) -> list:
-        leaves = {**dict(zip(self.loads, values)), self.position: position}
-        return self.em.flatten(self.em.emit(self.scan.lifted(self.loads, self.position), leaves))
+    def lift(self, values: list) -> list:
+        return self.em.flatten(self.em.emit(self.scan.lifted(self.loads), dict(zip(self.loads, values))))
 
     def finish(self, state: list):
         leaves = dict(zip(self.first, self.em.unflatten(self.first, state)))
@@ -165,13 +152,6 @@ class RowWriter(Writer):
             back = self.b.sub(1 - self.lanes, i)
             em.write(self.turned(value, dtype), em.advance(base, back, dtype), dtype)
 
-    def positions(self, start: str, i: str, length: str):
-        """Indices along the axis of the vector at scan position i of a block."""
-        at = self.b.add(start, i)
-        if self.reverse:
-            return self.em.iota(self.b.sub(self.b.sub(length, 1), at), "-1")
-        return self.em.iota(at, "1")
-
     def over_blocks(self, body) -> None:
         """body(row, unit, bases at the block's first element, where the block starts, its length, the row's length)."""
         b, em = self.b, self.em
@@ -206,8 +186,7 @@ class RowWriter(Writer):
             def step(i: str, valid: str | None, before: list) -> list:
                 em.valid = valid
                 values = [self.element(p, i, valid) for p in bases]
-                position = self.positions(start, i, length) if self.scan.with_index else None
-                state = self.lift(values, position)
+                state = self.lift(values)
                 width = 1
                 while width < self.lanes:
                     order = [j - width if j >= width else self.lanes + j for j in range(self.lanes)]
@@ -239,8 +218,7 @@ class RowWriter(Writer):
             def step(i: str, valid: str | None, before: list) -> list:
                 em.valid = valid
                 values = [self.element(p, i, valid) for p in bases]
-                position = self.positions(start, i, length) if self.scan.with_index else None
-                state = self.lift(values, position)
+                state = self.lift(values)
                 if valid is not None:
                     kept = em.choose_lanes(
                         valid, self.first, em.unflatten(self.first, state), em.unflatten(self.first, nothing)
@@ -281,7 +259,7 @@ class RowWriter(Writer):
     @property
     def ordered(self) -> bool:
         """Whether the fold depends on the order of its elements."""
-        return self.lanes > 1 and (self.scan.combine == "recurrence" or self.scan.with_index)
+        return self.lanes > 1 and self.scan.combine == "recurrence"
 
 
 class CarryWriter(Writer):
@@ -325,7 +303,7 @@ class ColumnWriter(Writer):
                 at = b.sub(b.sub(rows, 1), loop.i) if self.reverse else loop.i
                 move = b.mul(at, columns)
                 values = [em.read(em.advance(p, move, scan.dtype), scan.dtype) for p in bases]
-                state = self.join(list(loop.values), self.lift(values, em.splat_index(at)))
+                state = self.join(list(loop.values), self.lift(values))
                 em.write(self.finish(state), em.advance(out, move, scan.result), scan.result)
                 loop.next(*state)
         b.finish()
@@ -376,7 +354,6 @@ def lower_scan(lowering: Lowering, group: Group) -> None:
         return
     outer, columns = size_of(shape[:axis]), size_of(shape[axis + 1 :])
     lanes = max(1, lowering.target.vector_bytes // dt.real_of(scan.state[0]).itemsize)
-    lanes = min(lanes, 8) if scan.with_index else lanes
     out_stride = (length + bool(initial)) * columns
     source = [slot(o) for o in operands]
     work = 16 if combine == "logaddexp" else 1

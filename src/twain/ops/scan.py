@@ -6,9 +6,9 @@ from ..base import dtypes as dt
 from ..base.errors import ShapeError
 from ..base.shapes import normalize_axis
 from ..ir.node import Spec
-from .elementwise import cast, conj, equal, exp, multiply, subtract, where
+from .elementwise import cast, conj, equal, exp, isnan, logical_or, multiply, subtract, where
 from .families import composite, late
-from .index import scatter_add, take_along_axis
+from .index import iota, scatter_add, take_along_axis
 from .native import check_dtype, check_rows, native
 from .samples import Samples
 from .shape import concat, reshape, slice_
@@ -37,7 +37,7 @@ def _tail(g, axis: int, initial: bool, reverse: bool = False):
     return slice_(g, starts, (1,) * g.ndim, tuple(d - (a == axis) for a, d in enumerate(g.shape)))
 
 
-def _scan(name: str, combine: str, allowed: tuple, *, index: bool = False, tried=_TRIED, samples=None, **fields):
+def _scan(name: str, combine: str, allowed: tuple, *, tried=_TRIED, samples=None, **fields):
     def canonical(attrs, x, *rest):
         check_rows(name, x)
         return (normalize_axis(name, attrs[0], len(x.shape)), *attrs[1:])
@@ -46,7 +46,7 @@ def _scan(name: str, combine: str, allowed: tuple, *, index: bool = False, tried
         axis, _, initial = attrs
         dtype = check_dtype(name, x.dtype, allowed)
         shape = tuple(d + initial if a == axis else d for a, d in enumerate(x.shape))
-        return Spec(dt.int64 if index else dtype, shape)
+        return Spec(dtype, shape)
 
     return native(
         name, 1, "scan", infer=infer, canonical=canonical, attributes=_attributes, allowed=allowed, tried=tried,
@@ -131,16 +131,20 @@ def _prod_vjp(attrs, g, inputs, outputs, needs):
     return [multiply(shifted(y, axis, reverse, 1.0), after)]
 
 
+def _from_nothing(t, attrs):
+    """A tangent with zeros at the fold of nothing, if the scan begins with that."""
+    axis, reverse, initial = attrs
+    if not initial:
+        return t
+    edge = late.broadcast_to(cast(0, t.dtype), tuple(1 if a == axis else d for a, d in enumerate(t.shape)))
+    return concat([t, edge] if reverse else [edge, t], axis)
+
+
 def _prod_jvp(attrs, call, tangents, inputs, outputs):
     axis, reverse, initial = attrs
     y = _tail(outputs[0], axis, initial, reverse)
     t = linear_recurrence(inputs[0], multiply(tangents[0], shifted(y, axis, reverse, 1.0)), axis, reverse)
-    if initial:
-        edge = multiply(
-            slice_(t, (0,) * t.ndim, (1,) * t.ndim, tuple(1 if a == axis else d for a, d in enumerate(t.shape))), 0
-        )
-        t = concat([t, edge] if reverse else [edge, t], axis)
-    return [t]
+    return [_from_nothing(t, attrs)]
 
 
 _WIDE = (dt.int32, dt.int64, dt.uint8, dt.float16, dt.bfloat16, dt.float32, dt.float64, dt.complex64)
@@ -156,23 +160,34 @@ _ORDERED = dt.BOOL + dt.REAL
 _ORDERED_TRIED = (dt.bool_, dt.int8, dt.int64, dt.uint64, dt.float16, dt.bfloat16, dt.float32, dt.float64)
 
 
-def _extremum_rules(position):
-    def vjp(attrs, g, inputs, outputs, needs):
-        return [scatter_add(late.zeros_like(inputs[0]), position()(inputs[0], *attrs), g[0], attrs[0])]
+def positions_of(x, y, axis: int, reverse: bool):
+    """Where the running extremum `y` of `x` is, int64: the last of equal ones in scan order, or the last NaN."""
+    hit = equal(x, y)
+    if x.dtype.kind == "f":
+        hit = logical_or(hit, isnan(x))
+    narrow = dt.int32 if x.shape[axis] < 2**31 else dt.int64
+    place = cast(iota(tuple(x.shape), axis), narrow)
+    if reverse:
+        return cast(scan_min(where(hit, place, cast(x.shape[axis], narrow)), axis, True), dt.int64)
+    return cast(scan_max(where(hit, place, cast(0, narrow)), axis), dt.int64)
 
-    def jvp(attrs, call, tangents, inputs, outputs):
-        return [take_along_axis(tangents[0], position()(inputs[0], *attrs), attrs[0])]
 
-    return {"vjp": vjp, "jvp": jvp}
+def _extremum_vjp(attrs, g, inputs, outputs, needs):
+    axis, reverse, initial = attrs
+    x, y = inputs[0], _tail(outputs[0], axis, initial, reverse)
+    at = positions_of(x, y, axis, reverse)
+    return [scatter_add(late.zeros_like(x), at, _tail(g[0], axis, initial, reverse), axis)]
 
 
-scan_argmax = _scan("scan_argmax", "argmax", _ORDERED, index=True, tried=_ORDERED_TRIED, differentiable=False,
-                    doc="Where the largest of all elements up to each is: the last of equal ones, or of NaNs.")  # fmt: skip
-scan_argmin = _scan("scan_argmin", "argmin", _ORDERED, index=True, tried=_ORDERED_TRIED, differentiable=False,
-                    doc="Where the smallest of all elements up to each is: the last of equal ones, or of NaNs.")  # fmt: skip
-scan_max = _scan("scan_max", "max", _ORDERED, tried=_ORDERED_TRIED, **_extremum_rules(lambda: scan_argmax),
+def _extremum_jvp(attrs, call, tangents, inputs, outputs):
+    axis, reverse, initial = attrs
+    at = positions_of(inputs[0], _tail(outputs[0], axis, initial, reverse), axis, reverse)
+    return [_from_nothing(take_along_axis(tangents[0], at, axis), attrs)]
+
+
+scan_max = _scan("scan_max", "max", _ORDERED, tried=_ORDERED_TRIED, vjp=_extremum_vjp, jvp=_extremum_jvp,
                  doc="The largest of all elements up to each, along `axis`.")  # fmt: skip
-scan_min = _scan("scan_min", "min", _ORDERED, tried=_ORDERED_TRIED, **_extremum_rules(lambda: scan_argmin),
+scan_min = _scan("scan_min", "min", _ORDERED, tried=_ORDERED_TRIED, vjp=_extremum_vjp, jvp=_extremum_jvp,
                  doc="The smallest of all elements up to each, along `axis`.")  # fmt: skip
 
 
@@ -253,20 +268,23 @@ def _axis_attributes(axis=-1):
     return axis
 
 
-def _with_positions(scan, position):
+def _with_positions(name: str, scan):
     def function(axis, x):
-        return [scan(x, axis), position(x, axis)]
+        check_rows(name, x.spec)
+        axis = normalize_axis(name, axis, x.ndim)
+        y = scan(x, axis)
+        return [y, positions_of(x, y, axis, False)]
 
     return function
 
 
 _AXES = Samples(((-5, 5),), arguments=(((), {}), ((0,), {})), shapes=(((5, 9),),))
 _WRONG_AXIS = (((7,), {}, "axis"), (("x",), {}, "axis"))
-cummax = composite("cummax", 1, _with_positions(scan_max, scan_argmax), attributes=_axis_attributes, names=("x",),
+cummax = composite("cummax", 1, _with_positions("cummax", scan_max), attributes=_axis_attributes, names=("x",),
                    reference="twain.testing.scan_references.cummax", samples=_AXES, errors=_WRONG_AXIS,
                    doc="""(values, indices): the largest of all elements up to each along `axis`, and where it is, int64.
                    Of equal ones the last; from a NaN on, NaN.""")  # fmt: skip
-cummin = composite("cummin", 1, _with_positions(scan_min, scan_argmin), attributes=_axis_attributes, names=("x",),
+cummin = composite("cummin", 1, _with_positions("cummin", scan_min), attributes=_axis_attributes, names=("x",),
                    reference="twain.testing.scan_references.cummin", samples=_AXES, errors=_WRONG_AXIS,
                    doc="""(values, indices): the smallest of all elements up to each along `axis`; as `cummax`.""")  # fmt: skip
 

@@ -43,16 +43,16 @@ def _positions(better):
     return function
 
 
-scan_argmax = _positions(lambda a, b: a >= b)
-scan_argmin = _positions(lambda a, b: a <= b)
+last_argmax = _positions(lambda a, b: a >= b)
+last_argmin = _positions(lambda a, b: a <= b)
 
 
 def cummax(x, axis=-1):
-    return scan_max(x, axis), scan_argmax(x, axis)
+    return scan_max(x, axis), last_argmax(x, axis)
 
 
 def cummin(x, axis=-1):
-    return scan_min(x, axis), scan_argmin(x, axis)
+    return scan_min(x, axis), last_argmin(x, axis)
 
 
 def logcumsumexp(x, axis=-1):
