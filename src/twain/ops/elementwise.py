@@ -49,9 +49,9 @@ def _sign(k, x):
 
 
 def _turned(g, x, y):
-    """The change of x / |x| along g: what is across x, divided by |x|; of real numbers there is none."""
+    """The change of x / |x| along g: what is across x, divided by |x|; of real numbers it is 0."""
     if x.dtype.kind != "c":
-        return None
+        return multiply(g, 0.0)
     size = abs(x)
     zero = equal(size, 0)
     across = subtract(g, multiply(y, real(multiply(conj(y), g))))
