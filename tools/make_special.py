@@ -165,6 +165,11 @@ TABLE = {
     "ERFINV_MIDDLE": ("erfinv(x) / x in sqrt(w), w in [6.25, 16]", lambda s: erfinv_ratio(s * s), mpf("2.5"), 4),
     "ERFINV_FAR": ("erfinv(x) / x in sqrt(w), w in [16, 64]", lambda s: erfinv_ratio(s * s), 4, 8),
     "ERFINV_TAIL": ("erfinv(x) / x in sqrt(w), w in [64, 784]", lambda s: erfinv_ratio(s * s), 8, 28),
+    "ERFINV_FLOAT": ("erfinv(x) / x in w, for float32", erfinv_ratio, 0, mpf("6.25"), mpf(2) ** -28),
+    "ERFINV_MIDDLE_FLOAT": ("erfinv(x) / x in sqrt(w), w in [6.25, 17], for float32", lambda s: erfinv_ratio(s * s),
+                            mpf("2.5"), mpf("4.125"), mpf(2) ** -28),
+    "ERFINV_FAR_FLOAT": ("erfinv(x) / x in sqrt(w), w in [17, 106], for float32", lambda s: erfinv_ratio(s * s),
+                         mpf("4.125"), mpf("10.375"), mpf(2) ** -28),
     "AIRY_EVEN": ("Ai's even part in x^3, x in [-4.5, 2]", airy_even, mpf("-91.125"), 8),
     "AIRY_ODD": ("Ai's odd part divided by x in x^3, x in [-4.5, 2]", airy_odd, mpf("-91.125"), 8),
     "AIRY_TAIL": ("Ai(x) 2 sqrt(pi) x^(1/4) exp(zeta) in 1/zeta, x >= 2", airy_tail, 0, 1 / AIRY_ZETA),
@@ -230,8 +235,8 @@ def main() -> None:
         "# fmt: off",
         "# ruff: noqa: E501",
     ]
-    for name, (what, function, low, high) in TABLE.items():
-        coefficients, count = interpolate(lambda x, f=function: f(x if abs(x) > TINY else TINY), low, high)
+    for name, (what, function, low, high, *accuracy) in TABLE.items():
+        coefficients, count = interpolate(lambda x, f=function: f(x if abs(x) > TINY else TINY), low, high, *accuracy)
         out += ["", f"# {what}; {count} terms", f"{name} = ({float(low)!r}, {float(high)!r}, ("]
         out += [f"    {c!r}," for c in coefficients]
         out.append("))")

@@ -55,7 +55,7 @@ CASES = {
     "bessel_j1": (lambda x: M.besselj(1, x), [spread((-20, 20), logs=[(-5, 5)])], 1e-15, 0.5),
     "bessel_y0": (lambda x: M.bessely(0, x), [spread((0, 20), logs=[(-20, 5)])], 3e-15, 0.5),
     "bessel_y1": (lambda x: M.bessely(1, x), [spread((0, 20), logs=[(-20, 5)])], 3e-15, 0.5),
-    "airy_ai": (lambda x: M.airyai(x), [spread((-5, 5), (-50, 0), (0, 20))], 2e-13, 1e-2),
+    "airy_ai": (lambda x: M.airyai(x), [spread((-5, 5), (-50, 0), (0, 20))], 2e-13, 0.1),
     "erfinv": (lambda x: M.erfinv(x), [spread((-0.9999, 0.9999), logs=[(-20, -1)])], 2e-15, 0),
     "erfcx": (lambda x: M.exp(x * x) * M.erfc(x), [spread((-26, 30), (-3, 3), logs=[(-10, 5)])], 4e-15, 0),
     "ndtr": (lambda x: M.ncdf(x), [spread((-8, 8))], 3e-15, 1e-3),
@@ -72,6 +72,9 @@ CASES = {
 }  # fmt: skip
 
 
+IN_FLOAT = ("erfinv", "erfcx", "log_ndtr")
+
+
 def arguments(name, rng):
     found = []
     for draw in CASES[name][1]:
@@ -81,12 +84,12 @@ def arguments(name, rng):
 
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_accuracy(name, rng):
-    """float64 to the bound given; float32 to an ulp and a half of it."""
+    """float64 to the bound given; float32 to an ulp and a half, where it is computed in float32 to three."""
     reference, _, bound, floor = CASES[name]
     wide = arguments(name, rng)
     narrow = [a.astype("float32") for a in wide]
     with mpmath.workdps(40):
-        for args, allowed in ((wide, bound), (narrow, 1.5 * 2.0**-24)):
+        for args, allowed in ((wide, bound), (narrow, (6 if name in IN_FLOAT else 1.5) * 2.0**-24)):
             got = getattr(twain, name)(*[twain.asarray(a) for a in args]).tolist()
             for one, *at in zip(got, *[a.tolist() for a in args]):
                 want = reference(*[mpmath.mpf(v) for v in at])

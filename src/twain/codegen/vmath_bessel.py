@@ -214,34 +214,43 @@ def airy_ai(m: Math, x: V) -> V:
 
 
 # ---------------------------------------------------------------- error functions
+# Per element type: the pieces of erfinv(x) / x, the first in w = -log(1 - x^2), the others in sqrt(w).
+_RATIO = {
+    "double": (c.ERFINV, c.ERFINV_MIDDLE, c.ERFINV_FAR, c.ERFINV_TAIL),
+    "float": (c.ERFINV_FLOAT, c.ERFINV_MIDDLE_FLOAT, c.ERFINV_FAR_FLOAT),
+}
+
+
 def _inverse_ratio(m: Math, w: V) -> V:
     """erfinv(x) / x at w = -log(1 - x^2)."""
-    near = fitted(m, m.clamp_high(w, 6.25), c.ERFINV)
+    first, *rest = _RATIO[w.t]
+    near = fitted(m, m.clamp_high(w, first[1]), first)
 
     def rare() -> list[V]:
         root = m.sqrt(w)
-        middle = fitted(m, m.clamp_low(m.clamp_high(root, 4.0), 2.5), c.ERFINV_MIDDLE)
-        far = fitted(m, m.clamp_low(m.clamp_high(root, 8.0), 4.0), c.ERFINV_FAR)
-        tail = fitted(m, m.clamp_low(m.clamp_high(root, 28.0), 8.0), c.ERFINV_TAIL)
-        found = m.select(w <= 16.0, middle, m.select(w <= 64.0, far, tail))
-        return [m.select(w <= 6.25, near, found)]
+        found = None
+        for table in reversed(rest):
+            value = fitted(m, m.clamp_low(m.clamp_high(root, table[1]), table[0]), table)
+            found = value if found is None else m.select(root <= table[1], value, found)
+        return [m.select(w <= first[1], near, found)]
 
-    return m.if_any(w > 6.25, [near], rare)[0]
+    return m.if_any(w > first[1], [near], rare)[0]
 
 
-@in_double
 def erfinv(m: Math, x: V) -> V:
     """The inverse of erf on (-1, 1); infinite at the ends, NaN beyond."""
     a = x.abs()
     inside = a < 1.0
     y = m.select(inside, x, 0.0)
-    w = -log1p(m, -(y * y))
-    w = m.select(a > 0.5, -log(m, (1.0 - y.abs()) * (1.0 + y.abs())), w)
+    if x.t == "float":  # 1 - x^2 is rounded once, which is enough
+        w = -log(m, m.exact_fma(-y, y, 1.0))
+    else:
+        w = -log1p(m, -(y * y))
+        w = m.select(a > 0.5, -log(m, (1.0 - y.abs()) * (1.0 + y.abs())), w)
     result = y * _inverse_ratio(m, w)
-    return m.select(inside, result, m.select(a.eq(1.0), m.copysign(m.const(INFINITY, "double"), x), x * NAN))
+    return m.select(inside, result, m.select(a.eq(1.0), m.copysign(m.const(INFINITY, x.t), x), x * NAN))
 
 
-@in_double
 def ndtri(m: Math, p: V) -> V:
     """The quantile of the standard normal distribution, for p in [0, 1]."""
     inside = (p > 0.0) & (p < 1.0)
@@ -250,52 +259,73 @@ def ndtri(m: Math, p: V) -> V:
     least = m.select(low, y, 1.0 - y)  # exact for p >= 0.5
     x = 1.0 - (least + least)
     w = -log(m, least * 4.0 * (1.0 - least))
-    w = m.select(w < 0.0, 0.0, w)
-    # near the median w itself loses digits: there from x
-    w = m.select(x < 0.5, -log1p(m, -(x * x)), w)
+    w = m.clamp_low(w, 0.0)
+    if p.t == "double":  # near the median w itself loses digits: there from x
+        w = m.select(x < 0.5, -log1p(m, -(x * x)), w)
     size = x * _inverse_ratio(m, w) * math.sqrt(2.0)
     result = m.select(low, -size, size)
     result = m.select(p.eq(0.0), -INFINITY, m.select(p.eq(1.0), INFINITY, m.select(inside, result, NAN)))
     return _with_nan(m, p, result)
 
 
-@in_double
+_ERFCX_END = {"float": 10.0, "double": 27.0}
+
+
+def _erfcx_far(m: Math, x: V) -> V:
+    """erfcx(x) for x >= 0.75."""
+    end = _ERFCX_END[x.t]
+    a = m.clamp_high(x, end)
+    tail = m.polynomial((a - 4.0) / (a + 4.0), ERFCX[x.t]) / (1.0 + 2.0 * a)
+    inverse = 1.0 / m.clamp_low(x, end)
+    series = m.polynomial(inverse * inverse, [1.0, -0.5, 0.75, -1.875, 6.5625, -29.53125])
+    return m.select(x > end, inverse * series * (1.0 / math.sqrt(math.pi)), tail)
+
+
 def erfcx(m: Math, x: V) -> V:
     """exp(x^2) erfc(x)."""
     far = x >= 0.75
-    a = m.clamp_high(m.select(far, x, 0.75), 27.0)
-    t = (a - 4.0) / (a + 4.0)
-    tail = m.polynomial(t, ERFCX["double"]) / (1.0 + 2.0 * a)
-    large = m.select(x > 27.0, x, 27.0)
-    inverse = 1.0 / large
-    z = inverse * inverse
-    beyond = inverse / math.sqrt(math.pi) * m.polynomial(z, [1.0, -0.5, 0.75, -1.875, 6.5625, -29.53125])
-    near = m.select(far, 0.0, m.clamp_low(x, -27.0))
+    lowest = -9.5 if x.t == "float" else -26.7  # infinite below
+    near = m.select(far, 0.0, m.clamp_low(x, lowest))
     square, error = m.two_product(near, near)
     e = exp(m, square)
-    e = m.fma(e, error, e)
-    close = e * erfc(m, near)
-    result = m.select(x > 27.0, beyond, m.select(far, tail, m.select(x < -26.7, INFINITY, close)))
+    close = m.fma(e, error, e) * erfc(m, near)
+    result = m.select(far, _erfcx_far(m, m.select(far, x, 1.0)), m.select(x < lowest, INFINITY, close))
     return _with_nan(m, x, result)
+
+
+# sqrt(1/2) in each precision, and what is missing.
+_ROOT_HALF = {
+    "float": (0.7071067690849304, 1.210161710447897e-08),
+    "double": (0.7071067811865476, -4.833646656726457e-17),
+}
+
+
+def _erfc_of_half(m: Math, x: V) -> tuple[V, V]:
+    """(y, erfc(y)) of y = -x / sqrt(2), erfc corrected for the rounding of y."""
+    high, low = _ROOT_HALF[x.t]
+    y = x * -high
+    missing = m.exact_fma(x, -high, -y) - x * low
+    value = erfc(m, y)
+    # the logarithm of erfc falls by about 2 y per unit
+    steep = m.select(y > 0.0, y + y, 1.0) * missing
+    return y, m.fma(-value, m.select(steep.abs() < 0.5, steep, 0.0), value)
 
 
 @in_double
 def ndtr(m: Math, x: V) -> V:
     """The standard normal distribution function."""
-    return 0.5 * erfc(m, x * -math.sqrt(0.5))
+    return 0.5 * _erfc_of_half(m, x)[1]
 
 
-@in_double
 def log_ndtr(m: Math, x: V) -> V:
     """log of the standard normal distribution function, also where that underflows."""
-    y = x * -math.sqrt(0.5)
-    low = x < -1.0
-    below = log(m, 0.5 * erfcx(m, m.select(low, y, 1.0)))
+    low = x < -1.0625  # -x / sqrt(2) > 0.75
+    y = m.select(low, x, -2.0) * -math.sqrt(0.5)
+    below = log(m, 0.5 * _erfcx_far(m, y))
     square, error = m.two_product(x, x)
-    below = below - 0.5 * square - 0.5 * error
-    above = log1p(m, -0.5 * erfc(m, m.select(low, 1.0, -y)))
-    result = m.select(low, below, above)
-    return _with_nan(m, x, m.select(x.eq(-INFINITY), -INFINITY, result))
+    below = m.select(square < INFINITY, below - 0.5 * square - 0.5 * error, -INFINITY)
+    above = log1p(m, -0.5 * _erfc_of_half(m, m.select(low, 1.0, -x))[1])
+    return _with_nan(m, x, m.select(low, below, above))
 
 
 # ---------------------------------------------------------------- orthogonal polynomials
@@ -343,6 +373,7 @@ POLYNOMIALS = {
 }
 
 UNARY = {
-    f.__name__: f for f in (i0, i0e, i1, i1e, k0, k0e, k1, k1e, j0, j1, y0, y1, airy_ai, erfinv, ndtr, ndtri, erfcx, log_ndtr)
+    f.__name__: f
+    for f in (i0, i0e, i1, i1e, k0, k0e, k1, k1e, j0, j1, y0, y1, airy_ai, erfinv, ndtr, ndtri, erfcx, log_ndtr)
 }
 FUNCTIONS = {**UNARY, **POLYNOMIALS}
