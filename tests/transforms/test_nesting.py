@@ -196,7 +196,7 @@ def test_modules():
         assert name == other
         close(p.grad, d, 1e-5)
     model.eval()
-    stacked, buffers = twain.stack_module_state([small_model() for _ in range(3)])
+    stacked, _ = twain.stack_module_state([small_model() for _ in range(3)])
     one = small_model()
     ensemble = twain.vmap(lambda p, x: twain.functional_call(one, p, x), in_axes=(0, None))
     assert ensemble(stacked, x[:, 0, 0, :4]).shape == (3, 4, 3)
@@ -250,7 +250,7 @@ def test_compiled_functions_inside_and_outside():
     x = doubles((4, 3))
     for _ in range(3):
         inner(x[0])
-    plain = lambda a: (a.sin() * a).sum()  # noqa: E731
+    plain = lambda a: (a.sin() * a).sum()
     close(twain.vmap(inner)(x), twain.vmap(plain)(x))
     close(twain.hessian(inner)(x[0]), twain.hessian(plain)(x[0]))
     outer = twain.compile(lambda x, t: (twain.vmap(twain.hessian(plain))(x), twain.hvp(inner, (x[0],), (t,))[0]))

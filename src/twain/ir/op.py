@@ -89,10 +89,10 @@ class OpRecord:
                 )
             return None
         try:
-            return self.attributes(*args, **kwargs)
+            return frozen(self.attributes(*args, **kwargs))
         except ValueRangeError as error:
             raise named(error, self.name) from None
-        except TypeError as error:
+        except ARGUMENT_FAULTS as error:
             if isinstance(error, TwainError):
                 raise named(error, self.name) from None
             text = str(error).replace(f"{self.attributes.__qualname__}()", "").replace("<lambda>()", "")
@@ -151,23 +151,12 @@ def specs_of(inputs: tuple) -> list:
     return [None if i is None else i.spec for i in inputs]
 
 
-class _Lifting(threading.local):
-    """While a user's function is traced: what makes a Node of a Tensor that it meets (see tensor/transforms.py)."""
-
-    function = None
-
-
-lifting = _Lifting()
-
-
 def as_value(x: object, name: str) -> Node | None:
     """A Node for anything a rule may pass: Node, Python scalar, None."""
     if x is None or type(x) is Node:
         return x
     if is_python_scalar(x):
         return make_constant(x)
-    if lifting.function is not None and type(x) is _core.Tensor:
-        return lifting.function(x)
     raise ArgumentError(f"[{name}] expected a traced value or a Python scalar, got {type(x).__name__}")
 
 
@@ -218,12 +207,33 @@ def infer(record: OpRecord, attrs: object, specs: list) -> tuple:
     """(canonical attrs, result specs)."""
     if None in specs and record.composite is None:
         raise ArgumentError(_missing(record, specs))
-    if record.canonical is not None:
-        attrs = record.canonical(attrs, *specs)
-    if record.composite is not None:
-        return attrs, tuple(o.spec for o in expand(record, attrs, tuple(specs)).outputs)
-    result = record.infer(attrs, *specs)
+    try:
+        if record.canonical is not None:
+            attrs = record.canonical(attrs, *specs)
+        if record.composite is not None:
+            return attrs, tuple(o.spec for o in expand(record, attrs, tuple(specs)).outputs)
+        result = record.infer(attrs, *specs)
+    except ARGUMENT_FAULTS as error:
+        if isinstance(error, TwainError) or record.family == "dynamic":
+            raise
+        shown = ", ".join([*(str(s) for s in specs), *([] if attrs is None else [repr(attrs)])])
+        raise ArgumentError(f"[{record.name}] expected {record.name}{signature(record)}, got ({shown}): {error}") from error
     return attrs, (result if type(result) is tuple else (result,))
+
+
+# What Python raises when a rule meets an argument that it wasn't written for.
+ARGUMENT_FAULTS = (TypeError, ValueError, IndexError, KeyError, OverflowError, ZeroDivisionError, AttributeError)
+
+
+def frozen(attrs: object) -> object:
+    """Static arguments as something that can be a key: lists become tuples."""
+    try:
+        hash(attrs)
+        return attrs
+    except TypeError:
+        if isinstance(attrs, (list, tuple)):
+            return tuple(frozen(a) for a in attrs)
+        raise
 
 
 def _missing(record: OpRecord, specs: list) -> str:

@@ -11,7 +11,7 @@ from ..base.errors import ArgumentError, ShapeError
 from ..base.pytree import flatten, paths, unflatten
 from ..ir.node import Graph, Spec, make_parameter, substitute
 from ..ops.elementwise import cast, logical_and
-from ..transforms.body import Body, Symbolic, Traceable, intern, renumbered
+from ..transforms.body import Body, Symbolic, Traceable, intern, place, renumbered
 from ..transforms.control import OPS, keeping_carries
 from ..transforms.levels import Traced, is_value
 from ..transforms.randomness import move_counter, relevant
@@ -28,9 +28,9 @@ def _leaves(name: str, tree: object, what: str) -> tuple[list, object]:
         if is_value(x):
             continue
         if not isinstance(x, (bool, int, float, complex)) and not hasattr(x, "__array__"):
-            path = paths(tree)[i]
+            where = place(paths(tree)[i])
             raise ArgumentError(
-                f"[{name}] expected {what} to be a tree of tensors and numbers, got {type(x).__name__}{' at ' + path if path else ''}"
+                f"[{name}] expected {what} to be a tree of tensors and numbers, got {type(x).__name__}{where}"
             )
         leaves[i] = full((), x) if isinstance(x, (bool, int, float, complex)) else asarray(x)
     return leaves, spec
@@ -50,7 +50,7 @@ def _check_same(name: str, what: str, expected: list, where: list, got: list) ->
     for e, path, g in zip(expected, where, got):
         if e != g:
             raise ShapeError(
-                f"[{name}] expected {what}{' at ' + path if path else ''} to be {e!r}, got {g!r}"
+                f"[{name}] expected {what}{place(path)} to be {e!r}, got {g!r}"
                 + ("; convert it with .astype" if e.shape == g.shape else "")
             )
 
@@ -212,9 +212,8 @@ def scan(
     def step(carry: object, x: object) -> tuple:
         result = function(carry, x)
         if not isinstance(result, tuple) or len(result) != 2:
-            raise ArgumentError(
-                f"[scan] expected the function to return (carry, y), got {'a tensor' if is_value(result) else type(result).__name__}"
-            )
+            got = "a tensor" if is_value(result) else type(result).__name__
+            raise ArgumentError(f"[scan] expected the function to return (carry, y), got {got}")
         after, y = result
         _check_structure("scan", "the function to return a carry", carry_spec, flatten(after)[1])
         return after, () if y is None else (y,)

@@ -13,7 +13,7 @@ from ..base.shapes import normalize_axis
 from ..ops.index import full
 from ..ops.shape import broadcast_to, concat, permute_dims, reshape
 from ..transforms import levels
-from ..transforms.batched import BatchLevel, Batched, check_randomness
+from ..transforms.batched import Batched, BatchLevel, check_randomness
 from ..transforms.forward import Dual, ForwardLevel
 from ..transforms.levels import is_value, stack
 from ..transforms.reverse import ReverseLevel
@@ -134,8 +134,8 @@ def _mapped(name: str, args: tuple, in_axes: object) -> tuple:
         axes[i] = at = normalize_axis(name, axis, len(shape))
         if size is not None and shape[at] != size:
             raise ShapeError(
-                f"[{name}] expected equal sizes along the mapped axes, got {size} for argument {paths(args)[where]} and {shape[at]} for "
-                f"argument {paths(args)[i]} (shape {shape}, axis {at})"
+                f"[{name}] expected equal sizes along the mapped axes, got {size} for argument {paths(args)[where]} and "
+                f"{shape[at]} for argument {paths(args)[i]} (shape {shape}, axis {at})"
             )
         if size is None:
             size, where = shape[at], i
@@ -158,7 +158,8 @@ def _run_mapped(function, leaves, spec, axes, size, kwargs, out_axes, randomness
         if axis is None:
             if mine:
                 raise ArgumentError(
-                    f"[vmap] expected out_axes to be an int for a result that depends on the batch, got None{place(paths(result)[i])}"
+                    "[vmap] expected out_axes to be an int for a result that depends on the batch, got None"
+                    + place(paths(result)[i])
                 )
             continue
         outputs[i] = _from_front(x.value if mine else broadcast_to(x, (size, *x.shape)), axis)
@@ -171,7 +172,8 @@ def _axis_per_leaf_of_result(out_axes: object, result: object) -> list:
         found = broadcast_prefix(tuple(out_axes), result)
     if found is None or any(a is not None and not isinstance(a, int) for a in found):
         raise ArgumentError(
-            f"[vmap] expected out_axes to be an int, None, or a tree of them like the result or the upper part of it, got {out_axes!r}"
+            "[vmap] expected out_axes to be an int, None, or a tree of them like the result or the upper part of it, got "
+            f"{out_axes!r}"
         )
     return found
 

@@ -73,11 +73,6 @@ def real(x) -> object:
     return x.real if x.dtype.kind == "c" else x
 
 
-def inner(a: list, b: list) -> object:
-    """<a, b>, real."""
-    return sum(real(x.conj() * y).sum() for x, y in zip(a, b))
-
-
 def gradient_on_tape(s: Sample, b: int) -> tuple[list, list]:
     """(gradients at point b, Hessian times direction), by the core's tape alone."""
     leaves = [p[b].detach().requires_grad_() for p in s.points]
@@ -100,6 +95,11 @@ def gradient_on_tape(s: Sample, b: int) -> tuple[list, list]:
     )
 
 
+def slope(gradients: list, along: list, b: int) -> float:
+    """The derivative in the direction of example b."""
+    return sum(float(np.sum((g.conj() * to_array(t)[b]).real)) for g, t in zip(gradients, along))
+
+
 def close(got: object, want: np.ndarray, what: str) -> None:
     got = to_array(got)
     want = np.asarray(want)
@@ -115,7 +115,7 @@ def all_close(got: list, want: list, what: str) -> None:
 
 def smallest(record: OpRecord) -> Try | None:
     """A try with elements, few of them."""
-    found = [t for t in tries(record, double_of(record), seed=5)]
+    found = list(tries(record, double_of(record), seed=5))
     whole = [t for t in found if all(a is None or a.size for a in t.arrays)]
     return min(whole or found, key=lambda t: sum(0 if a is None else a.size for a in t.arrays), default=None)
 
@@ -135,8 +135,8 @@ def check_pairs(record: OpRecord) -> int:
     first, second = zip(*(gradient_on_tape(s, b) for b in range(EXAMPLES)))
     per_place = [np.stack([f[i] for f in first]) for i in numbers]
     products = [np.stack([f[i] for f in second]) for i in numbers]
-    rates = np.array([sum(np.sum((g.conj() * to_array(t)[b]).real) for g, t in zip(first[b], s.along)) for b in range(EXAMPLES)])  # fmt: skip
-    curves = np.array([sum(np.sum((g.conj() * to_array(t)[b]).real) for g, t in zip(second[b], s.along)) for b in range(EXAMPLES)])  # fmt: skip
+    rates = np.array([slope(first[b], s.along, b) for b in range(EXAMPLES)])
+    curves = np.array([slope(second[b], s.along, b) for b in range(EXAMPLES)])
 
     def rate(*x: object):
         """The derivative at x in the direction of the first example."""

@@ -20,6 +20,11 @@ creation = LazyModule("twain.tensor.creation")
 Tensor = _core.Tensor
 
 
+def place(path: str) -> str:
+    """A leaf's path in an error message."""
+    return f" at {path}" if path else ""
+
+
 class Symbolic(Traced):
     """A value without contents; `value` is its node."""
 
@@ -182,9 +187,9 @@ class Traceable:
                     x = creation.full((), x)
                 if not is_value(x):
                     raise ArgumentError(
-                        f"[{name}] expected the function to return tensors, got {type(x).__name__}{' at ' + path if path else ''}"
+                        f"[{name}] expected the function to return tensors, got {type(x).__name__}{place(path)}"
                     )
                 self.outputs.append(level.node(x))
 
 
-__all__ = ["Body", "BodyLevel", "Symbolic", "Traceable", "intern", "renumbered"]
+__all__ = ["Body", "BodyLevel", "Symbolic", "Traceable", "intern", "place", "renumbered"]

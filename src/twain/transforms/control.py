@@ -333,13 +333,13 @@ def _loop_infer(attrs, *specs):
 
 
 def _loop_vjp(attrs, cotangents, inputs, outputs, needs):
-    condition, body, first, second, limit = attrs
+    _, body, first, _, _ = attrs
     carried = any(moving(s) for s in body.specs)
     if not carried or not any(n and moving(x.spec) for n, x in zip(needs[first:], inputs[first:])):
         return [None] * len(inputs)
     raise GradientError(
         "[while_loop] expected max_iterations for reverse-mode differentiation, as it keeps what each iteration began with, "
-        "got none; give max_iterations, use scan(...), or differentiate forwards with jvp or jacfwd"
+        "got none; give max_iterations, use scan(...), differentiate forwards with jvp or jacfwd, or detach() what goes in"
     )
 
 

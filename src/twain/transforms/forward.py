@@ -8,7 +8,6 @@ from ..ir.op import OpRecord
 from .jvp import pushforward
 from .levels import Level, Rules, Traced, invoke, layout_of, one_node, op_of_graph, operand, spec_of
 
-
 Tensor = _core.Tensor
 
 

@@ -75,10 +75,10 @@ class Traced(Node):
     def __repr__(self) -> str:
         return f"<{self.spec} inside of {self.level.name}>"
 
-    def __eq__(self, other: object) -> object:
+    def __eq__(self, other: object) -> object:  # type: ignore[override]
         return equal(self, other)
 
-    def __ne__(self, other: object) -> object:
+    def __ne__(self, other: object) -> object:  # type: ignore[override]
         return not_equal(self, other)
 
     __hash__ = object.__hash__
@@ -173,9 +173,10 @@ class Traced(Node):
     def become(self, other: object) -> None:
         """Take the value of `other` (a write to a part of this one)."""
         if type(other) is not type(self) or other.level is not self.level:
+            name = other.level.name if isinstance(other, Traced) else "another transformation"
             raise GradientError(
-                f"[setitem] expected a value that doesn't depend on {getattr(getattr(other, 'level', None), 'name', 'another transformation')}"
-                f", got one that does, written into one that doesn't; build the result with stack, concat or where"
+                f"[setitem] expected a value that doesn't depend on {name}, got one that does, written into one that doesn't; "
+                "build the result with stack, concat or where"
             )
         self.value = other.value
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from ..base.errors import GradientError
 from ..ops.elementwise import cast
 from ..ops.index import arange
-from .batched import BatchLevel, Batched
+from .batched import Batched, BatchLevel
 from .body import BodyLevel
 from .levels import stack
 

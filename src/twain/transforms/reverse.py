@@ -15,7 +15,6 @@ from ..ops.index import full
 from .levels import Level, Rules, Traced, invoke, layout_of, op_of_graph, operand, spec_of
 from .vjp import trace_vjp
 
-
 Tensor = _core.Tensor
 
 
@@ -163,7 +162,7 @@ class ReverseLevel(Level):
             found = () if rule.op is None else self.call(rule.op, rule.op.record, None, slots + entry.saved)
             for parent, source in zip(entry.parents, rule.results):
                 if parent is not None and source != -1:
-                    give(*parent, found[source] if source >= 0 else slots[-2 - source])
+                    give(parent[0], parent[1], found[source] if source >= 0 else slots[-2 - source])
         return leaves
 
 
