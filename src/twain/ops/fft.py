@@ -34,21 +34,30 @@ def _run_complex(attrs, x, out):
     axes, inverse, scale = attrs
     if not x.size:
         return
-    if inverse:
-        out[0][...] = numpy.fft.ifftn(x, axes=axes, norm=_INVERSE[scale])
+    norm = (_INVERSE if inverse else _FORWARD)[scale]
+    if len(axes) == 1:
+        out[0][...] = (numpy.fft.ifft if inverse else numpy.fft.fft)(x, None, axes[0], norm)
     else:
-        out[0][...] = numpy.fft.fftn(x, axes=axes, norm=_FORWARD[scale])
+        out[0][...] = (numpy.fft.ifftn if inverse else numpy.fft.fftn)(x, axes=axes, norm=norm)
 
 
 def _run_halved(attrs, x, out):
     axes, scale = attrs
-    if x.size:
+    if not x.size:
+        return
+    if len(axes) == 1:
+        out[0][...] = numpy.fft.rfft(x, None, axes[0], _FORWARD[scale])
+    else:
         out[0][...] = numpy.fft.rfftn(x, axes=axes, norm=_FORWARD[scale])
 
 
 def _run_restored(attrs, x, out):
     axes, scale, size = attrs
-    if x.size:
+    if not x.size:
+        return
+    if len(axes) == 1:
+        out[0][...] = numpy.fft.irfft(x, size, axes[0], _INVERSE[scale])
+    else:
         sizes = [*(x.shape[a] for a in axes[:-1]), size]
         out[0][...] = numpy.fft.irfftn(x, s=sizes, axes=axes, norm=_INVERSE[scale])
 

@@ -18,14 +18,12 @@ BLOCK = 64  # columns that a triangular solve or an LU factorization treats at a
 
 def widened(out: list, *arrays) -> list:
     """The operands in the dtype of the first result, or the complex or real dtype of its precision."""
-    kind = out[0].dtype
-    single = kind.name in ("float32", "complex64")
+    single = out[0].dtype.char in "fF"
     result = []
     for a in arrays:
-        name = (
-            ("complex64" if single else "complex128") if a.dtype.kind == "c" else ("float32" if single else "float64")
-        )
-        result.append(a.astype(name, copy=False))
+        kind = a.dtype.char
+        wanted = ("F" if single else "D") if kind in "FD" else "f" if single else "d"
+        result.append(a if kind == wanted else a.astype(wanted))
     return result
 
 
@@ -76,11 +74,13 @@ def solve(attrs, a, b, out):
 
 
 def det(attrs, a, out):
-    out[0][...] = numpy.linalg.det(*widened(out, a))
+    with numpy.errstate(all="ignore"):  # what overflows is infinite
+        out[0][...] = numpy.linalg.det(*widened(out, a))
 
 
 def slogdet(attrs, a, out):
-    out[0][...], out[1][...] = numpy.linalg.slogdet(*widened(out, a))
+    with numpy.errstate(all="ignore"):
+        out[0][...], out[1][...] = numpy.linalg.slogdet(*widened(out, a))
 
 
 def cofactor(attrs, a, out):
@@ -88,9 +88,11 @@ def cofactor(attrs, a, out):
     [a] = widened(out, a)
     u, s, vh = attempt("linalg.det", "matrices whose singular values converge", numpy.linalg.svd, a)
     n = a.shape[-1]
-    others = numpy.where(numpy.eye(n, dtype=bool), 1, s[..., None, :]).prod(-1)
-    scale = numpy.linalg.det(u) * numpy.linalg.det(vh)
-    out[0][...] = (u.conj() * (others * scale[..., None])[..., None, :]) @ vh.conj()
+    with numpy.errstate(all="ignore"):
+        others = numpy.where(numpy.eye(n, dtype=bool), 1, s[..., None, :]).prod(-1)
+    with numpy.errstate(all="ignore"):
+        scale = numpy.linalg.det(u) * numpy.linalg.det(vh)
+        out[0][...] = (u.conj() * (others * scale[..., None])[..., None, :]) @ vh.conj()
 
 
 def eigh(upper, a, out):
@@ -260,8 +262,8 @@ def matrix_exp(attrs, a, out):
         result = numpy.linalg.solve(even - odd, even + odd)
         for step in range(int(squarings.max(initial=0))):
             result = numpy.where((step < squarings)[..., None, None], result @ result, result)
-    result[~finite] = numpy.nan
-    out[0][...] = result
+        result[~finite] = numpy.nan
+        out[0][...] = result
 
 
 def row_order(rows, pivots, out):
