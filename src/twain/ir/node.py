@@ -108,7 +108,6 @@ class _Leaf:
     __slots__ = ("family", "name")
     composite = None
     places = False
-    places = False
 
     def __init__(self, name: str):
         self.name = name

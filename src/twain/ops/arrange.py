@@ -656,8 +656,8 @@ def _vander(attrs, x):
 
 
 def _vander_attributes(N=None, increasing=False):
-    if N is not None and as_index("vander", "N", N) < 0:
-        raise ValueRangeError(f"[vander] expected N of at least 0, got {N}")
+    if N is not None and not 0 <= as_index("vander", "N", N) <= 1 << 16:
+        raise ValueRangeError(f"[vander] expected N from 0 to 65,536, got {N}")
     return (N, bool(increasing))
 
 

@@ -186,6 +186,9 @@ convolution = register(
 
 
 # ---------------------------------------------------------------- as people call it
+MOST = 1 << 16  # steps and regions beyond are slips, and there are loops over them
+
+
 def per_axis(name: str, argument: str, value: object, axes: int, least: int = 0) -> tuple:
     """An int for all axes, or one int per axis."""
     if isinstance(value, int) and not isinstance(value, bool):
@@ -194,7 +197,9 @@ def per_axis(name: str, argument: str, value: object, axes: int, least: int = 0)
         result = tuple(value) if isinstance(value, (tuple, list)) else ()
         if len(result) == 1:
             result *= axes
-    if len(result) != axes or not all(isinstance(v, int) and not isinstance(v, bool) and v >= least for v in result):
+    if len(result) != axes or not all(
+        isinstance(v, int) and not isinstance(v, bool) and least <= v <= MOST for v in result
+    ):
         ints = "an int" if axes == 1 else f"an int or {axes} ints"
         raise ArgumentError(f"[{name}] expected {argument} to be {ints} of at least {least}, got {value!r}")
     return result

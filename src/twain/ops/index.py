@@ -17,13 +17,19 @@ from .families import composite, late
 from .samples import Samples
 from .shape import broadcast_to, permute_dims, reshape, spread_batch
 
+
 # ---------------------------------------------------------------- iota
+def _iota_attributes(shape, axis):
+    shape = check_shape("iota", shape)
+    return shape, normalize_axis("iota", axis, len(shape))
+
+
 iota = register(
     OpRecord(
         "iota",
         "creation",
         0,
-        attributes=lambda shape, axis: (check_shape("iota", shape), axis),
+        attributes=_iota_attributes,
         lowering="iota",
         infer=lambda attrs: Spec(dt.int64, attrs[0]),
         differentiable=False,

@@ -38,7 +38,7 @@ def _next_number(k, dtype, x, y):
 
 _TRIES = Samples(((-5, 5), (-5, 5)), arguments=((("float32",), {}), (("float16",), {}), (("bfloat16",), {})))
 next_number = elementwise(
-    "next_number", 2, _next_number, dtypes=dt.FLOATING, attributes=lambda dtype: dtype,
+    "next_number", 2, _next_number, dtypes=dt.FLOATING, attributes=lambda dtype: dt.as_dtype(dtype, "next_number").name,
     reference="twain.testing.elementwise_references.next_number", samples=_TRIES,
 )  # fmt: skip
 

@@ -7,7 +7,7 @@ from math import prod
 
 from ..base import dtypes as dt
 from ..base.errors import ArgumentError, ShapeError
-from .conv import per_axis
+from .conv import MOST, per_axis
 from .elementwise import add, cast, equal, floor, greater, logical_or, maximum, minimum, multiply, not_equal, where
 from .families import composite
 from .index import iota, take, take_along_axis
@@ -27,7 +27,7 @@ def _adaptive_attributes(name: str, axes: int):
         size = (output_size,) * axes if whole else tuple(output_size)
         if len(size) == 1:
             size *= axes
-        good = all(d is None or (isinstance(d, int) and not isinstance(d, bool) and d >= 1) for d in size)
+        good = all(d is None or (isinstance(d, int) and not isinstance(d, bool) and 1 <= d <= MOST) for d in size)
         if len(size) != axes or not good:
             ints = "an int" if axes == 1 else f"an int, {axes} ints"
             raise ArgumentError(
@@ -76,6 +76,8 @@ def _adaptive_average(name: str):
         counts = _wanted(name, x, output_size)
         if x.dtype.kind not in "fc":
             x = cast(x, dt.DEFAULT_FLOAT)
+        if all(c == 1 for c in counts):
+            return mean(x, tuple(range(x.ndim - len(counts), x.ndim)), True)
         kernel = _divides(x, counts)
         if kernel is not None and prod(kernel) <= 64 and kernel[-1] > 1:
             return _OPS[len(counts)][2](x, kernel)

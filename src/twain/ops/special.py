@@ -98,8 +98,8 @@ def _multigammaln(p, x):
 
 
 def _multigammaln_attributes(p):
-    if as_index("multigammaln", "p", p) < 1:
-        raise ValueRangeError(f"[multigammaln] expected p of at least 1, got {p}")
+    if not 1 <= as_index("multigammaln", "p", p) <= 10_000:
+        raise ValueRangeError(f"[multigammaln] expected p from 1 to 10,000, got {p}")
     return p
 
 
