@@ -349,18 +349,23 @@ class Lowering:
         if n in self.written:
             return
         into = self.destination(n)
-        for source, starts, steps in n.op.rules(n.attrs, [i.spec for i in n.inputs], n.spec):
-            fill = type(source) is tuple
-            shape = n.shape if fill else n.inputs[source].shape
-            region = region_of(into, starts, steps, shape)
-            body = Body(self, None, shape)
-            if fill:
+        regions = n.op.rules(n.attrs, [i.spec for i in n.inputs], n.spec)
+        shapes = [n.shape if type(s) is tuple else n.inputs[s].shape for s, _, _ in regions]
+        # parts of one shape that share nothing are written side by side
+        together = 1 < len(regions) <= 8 and len(set(shapes)) == 1 and size_of(shapes[0]) * len(regions) == n.size
+        body = Body(self, None, shapes[0]) if together else None
+        for (source, starts, steps), shape in zip(regions, shapes):
+            part = body or Body(self, None, shape)
+            if type(source) is tuple:
                 value = E.const(source[1], into.dtype)
             else:
-                value = E.cast(body.value(n.inputs[source], identity_map(shape)), into.dtype)
+                value = E.cast(part.value(n.inputs[source], identity_map(shape)), into.dtype)
                 if n.inputs[source].op is ir.constant:
                     value = E.const(n.inputs[source].attrs, into.dtype)
-            body.store(region, value, "full")
+            part.store(region_of(into, starts, steps, shape), value, "full")
+            if not together:
+                part.finish_map()
+        if together:
             body.finish_map()
 
     def add_step(self, step: Step) -> None:

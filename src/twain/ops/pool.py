@@ -110,6 +110,35 @@ def spread(parts: list, shape: tuple, kernel: tuple, stride: tuple, dilation: tu
     return whole if whole.shape == shape else embed(whole, shape, zeros, ones)
 
 
+def collected(shape: tuple, kernel: tuple, stride: tuple, dilation: tuple, padded: list, value):
+    """spread, the other way round, for windows that overlap: each element sums over the windows that it lies in.
+
+    padded: [(x, fill)] of the windows' shape; value(tap number, their elements at the windows in which an element is that
+    tap) is a term of its sum. Elements are computed one lattice of every stride-th place after the other.
+    """
+    axes = len(kernel)
+    lead = len(shape) - axes
+    zeros, ones = (0,) * lead, (1,) * len(shape)
+    places = list(product(*map(range, kernel)))
+    shifts = [tuple(p * d // s for p, d, s in zip(place, dilation, stride)) for place in places]
+    residues = [tuple(p * d % s for p, d, s in zip(place, dilation, stride)) for place in places]
+    most = tuple(max(s[a] for s in shifts) for a in range(axes))
+    lattice = tuple(-(-d // s) for d, s in zip(shape[lead:], stride))
+    room = (*shape[:lead], *(d + m for d, m in zip(lattice, most)))
+    wide = [embed(x, room, (*zeros, *most), ones, fill) for x, fill in padded]
+    sums: dict = {}
+    for k, (residue, shift) in enumerate(zip(residues, shifts)):
+        at = (*zeros, *(m - s for m, s in zip(most, shift)))
+        part = value(k, *(slice_(x, at, ones, (*shape[:lead], *lattice)) for x in wide))
+        sums[residue] = add(sums[residue], part) if residue in sums else part
+    each = list(product(*map(range, stride)))
+    whole = sums[each[0]]
+    if len(each) > 1:
+        empty = None if len(sums) == len(each) else late.zeros_like(whole)
+        whole = interleave([sums.get(r, empty) for r in each], *stride)
+    return whole if whole.shape == shape else slice_(whole, (0,) * len(shape), ones, shape)
+
+
 # ---------------------------------------------------------------- windows
 def check_input(name: str, x, axes: int) -> None:
     if x.ndim not in (axes + 1, axes + 2):
@@ -144,6 +173,10 @@ def _windows(name: str, x, kernel, stride, padding, dilation, ceil_mode) -> tupl
         size.append(count)
         pads.append((padding[a], high))
     return tuple(size), tuple(pads)
+
+
+def overlap(kernel: tuple, stride: tuple) -> bool:
+    return any(k > s for k, s in zip(kernel, stride))
 
 
 def _padded(x, pads: tuple, fill: object):
@@ -246,12 +279,23 @@ def _max_pool_vjp(name: str):
         if g is None:
             return [None]
         taps, shape, pads = _max_taps(name, attrs, x)
+        kernel, stride, _, dilation, _ = attrs
+        if overlap(kernel, stride):
+            number = dt.int8 if len(taps) < 128 else dt.int32
+            which = cast(-1, number)
+            for k in range(len(taps) - 1, -1, -1):
+                which = where(equal(taps[k], y), cast(k, number), which)
+
+            def term(k, which, g):
+                return where(equal(which, cast(k, number)), g, 0)
+
+            whole = collected(shape, kernel, stride, dilation, [(which, -1), (g, 0)], term)
+            return [_unpadded(whole, tuple(x.shape), pads)]
         parts, taken = [], None
         for tap in taps:
             hit = equal(tap, y)
             parts.append(where(hit if taken is None else logical_and(hit, logical_not(taken)), g, 0))
             taken = hit if taken is None else logical_or(taken, hit)
-        kernel, stride, _, dilation, _ = attrs
         return [_unpadded(spread(parts, shape, kernel, stride, dilation), tuple(x.shape), pads)]
 
     return vjp
@@ -319,7 +363,18 @@ def _average_pool_vjp(name: str):
         g = _shared(g, _divisor(attrs, lengths, size, pads))
         lead = tuple(x.shape[: x.ndim - len(kernel)])
         shape = (*lead, *(d + low + high for d, (low, high) in zip(lengths, pads)))
-        return [_unpadded(spread([g] * prod(kernel), shape, kernel, stride, ones), tuple(x.shape), pads)]
+        if overlap(kernel, stride):
+            whole = collected(shape, kernel, stride, ones, [(g, 0)], lambda k, g: g)
+        elif kernel == stride and kernel[-1] >= 4:
+            apart = [d for pair in zip(g.shape[len(lead) :], ones) for d in pair]
+            blocks = [d for pair in zip(g.shape[len(lead) :], kernel) for d in pair]
+            whole = late.broadcast_to(reshape(g, (*lead, *apart)), (*lead, *blocks))
+            whole = reshape(whole, (*lead, *(d * k for d, k in zip(g.shape[len(lead) :], kernel))))
+            if whole.shape != shape:
+                whole = embed(whole, shape, (0,) * len(shape), (1,) * len(shape))
+        else:
+            whole = spread([g] * prod(kernel), shape, kernel, stride, ones)
+        return [_unpadded(whole, tuple(x.shape), pads)]
 
     return vjp
 
