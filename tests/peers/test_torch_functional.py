@@ -228,3 +228,59 @@ def test_rrelu_and_gumbel(rng):
     assert np.abs(hard.detach().numpy().mean(0) - [0.1, 0.2, 0.7]).max() < 0.04
     (hard[:, 0].sum()).backward()
     assert np.abs(logits.grad.numpy()).sum() > 0
+
+
+# ---------------------------------------------------------------- layers
+@pytest.mark.parametrize("settings", [{}, {"kdim": 6, "vdim": 5}, {"batch_first": True, "bias": False}])
+def test_attention_layer(rng, settings):
+    theirs = torch.nn.MultiheadAttention(8, 2, **settings)
+    ours = twain.nn.MultiheadAttention(8, 2, **settings)
+    assert {n: tuple(p.shape) for n, p in ours.named_parameters()} == {
+        n: tuple(p.shape) for n, p in theirs.named_parameters()
+    }
+    ours.load_state_dict({n: twain.asarray(v.numpy()) for n, v in theirs.state_dict().items()})
+    pairs = [both(floats(rng, 4, 4, n)) for n in (8, settings.get("kdim", 8), settings.get("vdim", 8))]
+    result, weights = ours(*[a for a, _ in pairs])
+    wanted, shares = theirs(*[b for _, b in pairs])
+    compare(result, wanted, pairs, rng)
+    close(weights, shares)
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_instance_norm_layer(rng, rank):
+    name = f"InstanceNorm{rank}d"
+    ours = getattr(twain.nn, name)(4, affine=True, track_running_stats=True)
+    theirs = getattr(torch.nn, name)(4, affine=True, track_running_stats=True)
+    x, tx = both(floats(rng, 3, 4, *(5, 2, 3)[:rank]))
+    compare(ours(x), theirs(tx), [(x, tx)], rng)
+    ours.eval(), theirs.eval()
+    close(ours(x), theirs(tx))
+    close(ours(x[0]), theirs(tx[0]))
+    with pytest.raises(TypeError, match=rf"\[{name}\] expected x of shape"):
+        ours(x.reshape((-1,)))
+
+
+def test_other_layers(rng):
+    ours, theirs = twain.nn.Bilinear(3, 4, 5), torch.nn.Bilinear(3, 4, 5)
+    ours.load_state_dict({n: twain.asarray(v.numpy()) for n, v in theirs.state_dict().items()})
+    (a, ta), (b, tb) = both(floats(rng, 2, 3)), both(floats(rng, 2, 4))
+    compare(ours(a, b), theirs(ta, tb), [(a, ta), (b, tb)], rng)
+    (a, ta), (b, tb), (c, tc) = (both(floats(rng, 6, 4)) for _ in range(3))
+    y, ty = both(rng.choice([-1, 1], 6), grad=False)
+    for name, operands, other in (
+        ("CosineSimilarity", (a, b), (ta, tb)),
+        ("PairwiseDistance", (a, b), (ta, tb)),
+        ("TripletMarginLoss", (a, b, c), (ta, tb, tc)),
+        ("TripletMarginWithDistanceLoss", (a, b, c), (ta, tb, tc)),
+        ("CosineEmbeddingLoss", (a, b, y), (ta, tb, ty)),
+        ("MarginRankingLoss", (a[:, 0], b[:, 0], y), (ta[:, 0], tb[:, 0], ty)),
+        ("GaussianNLLLoss", (a, b, c * c), (ta, tb, tc * tc)),
+    ):
+        close(getattr(twain.nn, name)()(*operands), getattr(torch.nn, name)()(*other))
+    x, tx = both(floats(rng, 2, 5, 4))
+    close(twain.nn.LocalResponseNorm(3)(x), torch.nn.LocalResponseNorm(3)(tx))
+    for name in ("Dropout1d", "AlphaDropout", "FeatureAlphaDropout", "RReLU"):
+        layer = getattr(twain.nn, name)()
+        assert layer(x).shape == x.shape
+        layer.eval()
+        close(layer(x), getattr(torch.nn, name)().eval()(tx))

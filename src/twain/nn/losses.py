@@ -29,8 +29,8 @@ class _Loss(Module):
             else:
                 setattr(self, name, value)
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return type(self).function(input, target, **{name: getattr(self, name) for name in self.settings})
+    def forward(self, *operands: Tensor) -> Tensor:
+        return type(self).function(*operands, **{name: getattr(self, name) for name in self.settings})
 
     def extra_repr(self) -> str:
         shown = {name: getattr(self, name) for name in self.settings}
@@ -64,3 +64,50 @@ SoftMarginLoss = _loss("SoftMarginLoss", F.soft_margin_loss, "log(1 + exp(-targe
 PoissonNLLLoss = _loss(
     "PoissonNLLLoss", F.poisson_nll_loss, "Negative log-likelihood of counts.", log_input=True, full=False, eps=1e-8
 )
+GaussianNLLLoss = _loss(
+    "GaussianNLLLoss",
+    F.gaussian_nll_loss,
+    "For (mean, target, variance): of a normal distribution.",
+    full=False,
+    eps=1e-6,
+)
+MarginRankingLoss = _loss(
+    "MarginRankingLoss",
+    F.margin_ranking_loss,
+    "For (x1, x2, 1 or -1): max(0, -target * (x1 - x2) + margin).",
+    margin=0.0,
+)
+CosineEmbeddingLoss = _loss(
+    "CosineEmbeddingLoss", F.cosine_embedding_loss, "For (x1, x2, 1 or -1): of the angle between vectors.", margin=0.0
+)
+MultiMarginLoss = _loss(
+    "MultiMarginLoss",
+    F.multi_margin_loss,
+    "Margins between the target class and the others.",
+    p=1,
+    margin=1.0,
+    weight=None,
+)
+MultiLabelMarginLoss = _loss(
+    "MultiLabelMarginLoss",
+    F.multilabel_margin_loss,
+    "Margins between several target classes, ended by -1, and the others.",
+)
+MultiLabelSoftMarginLoss = _loss(
+    "MultiLabelSoftMarginLoss",
+    F.multilabel_soft_margin_loss,
+    "Binary cross-entropy of each class, their mean.",
+    weight=None,
+)
+TripletMarginLoss = _loss(
+    "TripletMarginLoss", F.triplet_margin_loss, "For (anchor, positive, negative): by p-norms.", margin=1.0, p=2.0,
+    eps=1e-6, swap=False,
+)  # fmt: skip
+TripletMarginWithDistanceLoss = _loss(
+    "TripletMarginWithDistanceLoss", F.triplet_margin_with_distance_loss,
+    "For (anchor, positive, negative): by any distance.", distance_function=None, margin=1.0, swap=False,
+)  # fmt: skip
+CTCLoss = _loss(
+    "CTCLoss", F.ctc_loss, "For (log_probs, targets, input_lengths, target_lengths): temporal classification.", blank=0,
+    zero_infinity=False,
+)  # fmt: skip
