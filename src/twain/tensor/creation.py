@@ -375,14 +375,13 @@ def linspace(
     num = as_index("linspace", "num", num)
     if num < 0:
         raise ValueRangeError(f"[linspace] expected num >= 0, got {num}")
-    ends = [_number("linspace", n, v, (int, float, complex)) for n, v in (("start", start), ("stop", stop))]
-    complex_ends = any(type(v) is complex for v in ends)
-    default = dt.DEFAULT_COMPLEX if complex_ends else dt.DEFAULT_FLOAT
+    kinds = (int, float, complex)
+    start, stop = _number("linspace", "start", start, kinds), _number("linspace", "stop", stop, kinds)
+    kind = complex if complex in (type(start), type(stop)) else float
+    default = dt.DEFAULT_COMPLEX if kind is complex else dt.DEFAULT_FLOAT
     target = default if dtype is None else as_dtype(dtype, "linspace")
-    if complex_ends:
-        dt.check_cast("linspace", dt.DEFAULT_COMPLEX, target)
-    kind = complex if complex_ends else float
-    return _place(index_ops.linspace(*[kind(v) for v in ends], num, target, bool(endpoint)), device)
+    dt.check_cast("linspace", default, target)
+    return _place(index_ops.linspace(kind(start), kind(stop), num, target, bool(endpoint)), device)
 
 
 def eye(

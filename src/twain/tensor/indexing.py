@@ -122,40 +122,45 @@ def basic_parts(function: str, shape: tuple, parts: list) -> tuple:
     return tuple(starts), tuple(steps), tuple(sizes), tuple(result)
 
 
-_BASIC: dict[tuple, tuple] = {}  # (shape, frozen key) -> arguments of basic_index
-_BASIC_LIMIT = 4096
+_KEYS: dict[tuple, object] = {}  # (shape, frozen key) -> arguments of basic_index, or an Advanced
+_KEYS_LIMIT = 4096
 
 
 def frozen(key: object) -> tuple | None:
-    """A hashable stand-in for a key of ints and slices of ints; None for any other."""
-    parts = []
+    """A hashable stand-in for a key of ints, slices of ints and integer tensors; None for any other."""
+    parts: list = []
     for part in key if type(key) is tuple else (key,):
         kind = type(part)
-        if kind is int:
+        if kind is int or part is None or part is Ellipsis:
             parts.append(part)
         elif kind is slice:
-            bounds = (part.start, part.stop, part.step)
-            if not all(b is None or type(b) is int for b in bounds):
-                return None
-            parts.append(bounds)
-        elif part is None or part is Ellipsis:
-            parts.append(part)
+            start, stop, step = part.start, part.stop, part.step
+            for bound in (start, stop, step):
+                if bound is not None and type(bound) is not int:
+                    return None
+            parts.append((start, stop, step))
+        elif kind is Tensor and part.dtype.kind in "iu":
+            parts.append((part.shape,))
         else:
             return None
     return tuple(parts)
 
 
-def basic_arguments(function: str, shape: tuple, key: object) -> tuple | None:
-    """What a key of ints, slices, None and Ellipsis means for `shape`, as basic_parts; None for any other key."""
+def learned(function: str, shape: tuple, key: object) -> object:
+    """What a key means for `shape`, if `frozen` has a name for it: a tuple as of basic_parts, or an Advanced; else None."""
     name = frozen(key)
     if name is None:
         return None
-    known = _BASIC.get((shape, name))
+    known = _KEYS.get((shape, name))
     if known is None:
-        known = basic_parts(function, shape, normal_parts(function, shape, key))
-        if len(_BASIC) >= _BASIC_LIMIT:
-            _BASIC.clear()
-        _BASIC[shape, name] = known
+        parts = normal_parts(function, shape, key)
+        if any(is_value(part) for part in parts):
+            known = Advanced(Places(function, shape, parts))
+        else:
+            known = basic_parts(function, shape, parts)
+        if len(_KEYS) >= _KEYS_LIMIT:
+            _KEYS.clear()
+        _KEYS[shape, name] = known
     return known
 
 
@@ -203,13 +208,13 @@ class Places:
         self.at = 0 if separated or at is None else at
 
     def split(self) -> tuple:
-        """(sizes, axes, indices, their shape): the basic result's sizes with the axes of masks merged, an index per axis.
+        """(sizes, axes, indices, shape of the whole result): the basic result's sizes with the axes of masks merged.
 
         Reads the masks, since how many elements they choose is data.
         """
         arguments = self.basic_arguments()
         sizes = list(arguments[3])
-        axes, indices = [], []
+        axes, indices, checks = [], [], []
         merged = 0
         for place, part, axis in self.arrays:
             place -= merged
@@ -228,14 +233,23 @@ class Places:
                 merged += rank - 1
                 part = selection.flat_nonzero(part)
             else:
-                check_range(self.function, part, sizes[place], axis, self.shape)
+                checks.append((part, sizes[place], axis))
             axes.append(place)
             indices.append(part)
+        shape, count = self.result_shape(sizes, axes, indices)
+        if count:
+            for part, size, axis in checks:
+                check_range(self.function, part, size, axis, self.shape)
+        return tuple(sizes), tuple(axes), indices, shape
+
+    def result_shape(self, sizes: object, axes: object, indices: list) -> tuple:
+        """(shape of x[key], number of places that the indices name), from the basic result's sizes and its axes' indices."""
         try:
-            shape = broadcast_shapes(self.function, *[tuple(i.shape) for i in indices])
+            indexed = broadcast_shapes(self.function, *[tuple(i.shape) for i in indices])
         except ShapeError as error:
             raise IndexingError(str(error).replace("expected shapes", "expected index arrays of shapes")) from None
-        return tuple(sizes), tuple(axes), indices, shape
+        remaining = [d for i, d in enumerate(sizes) if i not in axes]
+        return (*remaining[: self.at], *indexed, *remaining[self.at :]), size_of(indexed)
 
     def basic_arguments(self) -> tuple:
         return basic_parts(self.function, self.shape, self.basic)
@@ -255,20 +269,53 @@ def check_range(function: str, index: object, size: int, axis: int, shape: tuple
         )
 
 
+class Advanced:
+    """A key with index tensors of known shapes, for a known shape of x: all that doesn't depend on their values.
+
+    basic: arguments of basic_index, None if it changes nothing; sizes: the shape of its result; axes: of the indices in it;
+    at: where their axes go among the others; shape: of the whole result; checked: (size, axis of x) for each index.
+    """
+
+    __slots__ = ("at", "axes", "basic", "checked", "shape", "sizes")
+
+    def __init__(self, places: Places):
+        arguments = places.basic_arguments()
+        self.sizes = arguments[3]
+        self.basic = None if all(part is WHOLE for part in places.basic) else arguments
+        self.axes = tuple(place for place, _, _ in places.arrays)
+        self.at = places.at
+        self.shape, count = places.result_shape(self.sizes, self.axes, [part for _, part, _ in places.arrays])
+        # indices that name no places, because another is empty, may be any numbers
+        self.checked = tuple((self.sizes[place], axis) for place, _, axis in places.arrays) if count else ()
+
+    def indices(self, function: str, shape: tuple, key: object) -> list:
+        """The key's index tensors, checked."""
+        found = [part for part in key if type(part) is Tensor] if type(key) is tuple else [key]
+        for index, (size, axis) in zip(found, self.checked):
+            check_range(function, index, size, axis, shape)
+        return found
+
+
 # ---------------------------------------------------------------- reading
 def getitem(x: Tensor, key: object) -> Tensor:
     """x[key]."""
-    arguments = basic_arguments("getitem", x.shape, key)
-    if arguments is not None:
+    if type(key) is Tensor and x.shape and key.dtype.kind in "iu":
+        check_range("getitem", key, x.shape[0], 0, x.shape)
+        return take(x, key, 0)
+    known = learned("getitem", x.shape, key)
+    if type(known) is tuple:
         if type(x) is Tensor:  # a traced value has nothing to remember
-            _core.remember_index(x, key, basic_index, *arguments)
-        return basic_index(x, *arguments)
-    if type(key) is Tensor and x.shape:
-        if key.dtype.kind in "iu":
-            check_range("getitem", key, x.shape[0], 0, x.shape)
-            return take(x, key, 0)
-        if key.dtype.kind == "b" and key.shape == x.shape:
-            return selection.compress_flat(key, x)
+            _core.remember_index(x, key, basic_index, *known)
+        return basic_index(x, *known)
+    if known is not None:
+        indices = known.indices("getitem", x.shape, key)
+        if known.basic is not None:
+            x = basic_index(x, *known.basic)
+        if len(indices) == 1 and known.at == known.axes[0]:
+            return take(x, indices[0], known.at)
+        return advanced.index([x, *indices], known.axes, known.at)
+    if type(key) is Tensor and key.shape == x.shape and key.dtype.kind == "b" and x.shape:
+        return selection.compress_flat(key, x)
     parts = normal_parts("getitem", x.shape, key)
     if not any(type(part) is bool or is_value(part) for part in parts):
         return basic_index(x, *basic_parts("getitem", x.shape, parts))
