@@ -12,6 +12,7 @@ from twain.runtime import cache, kept, kernels, prepare
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(config, "cache_dir", str(tmp_path))
+    monkeypatch.setattr(config, "verify", False)  # which wants to see the passes at work
     monkeypatch.setattr(kernels, "_named", {})
     monkeypatch.setattr(kernels, "_loaded", {})
     monkeypatch.setattr(kernels, "_images", {})

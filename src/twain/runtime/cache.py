@@ -1,8 +1,8 @@
 """Compiled kernels on disk: keyed by content, written whole, checked before use, bounded, private to the user.
 
-An entry is a header (magic, SHA-256 of the image) and the ELF image. The key covers the kernel's text, the target, the
-LLVM version and the compiler's own sources, so an entry never goes stale; a wrong, foreign or unreadable entry is
-ignored and written again, and a folder that can't be used only means that nothing is kept.
+An entry is a header (magic, BLAKE2b of the rest) and, for a kernel, the ELF image. The key covers the kernel's text,
+the target, the LLVM version and the compiler's own sources, so an entry never goes stale; a wrong, foreign or
+unreadable entry is ignored and written again, and a folder that can't be used only means that nothing is kept.
 """
 
 from __future__ import annotations
@@ -13,11 +13,14 @@ import stat
 from ..base.config import config
 from ..base.lazy import LazyModule
 
-hashlib = LazyModule("hashlib")
-util = LazyModule("importlib.util")
-tempfile = LazyModule("tempfile")
+try:  # hashlib would load OpenSSL first, which takes longer than most of what is kept here
+    from _blake2 import blake2b
+except ImportError:
+    from hashlib import blake2b
 
-MAGIC = b"twainobj1\n"
+util = LazyModule("importlib.util")
+
+MAGIC = b"twainobj2\n"
 _HEADER = len(MAGIC) + 32
 _BINARY = getattr(os, "O_BINARY", 0)
 _folder: str | None = None
@@ -31,7 +34,7 @@ def compiler_salt() -> bytes:
     global _salt
     if _salt is None:
         root = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "codegen")
-        digest = hashlib.sha256(folder_text(root).encode())
+        digest = blake2b(folder_text(root).encode(), digest_size=32)
         digest.update(_llvm_stamp().encode())
         digest.update(os.environ.get("TWAIN_OPT", "2").encode())
         _salt = digest.digest()
@@ -64,9 +67,13 @@ def _llvm_stamp() -> str:
         return f"{os.stat(spec.origin).st_mtime_ns}"
 
 
+def _checksum(data: bytes) -> bytes:
+    return blake2b(data, digest_size=32).digest()
+
+
 def key(text: str, target, more: bytes = b"") -> str:
     """The name of the entry for a kernel's text on a target, or for what `more` than kernels follows from."""
-    return hashlib.sha256(compiler_salt() + more + target.key.encode() + b"\0" + text.encode()).hexdigest()
+    return _checksum(compiler_salt() + more + target.key.encode() + b"\0" + text.encode()).hex()
 
 
 def folder() -> str | None:
@@ -104,7 +111,7 @@ def get(name: str) -> bytes | None:
     except OSError:
         return None
     image = data[_HEADER:]
-    if not data.startswith(MAGIC) or data[len(MAGIC) : _HEADER] != hashlib.sha256(image).digest():
+    if not data.startswith(MAGIC) or data[len(MAGIC) : _HEADER] != _checksum(image):
         return None
     return image
 
@@ -118,10 +125,12 @@ def put(name: str, image: bytes) -> None:
     try:
         place = os.path.join(base, name[:2])
         os.makedirs(place, mode=0o700, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=place)
+        # no two writers have this name; where they had, the second would keep nothing
+        temporary = os.path.join(place, f"{name}.{os.getpid()}.{_written}")
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600)
         try:
             with os.fdopen(handle, "wb") as file:
-                file.write(MAGIC + hashlib.sha256(image).digest() + image)
+                file.write(MAGIC + _checksum(image) + image)
             os.replace(temporary, os.path.join(place, name))
         except OSError:
             os.unlink(temporary)
