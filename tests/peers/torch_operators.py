@@ -280,6 +280,14 @@ UNDETERMINED = frozenset(
     "bernoulli uniform log_normal cauchy exponential geometric".split()
 )
 
+
+def several_axes(function, x, *args, **kwargs):
+    """Functions that call them axes."""
+    if "axis" in kwargs:
+        kwargs["axes"] = kwargs.pop("axis")
+    return function(x, *args, **kwargs)
+
+
 ADAPTERS: dict[str, object] = {
     "__default__": None,
     "diff": positional("n", "axis", "prepend", "append"), "einsum": equation_second,
@@ -305,6 +313,13 @@ ADAPTERS: dict[str, object] = {
     "argwhere": first_only, "tensordot": contracted, "polygamma": second_first,
     "special.polygamma": second_first, "nn.functional.embedding": indices_first, "diag": renamed("k", diagonal="k"),
 }  # fmt: skip
+
+
+ADAPTERS |= {
+    f"fft.{name}": several_axes
+    for name in "fftn ifftn rfftn irfftn hfftn ihfftn fft2 ifft2 rfft2 irfft2 hfft2 ihfft2 fftshift ifftshift".split()
+}
+ADAPTERS["linalg.tensorsolve"] = several_axes
 
 
 # Where we differ on purpose: (operator begins with, complaint contains, why).
@@ -346,6 +361,17 @@ DIFFERENCES: list[tuple[str, str, str]] = [
         (name, "not refused", "a Python number is taken")
         for name in ("fmax", "fmin", "fmod", "gcd", "heaviside", "isclose", "lcm", "ldexp")
     ],
+    ("linalg.cross", "not refused", "leading axes broadcast, as the standard says"),
+    ("linalg.cholesky", "gradient", "the Hermitian part of PyTorch's, which has an imaginary diagonal"),
+    ("linalg.eig", "value 1", "eigenvectors are unique up to a phase"),
+    ("linalg.eig", "gradient", "eigenvectors are unique up to a phase"),
+    ("linalg.svd", "gradient", "singular vectors are unique up to a phase"),
+    ("linalg.householder_product", "0 results with a gradient", "no reflections: a constant"),
+    ("linalg.matrix_power", "0 results with a gradient", "the power 0 is a constant"),
+    ("linalg.lstsq", "", "all drivers give all four results here"),
+    ("linalg.vector_norm", "AxisError", "a number has no axes"),
+    ("linalg.solve", "several vectors", "a matrix x2 is one matrix, as the standard says"),
+    ("linalg.pinv.singular", "positional", "a function of two factors"),
 ]
 
 
