@@ -354,11 +354,12 @@ def lower_scan(lowering: Lowering, group: Group) -> None:
         return
     outer, columns = size_of(shape[:axis]), size_of(shape[axis + 1 :])
     lanes = max(1, lowering.target.vector_bytes // dt.real_of(scan.state[0]).itemsize)
-    out_stride = (length + bool(initial)) * columns
+    out_stride = (length + int(initial)) * columns
     source = [slot(o) for o in operands]
     work = 16 if combine == "logaddexp" else 1
     if columns > 1:
-        lanes = min(lanes, 1 << (columns.bit_length() - 1))
+        while lanes > columns:
+            lanes //= 2
         chunks = -(-columns // lanes)
         kernel = scan_source("columns", combine, x.dtype, lanes, reverse, lowering.target)
         grain = max(1, PARALLEL // work // (length * lanes))

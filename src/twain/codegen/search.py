@@ -13,6 +13,7 @@ from .sort import fill, rows_of, slot
 
 CHUNK = 256  # values searched by one thread at a time
 TOGETHER = 8
+STEPS = 16  # of a search, about
 
 _SOURCES: dict[tuple, KernelSource] = {}
 
@@ -108,6 +109,6 @@ def lower_search(lowering: Lowering, group: Group) -> None:
         return
     chunks = -(-count // CHUNK)
     kernel = search_source(sequence.dtype, n.attrs, lowering.target)
-    grain = max(1, PARALLEL // CHUNK // max(1, length.bit_length()))
+    grain = max(1, PARALLEL // CHUNK // STEPS)
     params = [length, count, chunks, 0 if single else length]
     lowering.add_step(Step(kernel, [slot(sequence), slot(values), slot(into)], params, rows * chunks, grain))

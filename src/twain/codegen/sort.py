@@ -66,7 +66,7 @@ def sort_into(lowering: Lowering, x: Layout, into: Layout, positions: bool, desc
         blocks = -(-length // BLOCK)
         params += [BLOCK, blocks]
         passes = x.dtype.bits // radix.NARROW
-        counts = lowering.fresh(dt.int32, (rows * blocks << radix.NARROW,))
+        counts = lowering.fresh(dt.int32, (rows * blocks * (1 << radix.NARROW),))
         spans = lowering.fresh(x.dtype, (2 * rows * blocks,))
         buffers += [slot(counts), slot(lowering.fresh(dt.int64, (rows * (passes + 1),))), slot(spans)]
 

@@ -7,16 +7,14 @@ from ..ir.node import Spec
 from .elementwise import cast, equal, floor, greater_equal, less, less_equal, logical_and, maximum, minimum, where
 from .families import composite
 from .index import take
-from .native import check_dtype, check_rows, leading_batch, native
+from .native import check_dtype, check_rows, leading_batch, native, run_time, whole
 from .samples import Samples
 from .search import alike, search_rows
 from .shape import reshape, slice_
 
 
 def _attributes(size):
-    if not isinstance(size, int) or size < 0:
-        raise TypeError(f"expected size to be an int of 0 or more, got {size!r}")
-    return size
+    return whole("size", size, 0)
 
 
 def _infer(size, x):
@@ -40,15 +38,16 @@ def _bins(even, x, edges):
     """The number of the bin [edges[i], edges[i + 1]) of each element, int32; the last one has its right edge too."""
     edges, x = alike("histogram", edges, x)
     last = edges.shape[0] - 1
+    top = run_time(last - 1)
     low, high = (reshape(slice_(edges, (i,), (1,), (1,)), ()) for i in (0, last))
     if even:  # right but for rounding, by which a neighbouring bin may be meant
-        at = (x - low) * (last / (high - low))
-        at = cast(floor(minimum(maximum(at, 0.0), float(last - 1))), dt.int32)
+        at = (x - low) * (cast(run_time(last), x.dtype) / (high - low))
+        at = cast(floor(minimum(maximum(at, 0.0), cast(top, x.dtype))), dt.int32)
         at = at - cast(less(x, take(edges, at, 0)), dt.int32)
-        at = minimum(at + cast(greater_equal(x, take(edges, at + 1, 0)), dt.int32), last - 1)
+        at = minimum(at + cast(greater_equal(x, take(edges, at + 1, 0)), dt.int32), cast(top, dt.int32))
     else:
         at = cast(search_rows(edges, x, True) - 1, dt.int32)
-        at = where(equal(x, high), cast(last - 1, dt.int32), at)
+        at = where(equal(x, high), cast(top, dt.int32), at)
     return where(logical_and(less_equal(low, x), less_equal(x, high)), at, cast(-1, dt.int32))
 
 

@@ -12,7 +12,7 @@ from ..base.shapes import size_of
 from ..ir.node import Spec
 from .elementwise import cast, not_equal, where
 from .families import composite, late
-from .native import check_dtype, check_rows, leading_batch, native
+from .native import check_dtype, check_rows, leading_batch, native, whole
 from .samples import Samples
 from .shape import broadcast_to, reshape
 
@@ -45,9 +45,7 @@ count_true = native(
 
 # ---------------------------------------------------------------- keeping
 def _size_attributes(size):
-    if not isinstance(size, int) or size < 0:
-        raise TypeError(f"expected size to be an int of 0 or more, got {size!r}")
-    return size
+    return whole("size", size, 0)
 
 
 def _compress_infer(size, mask, x):

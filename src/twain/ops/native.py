@@ -7,9 +7,11 @@ from collections.abc import Callable
 from ..base import dtypes as dt
 from ..base.dtypes import strengthen
 from ..base.errors import DTypeError, ShapeError
+from ..base.shapes import INTEGERS
 from ..ir.op import OpRecord, register
 from .families import late
-from .shape import permute_dims
+from .index import iota
+from .shape import permute_dims, reshape, slice_
 
 
 class Native:
@@ -49,6 +51,21 @@ def native(
         name, "native", arity, lowering=lowering, infer=infer, rules=Native(allowed, tried, detail), **fields
     )
     return register(record)
+
+
+def whole(what: str, value: object, least: int | None = None) -> int:
+    """A static argument that is an int, and not below `least`."""
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"expected {what} to be an int, got {value!r}")
+    value = value if type(value) in INTEGERS else value.__index__()
+    if least is not None and value < least:
+        raise TypeError(f"expected {what} to be an int of {least} or more, got {value!r}")
+    return value
+
+
+def run_time(number: int):
+    """A number of 0 or more, such as a size, as a 0-d int64 that kernels get at run time: they serve every shape."""
+    return reshape(slice_(iota((number + 1,), 0), (number,), (1,), (1,)), ())
 
 
 def leading_batch(attrs, call, inputs, batched, size):

@@ -24,7 +24,7 @@ from .elementwise import (
 from .elementwise import round as round_
 from .families import composite
 from .index import iota, take, take_along_axis
-from .native import axis_back, axis_last, check_rows
+from .native import axis_back, axis_last, check_rows, run_time, whole
 from .reduce import any as any_
 from .reduce import argmax
 from .reduce import sum as sum_
@@ -67,15 +67,9 @@ def element_number(rows, at):
     return take_along_axis(argsort_rows(rows), reshape(at, (*at.shape, 1)), -1)
 
 
-def _integer(value: object, what: str) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError(f"expected {what} to be an int, got {value!r}")
-    return value
-
-
 # ---------------------------------------------------------------- the k largest
 def _topk_attributes(k, axis=-1, largest=True, sorted=True):
-    return (_integer(k, "k"), _integer(axis, "axis"), bool(largest))
+    return (whole("k", k), whole("axis", axis), bool(largest))
 
 
 def _topk(attrs, x):
@@ -101,7 +95,7 @@ topk = composite(
 
 
 def _kth_attributes(k, axis=-1, keepdims=False):
-    return (_integer(k, "k"), _integer(axis, "axis"), bool(keepdims))
+    return (whole("k", k), whole("axis", axis), bool(keepdims))
 
 
 def _kthvalue(attrs, x):
@@ -110,7 +104,7 @@ def _kthvalue(attrs, x):
     if not 1 <= k <= x.shape[axis]:
         raise ValueRangeError(f"[kthvalue] expected k in [1, {x.shape[axis]}], the size of axis {axis}, got {k}")
     rows = axis_last(x, axis)
-    order = element_number(rows, cast(k - 1, dt.int64))
+    order = element_number(rows, run_time(k - 1))
     return [_one(take_along_axis(rows, order, -1), keepdims, axis), _one(order, keepdims, axis)]
 
 
@@ -124,19 +118,19 @@ kthvalue = composite(
 
 # ---------------------------------------------------------------- medians
 def _median_attributes(axis=None, keepdims=False):
-    return (None if axis is None else _integer(axis, "axis"), bool(keepdims))
+    return (None if axis is None else whole("axis", axis), bool(keepdims))
 
 
 def _median_rows(rows, skip: bool):
     """Where the median of each row is, with an axis of one element; the lower one of two."""
     count = rows.shape[-1]
     if rows.dtype.kind != "f":
-        return element_number(rows, cast((count - 1) // 2, dt.int64))
+        return element_number(rows, run_time((count - 1) // 2))
     number = sum_(cast(isnan(rows), dt.int64), -1, False)
     if skip:  # of the others; NaN if there are none
-        at = floor_divide(maximum(subtract(count - 1, number), 0), 2)
+        at = floor_divide(maximum(subtract(run_time(count - 1), number), 0), 2)
     else:
-        at = where(equal(number, 0), cast((count - 1) // 2, dt.int64), cast(count - 1, dt.int64))
+        at = where(equal(number, 0), run_time((count - 1) // 2), run_time(count - 1))
     return element_number(rows, at)
 
 
@@ -250,10 +244,10 @@ def _at_quantiles(ordered, q, method: str, skip: bool):
     nans = isnan(ordered)
     shape = (*ordered.shape[:-1], q.shape[0])
     if skip:
-        last = cast(subtract(count - 1, sum_(cast(nans, dt.int64), -1, True)), dt.float64)
+        last = cast(subtract(run_time(count - 1), sum_(cast(nans, dt.int64), -1, True)), dt.float64)
         q = broadcast_to(q, shape)
     else:
-        last = cast(float(count - 1), dt.float64)
+        last = cast(run_time(count - 1), dt.float64)
     low, weight = _places(method, q, last)
     high = minimum(add(low, 1.0), maximum(last, 0.0))
     low, high = cast(low, dt.int64), cast(high, dt.int64)
@@ -294,7 +288,7 @@ def run_starts(ordered):
 
 
 def _mode_attributes(axis=-1, keepdims=False):
-    return (_integer(axis, "axis"), bool(keepdims))
+    return (whole("axis", axis), bool(keepdims))
 
 
 def _mode(attrs, x):

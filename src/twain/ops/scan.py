@@ -9,7 +9,7 @@ from ..ir.node import Spec
 from .elementwise import cast, conj, equal, exp, isnan, logical_or, multiply, subtract, where
 from .families import composite, late
 from .index import iota, scatter_add, take_along_axis
-from .native import check_dtype, check_rows, native
+from .native import check_dtype, check_rows, native, run_time, whole
 from .samples import Samples
 from .shape import concat, reshape, slice_
 
@@ -19,9 +19,7 @@ _ARGUMENTS = (((0,), {}), ((-1, True), {}))
 
 
 def _attributes(axis=-1, reverse=False, initial=False):
-    if not isinstance(axis, int):
-        raise TypeError(f"expected axis to be an int, got {axis!r}")
-    return (axis, bool(reverse), bool(initial))
+    return (whole("axis", axis), bool(reverse), bool(initial))
 
 
 def _scan_batch(attrs, call, inputs, batched, size):
@@ -34,7 +32,7 @@ def _tail(g, axis: int, initial: bool, reverse: bool = False):
     if not initial:
         return g
     starts = tuple(int(a == axis and not reverse) for a in range(g.ndim))
-    return slice_(g, starts, (1,) * g.ndim, tuple(d - (a == axis) for a, d in enumerate(g.shape)))
+    return slice_(g, starts, (1,) * g.ndim, tuple(d - int(a == axis) for a, d in enumerate(g.shape)))
 
 
 def _scan(name: str, combine: str, allowed: tuple, *, tried=_TRIED, samples=None, **fields):
@@ -45,7 +43,7 @@ def _scan(name: str, combine: str, allowed: tuple, *, tried=_TRIED, samples=None
     def infer(attrs, x, *rest):
         axis, _, initial = attrs
         dtype = check_dtype(name, x.dtype, allowed)
-        shape = tuple(d + initial if a == axis else d for a, d in enumerate(x.shape))
+        shape = tuple(d + int(initial) if a == axis else d for a, d in enumerate(x.shape))
         return Spec(dtype, shape)
 
     return native(
@@ -63,7 +61,7 @@ def shifted(x, axis: int, reverse: bool, fill: float):
         return x
     edge = late.broadcast_to(cast(fill, x.dtype), tuple(1 if a == axis else d for a, d in enumerate(x.shape)))
     starts = tuple(int(a == axis and reverse) for a in range(x.ndim))
-    rest = slice_(x, starts, (1,) * x.ndim, tuple(d - (a == axis) for a, d in enumerate(x.shape)))
+    rest = slice_(x, starts, (1,) * x.ndim, tuple(d - int(a == axis) for a, d in enumerate(x.shape)))
     return concat([rest, edge] if reverse else [edge, rest], axis)
 
 
@@ -168,7 +166,7 @@ def positions_of(x, y, axis: int, reverse: bool):
     narrow = dt.int32 if x.shape[axis] < 2**31 else dt.int64
     place = cast(iota(tuple(x.shape), axis), narrow)
     if reverse:
-        return cast(scan_min(where(hit, place, cast(x.shape[axis], narrow)), axis, True), dt.int64)
+        return cast(scan_min(where(hit, place, cast(run_time(x.shape[axis]), narrow)), axis, True), dt.int64)
     return cast(scan_max(where(hit, place, cast(0, narrow)), axis), dt.int64)
 
 
@@ -220,9 +218,11 @@ scan_logaddexp = _scan("scan_logaddexp", "logaddexp", dt.FLOATING, tried=dt.FLOA
 
 # ---------------------------------------------------------------- what users call
 def _cumulative_attributes(axis=None, dtype=None, include_initial=False):
-    if axis is not None and not isinstance(axis, int):
-        raise TypeError(f"expected axis to be an int or None, got {axis!r}")
-    return (axis, None if dtype is None else dt.as_dtype(dtype), bool(include_initial))
+    return (
+        None if axis is None else whole("axis", axis),
+        None if dtype is None else dt.as_dtype(dtype),
+        bool(include_initial),
+    )
 
 
 def _cumulative(name: str, scan):
@@ -263,9 +263,7 @@ cumulative_prod = composite(
 
 
 def _axis_attributes(axis=-1):
-    if not isinstance(axis, int):
-        raise TypeError(f"expected axis to be an int, got {axis!r}")
-    return axis
+    return whole("axis", axis)
 
 
 def _with_positions(name: str, scan):

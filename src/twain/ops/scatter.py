@@ -16,8 +16,9 @@ from ..ir.op import OpRecord, register
 from .elementwise import cast, conj, divide, equal, floor_divide, maximum, multiply, not_equal, where
 from .families import composite, late
 from .index import _check_index, _scatter_batch, iota, scatter_add, take, take_along_axis
-from .native import Native
+from .native import Native, run_time, whole
 from .reduce import max as max_
+from .reduce import over_count
 from .reduce import sum as sum_
 from .samples import Samples
 from .shape import broadcast_to, reshape
@@ -220,9 +221,7 @@ scatter_reduce = composite(
 
 # ---------------------------------------------------------------- segments
 def _segment_attributes(reduce, num_segments):
-    if not isinstance(num_segments, int) or num_segments < 0:
-        raise TypeError(f"expected num_segments to be an int of 0 or more, got {num_segments!r}")
-    return (reduce, num_segments)
+    return (reduce, whole("num_segments", num_segments, 0))
 
 
 def _segment(attrs, data, ids):
@@ -235,7 +234,7 @@ def _segment(attrs, data, ids):
     rest = data.shape[ids.ndim :]
     data, ids = reshape(data, (size_of(ids.shape), *rest)), reshape(ids, (size_of(ids.shape),))
     # negative ids are left out: a position beyond the end is written nowhere
-    ids = where(ids < 0, cast(count, ids.dtype), ids)
+    ids = where(ids < 0, cast(run_time(count), ids.dtype), ids)
     combine = {"sum": "add", "mean": "add", "prod": "mul", "max": "max", "min": "min"}[reduce]
     x = broadcast_to(cast(start_of(combine, data.dtype), data.dtype), (count, *rest))
     y = fold_into(combine, x, ids, data, 0, "take")
@@ -271,7 +270,11 @@ def _bag(attrs, indices, weight, scale, ids):
     """Rows of `weight` at flat `indices`, folded by bag; ids says which of `count` bags each is in."""
     count, mode, padding = attrs
     if padding is not None:  # no bag
-        ids = where(equal(indices, cast(padding % weight.shape[0], indices.dtype)), cast(count, ids.dtype), ids)
+        ids = where(
+            equal(indices, cast(run_time(padding % weight.shape[0]), indices.dtype)),
+            cast(run_time(count), ids.dtype),
+            ids,
+        )
     rows = take(weight, indices, 0)
     if scale is not None:
         rows = multiply(rows, reshape(cast(scale, rows.dtype), (*scale.shape, 1)))
@@ -313,7 +316,7 @@ def _bag_rows(attrs, indices, weight, scale):
         rows = multiply(rows, reshape(cast(scale, rows.dtype), (*scale.shape, 1)))
     kept = None
     if padding is not None:
-        kept = not_equal(indices, cast(padding % weight.shape[0], indices.dtype))
+        kept = not_equal(indices, cast(run_time(padding % weight.shape[0]), indices.dtype))
         start = 0.0 if mode != "max" else float("-inf")
         rows = where(reshape(kept, (*kept.shape, 1)), rows, cast(start, rows.dtype))
     if mode == "max":
@@ -325,7 +328,7 @@ def _bag_rows(attrs, indices, weight, scale):
     if mode == "sum":
         return y
     if kept is None:
-        return multiply(y, 1.0 / (indices.shape[1] or 1))
+        return over_count(y, indices.shape[1]) if indices.shape[1] else y
     number = maximum(sum_(cast(kept, y.dtype), 1, True), 1.0)
     return divide(y, number)
 

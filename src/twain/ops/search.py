@@ -10,7 +10,7 @@ from ..ir.node import Spec
 from .elementwise import cast, equal, logical_not, minimum
 from .families import composite, late
 from .index import take, take_along_axis
-from .native import check_rows, native
+from .native import check_rows, native, run_time
 from .samples import Samples
 from .shape import broadcast_to, reshape
 from .sort import sort_rows
@@ -105,7 +105,7 @@ def _isin(invert, x, tests):
     if count == 0:
         return broadcast_to(cast(invert, dt.bool_), x.shape)
     ordered = sort_rows(reshape(tests, (count,)))
-    at = minimum(search_rows(ordered, x), count - 1)
+    at = minimum(search_rows(ordered, x), run_time(count - 1))
     found = equal(take(ordered, at, 0), x)
     return logical_not(found) if invert else found
 

@@ -8,7 +8,7 @@ from ..base.shapes import normalize_axis
 from ..ir.node import Spec
 from .families import composite, late
 from .index import scatter_add, take_along_axis
-from .native import axis_back, axis_last, check_dtype, check_rows, leading_batch, native
+from .native import axis_back, axis_last, check_dtype, check_rows, leading_batch, native, whole
 from .samples import Samples
 
 _ORDERED = dt.BOOL + dt.REAL
@@ -56,9 +56,7 @@ argsort_rows = native(
 
 # ---------------------------------------------------------------- parts of sorted rows
 def _topk_attributes(k, descending=True):
-    if not isinstance(k, int) or k < 0:
-        raise TypeError(f"expected k to be an int of 0 or more, got {k!r}")
-    return (k, bool(descending))
+    return (whole("k", k, 0), bool(descending))
 
 
 def _topk_infer(attrs, x):
@@ -96,9 +94,7 @@ select_rows = native(
 
 # ---------------------------------------------------------------- any axis
 def _order_attributes(axis=-1, descending=False, stable=True):
-    if not isinstance(axis, int):
-        raise TypeError(f"expected axis to be an int, got {axis!r}")
-    return (axis, bool(descending))
+    return (whole("axis", axis), bool(descending))
 
 
 def _along(name, attrs, x, rows):
