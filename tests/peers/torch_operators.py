@@ -342,6 +342,8 @@ DIFFERENCES: list[tuple[str, str, str]] = [
     ("nn.functional.local_response_norm", "not int64", "normalisation of integers gives floats"),
     ("nn.functional.multi", "ShapeError", "a number has no classes"),
     ("nn.functional.pdist", "0 results with a gradient", "the number of differing elements has none"),
+    ("norm", "0 results with a gradient", "the number of elements that aren't 0 has none"),
+    ("norm", "'nuc'", "of matrices: linalg.norm"),
     ("cdist", "0 results with a gradient", "the number of differing elements has none"),
     ("nn.functional.soft_margin_loss", "by inf", "PyTorch's overflows in float16"),
     ("polygamma", "by inf", "infinite at the poles"),

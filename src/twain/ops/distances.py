@@ -67,6 +67,8 @@ def _norm_attributes(p=2, axis=None, keepdims=False):
 def _norm(attrs, x):
     """The p-norm of the elements over `axis` (None: all)."""
     p, axis, keepdims = attrs
+    if x.ndim == 0 and axis in (0, -1, (0,), (-1,)):  # as reductions take it
+        axis = None
     return p_norm(floating(x), p, normalize_axes("norm", axis, x.ndim), keepdims)
 
 
