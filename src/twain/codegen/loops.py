@@ -215,11 +215,26 @@ class MapWriter(KernelWriter):
         if self.kernel.outer == 1:
             self.run("%begin", "%end", self.bases, roots, known)
         else:
-            outer = self.sizes[:-1]
-            with b.loop("%begin", "%end", hint="row") as row:
-                bases = self.located(self.decompose(row.i, outer), range(len(outer)), self.bases)
-                self.run("0", self.sizes[-1], bases, roots, known)
+            self.rows(self.sizes[:-1], lambda bases: self.run("0", self.sizes[-1], bases, roots, known))
         b.finish()
+
+    def rows(self, outer: list, run) -> None:
+        """run(bases) for every row; with several outer axes an index is taken apart once per turn of the last of them."""
+        b = self.b
+        inner = outer[-1]
+        axis = len(outer) - 1
+        if axis == 0:
+            with b.loop("%begin", "%end", hint="row") as row:
+                run(self.located([row.i], range(1), self.bases))
+            return
+        first = b.udiv("%begin", inner)
+        after = b.udiv(b.add("%end", b.sub(inner, 1)), inner)
+        with b.loop(first, after, hint="turn") as turn:
+            bases = self.located(self.decompose(turn.i, outer[:-1]), range(axis), self.bases)
+            before = b.mul(turn.i, inner)
+            begin, end = b.max(b.sub("%begin", before), 0), b.min(b.sub("%end", before), inner)
+            with b.loop(begin, end, hint="row") as row:
+                run(self.located([row.i], range(axis, axis + 1), bases))
 
     def run(self, start: str, end: str, bases: list, roots: list, known: dict) -> None:
         """One pass along the last axis."""

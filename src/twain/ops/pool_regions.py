@@ -247,6 +247,7 @@ def _make(axes: int) -> dict:
         "None keeps a size. Region i of an axis is floor(i * size / count) to ceil((i + 1) * size / count).",
     )  # fmt: skip
     name = f"adaptive_max_pool{axes}d"
+    samples = Samples(((-5, 5),), arguments=_SIZES[axes][1:2], shapes=_SHAPES[axes])
     for suffix, both in (("", False), ("_with_indices", True)):
         made[name + suffix] = composite(
             name + suffix, 1, _adaptive_largest(name, both), attributes=_adaptive_attributes(name, axes), names=("input",),
@@ -275,25 +276,54 @@ def _make(axes: int) -> dict:
 
 
 _REGIONS = {name: op for axes in AXES for name, op in _make(axes).items()}
-adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d = (_REGIONS[f"adaptive_avg_pool{a}d"] for a in AXES)
 
 
-def _adaptive_max_function(axes: int):
-    largest, both = (_REGIONS[f"adaptive_max_pool{axes}d{suffix}"] for suffix in ("", "_with_indices"))
+def _plain(input, output_size, axes: int, op):
+    """The result of an ordinary pooling op where all regions are equal, which knows a faster gradient; else None."""
+    lengths = tuple(input.shape)[-axes:]
+    if input.ndim not in (axes + 1, axes + 2) or 0 in lengths:
+        return None
+    wanted = output_size if isinstance(output_size, (tuple, list)) else (output_size,) * axes
+    if len(wanted) != axes or not all(d is None or (type(d) is int and d > 0) for d in wanted):
+        return None
+    counts = tuple(d if c is None else c for c, d in zip(wanted, lengths))
+    kernel = _divides(input, counts)
+    return op(input, kernel) if kernel is not None and 1 < prod(kernel) <= 64 and prod(counts) > 1 else None
+
+
+def _adaptive_functions(axes: int) -> tuple:
+    largest, both, mean_, _ = _OPS[axes]
+    averages = _REGIONS[f"adaptive_avg_pool{axes}d"]
+    any_largest, any_both = (_REGIONS[f"adaptive_max_pool{axes}d{suffix}"] for suffix in ("", "_with_indices"))
+
+    def adaptive_avg_pool(input, output_size):
+        found = _plain(input, output_size, axes, mean_)
+        return averages(input, output_size) if found is None else found
 
     def adaptive_max_pool(input, output_size, return_indices=False):
-        return (both if return_indices else largest)(input, output_size)
+        found = _plain(input, output_size, axes, both if return_indices else largest)
+        return (any_both if return_indices else any_largest)(input, output_size) if found is None else found
 
-    adaptive_max_pool.__name__ = adaptive_max_pool.__qualname__ = f"adaptive_max_pool{axes}d"
+    for function in (adaptive_avg_pool, adaptive_max_pool):
+        function.__name__ = function.__qualname__ = f"{function.__name__}{axes}d"
+    adaptive_avg_pool.__doc__ = """Means over regions that divide the last axes into output_size.
+
+    input (n, channels, *size) or (channels, *size); None keeps a size. Region i of an axis is floor(i * size / count) to
+    ceil((i + 1) * size / count).
+    """
     adaptive_max_pool.__doc__ = """The largest element of each of the regions that divide the last axes into output_size.
 
-    None keeps a size. Region i of an axis is floor(i * size / count) to ceil((i + 1) * size / count). With return_indices
-    also the flat position of each along the pooled axes, int64.
+    Arguments and regions as of adaptive_avg_pool. With return_indices also the flat position of each along the pooled axes,
+    int64.
     """
-    return adaptive_max_pool
+    return adaptive_avg_pool, adaptive_max_pool
 
 
-adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d = (_adaptive_max_function(axes) for axes in AXES)
+(
+    (adaptive_avg_pool1d, adaptive_max_pool1d),
+    (adaptive_avg_pool2d, adaptive_max_pool2d),
+    (adaptive_avg_pool3d, adaptive_max_pool3d),
+) = (_adaptive_functions(axes) for axes in AXES)
 max_unpool_ops = {axes: _REGIONS[f"max_unpool{axes}d"] for axes in AXES}
 fractional_ops = {axes: _REGIONS[f"fractional_max_pool{axes}d"] for axes in (2, 3)}
 
