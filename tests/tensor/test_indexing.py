@@ -250,3 +250,32 @@ def test_nonzero(shape):
     array = np.random.default_rng(2).integers(0, 2, shape)
     for found, wanted in zip(twain.nonzero(twain.asarray(array)), np.nonzero(array), strict=True):
         np.testing.assert_array_equal(found.numpy(), wanted)
+
+
+def test_indexing_in_transformations():
+    rng = np.random.default_rng(3)
+    array = rng.normal(size=(5, 3, 4)).astype("float32")
+    rows, columns = rng.integers(0, 3, (5, 2)), rng.integers(0, 4, (5, 2))
+    values = rng.normal(size=(5, 2, 4)).astype("float32")
+
+    def write(a, i, v):
+        y = a * 1
+        y[i] = v
+        y[y > 1] = 0.0
+        y[0, 1] = 9.0
+        return y
+
+    x, i, j, v = map(twain.asarray, (array, rows, columns, values))
+    cases = [
+        (lambda a, i, j, v: a[i], [a[i] for a, i in zip(array, rows)]),
+        (lambda a, i, j, v: a[i, j], [a[i, j] for a, i, j in zip(array, rows, columns)]),
+        (lambda a, i, j, v: a[:, j], [a[:, j] for a, j in zip(array, columns)]),
+        (lambda a, i, j, v: write(a, i, v), [write(a, i, v) for a, i, v in zip(array, rows, values)]),
+    ]
+    for function, wanted in cases:
+        np.testing.assert_array_equal(twain.vmap(function)(x, i, j, v).numpy(), np.stack(wanted))
+    found = twain.vmap(twain.grad(lambda a, i, j: (a[i, j] ** 3).sum()))(x, i, j)
+    expected = np.zeros_like(array)
+    for k in range(5):
+        np.add.at(expected[k], (rows[k], columns[k]), 3 * array[k][rows[k], columns[k]] ** 2)
+    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)

@@ -118,6 +118,7 @@ index_put = composite(
 # ---------------------------------------------------------------- positions as indices
 def _unravel(shape, position):
     """The index along each axis of `shape` of positions counted in row-major order; a tuple of int64 tensors."""
+    _check_index("unravel_index", position.spec)
     if not shape:
         raise ShapeError("[unravel_index] expected a shape of at least one dimension, got ()")
     rest = cast(position, dt.int64)

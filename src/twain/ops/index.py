@@ -299,13 +299,17 @@ eye = composite("eye", 0, _eye, attributes=_eye_attributes, names=(), reference=
 
 
 def _triangle(attrs, x, lower: bool):
+    if x.ndim < 2:
+        raise ShapeError(f"[tril] expected at least 2 dimensions, got shape {tuple(x.shape)}")
     from_shape = tuple(x.shape)
     offset = subtract(iota(from_shape, len(from_shape) - 1), iota(from_shape, len(from_shape) - 2))
     keep = offset <= attrs if lower else greater_equal(offset, attrs)
     return late.where(keep, x, cast(0, x.dtype))
 
 
-tril = composite("tril", 1, lambda attrs, x: _triangle(attrs, x, True), attributes=lambda k=0: k, names=("x",),
+tril = composite("tril", 1, lambda attrs, x: _triangle(attrs, x, True), names=("x",),
+                 attributes=lambda k=0: as_index("tril", "k", k),
                  reference="numpy.tril", samples=Samples(((-5, 5),), shapes=(((3, 4),),)), onnx="Trilu")  # fmt: skip
-triu = composite("triu", 1, lambda attrs, x: _triangle(attrs, x, False), attributes=lambda k=0: k, names=("x",),
+triu = composite("triu", 1, lambda attrs, x: _triangle(attrs, x, False), names=("x",),
+                 attributes=lambda k=0: as_index("triu", "k", k),
                  reference="numpy.triu", samples=Samples(((-5, 5),), shapes=(((3, 4),),)), onnx="Trilu")  # fmt: skip

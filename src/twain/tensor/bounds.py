@@ -6,7 +6,7 @@ from .. import _core
 from ..base.errors import ArgumentError, IndexingError
 from ..base.shapes import normalize_axis
 from ..ops import index as ops
-from .creation import asarray
+from .creation import asarray, tensor_argument
 
 Tensor = _core.Tensor
 
@@ -50,6 +50,7 @@ def take(x: Tensor, indices: Tensor, /, axis: int | None = None) -> Tensor:
     Negative indices count from the end. Raises IndexError for one out of range; compiled, that reads NaN (of integers,
     the smallest number).
     """
+    x = tensor_argument("take", x)
     if axis is None:
         if x.ndim != 1:
             raise ArgumentError(
@@ -69,6 +70,7 @@ def take_along_axis(x: Tensor, indices: Tensor, /, axis: int = -1) -> Tensor:
 
     Negative indices count from the end. Raises IndexError as `take`.
     """
+    x = tensor_argument("take_along_axis", x)
     if type(x) is Tensor:
         at = normalize_axis("take_along_axis", axis, x.ndim)
         check_index("take_along_axis", indices, x.shape[at], at, x.shape)

@@ -274,7 +274,9 @@ def full(shape: object, fill_value: object, *, dtype: object = None, device: obj
         kind = _KINDS.get(type(fill_value))
         dtype = {"b": dt.bool_, "i": dt.DEFAULT_INT, "f": dt.DEFAULT_FLOAT, "c": dt.DEFAULT_COMPLEX}.get(
             kind
-        ) or fill_value.dtype
+        ) or getattr(fill_value, "dtype", None)
+        if dtype is None:
+            raise ArgumentError(f"[full] expected fill_value to be a number or a 0-d tensor, got {fill_value!r}")
     target = as_dtype(dtype, "full")
     if type(fill_value) is int:
         dt.check_int("full", fill_value, target)
@@ -307,24 +309,37 @@ def empty(shape: object, *, dtype: object = None, device: object = None) -> Tens
     return _core.empty(_core.meta(dtype.code, check_shape("empty", shape), None, as_device(device, "empty").index))
 
 
-def full_like(x: Tensor, fill_value: object, *, dtype: object = None, device: object = None) -> Tensor:
+def full_like(x: Tensor, /, fill_value: object, *, dtype: object = None, device: object = None) -> Tensor:
     """`full` with the shape, dtype and device of `x`."""
+    x = tensor_argument("full_like", x)
     return full(x.shape, fill_value, dtype=dtype or x.dtype, device=device or x.device)
 
 
-def zeros_like(x: Tensor, *, dtype: object = None, device: object = None) -> Tensor:
+def zeros_like(x: Tensor, /, *, dtype: object = None, device: object = None) -> Tensor:
     """`zeros` with the shape, dtype and device of `x`."""
+    x = tensor_argument("zeros_like", x)
     return zeros(x.shape, dtype=dtype or x.dtype, device=device or x.device)
 
 
-def ones_like(x: Tensor, *, dtype: object = None, device: object = None) -> Tensor:
+def ones_like(x: Tensor, /, *, dtype: object = None, device: object = None) -> Tensor:
     """`ones` with the shape, dtype and device of `x`."""
+    x = tensor_argument("ones_like", x)
     return ones(x.shape, dtype=dtype or x.dtype, device=device or x.device)
 
 
-def empty_like(x: Tensor, *, dtype: object = None, device: object = None) -> Tensor:
+def empty_like(x: Tensor, /, *, dtype: object = None, device: object = None) -> Tensor:
     """`empty` with the shape, dtype and device of `x`."""
+    x = tensor_argument("empty_like", x)
     return empty(x.shape, dtype=dtype or x.dtype, device=device or x.device)
+
+
+def tensor_argument(function: str, x: object, name: str = "x") -> object:
+    """`x` if it is a tensor, as a tensor if it is an array of another library; ArgumentError for anything else."""
+    if type(x) is Tensor or isinstance(x, Node):
+        return x
+    if hasattr(x, "__array__"):
+        return asarray(x)
+    raise ArgumentError(f"[{function}] expected {name} to be a tensor or an array, got {type(x).__name__}")
 
 
 def _number(function: str, name: str, value: object, kinds: tuple = (int, float)) -> object:
@@ -390,7 +405,12 @@ def eye(
     """Ones on the k-th diagonal, zeros elsewhere."""
     target = dt.DEFAULT_FLOAT if dtype is None else as_dtype(dtype, "eye")
     rows = as_index("eye", "n_rows", n_rows)
-    return _place(index_ops.eye(rows, rows if n_cols is None else as_index("eye", "n_cols", n_cols), k, target), device)
+    return _place(
+        index_ops.eye(
+            rows, rows if n_cols is None else as_index("eye", "n_cols", n_cols), as_index("eye", "k", k), target
+        ),
+        device,
+    )
 
 
 __all__ = [

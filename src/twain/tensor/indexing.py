@@ -16,7 +16,7 @@ from ..ops import elementwise as e
 from ..ops.index import take
 from ..ops.shape import getitem as basic_index
 from ..ops.shape import reshape
-from .creation import asarray
+from .creation import asarray, tensor_argument
 
 Tensor = _core.Tensor
 advanced = LazyModule("twain.ops.advanced")
@@ -336,6 +336,7 @@ def getitem(x: Tensor, key: object) -> Tensor:
 
 def nonzero(x: Tensor, /) -> tuple:
     """Indices of the elements that are not zero, in row-major order: a tuple of int64 tensors, one per axis."""
+    x = tensor_argument("nonzero", x)
     if x.ndim == 0:
         raise IndexingError("[nonzero] expected at least one dimension, got a 0-d tensor")
     found = selection.flat_nonzero(x)

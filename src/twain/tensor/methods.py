@@ -17,7 +17,7 @@ from ..transforms import levels
 from . import exchange
 from .assignment import setitem
 from .bounds import take
-from .creation import as_operand, asarray, contiguous, to_device
+from .creation import as_operand, asarray, contiguous, tensor_argument, to_device
 from .device import Device, as_device
 from .indexing import getitem, nonzero
 from .printing import to_numpy, to_repr
@@ -33,6 +33,7 @@ def fresh(x: Tensor) -> Tensor:
 def astype(x: Tensor, dtype: object, /, *, copy: bool = True, device: object = None) -> Tensor:
     """`x` converted to `dtype`; with copy=False `x` itself where it is of that dtype. Floats truncate to ints (NaN gives 0,
     numbers out of range the nearest limit), half precision rounds to nearest even. DTypeError for complex to real."""
+    x = tensor_argument("astype", x)
     target = as_dtype(dtype, "astype")
     if x.dtype is not target:
         check_cast("astype", x.dtype, target)
@@ -73,6 +74,7 @@ def reshape(x: Tensor, /, shape: object, *, copy: bool | None = None) -> Tensor:
 
 def expand_dims(x: Tensor, /, axis: int | tuple = 0) -> Tensor:
     """A view with an axis of size 1 inserted at `axis`; with several, at these axes of the result."""
+    x = tensor_argument("expand_dims", x)
     if not isinstance(axis, (tuple, list)):
         at = normalize_axis("expand_dims", axis, x.ndim + 1)
         return shape_ops.reshape(x, (*x.shape[:at], 1, *x.shape[at:]))
@@ -84,6 +86,7 @@ def expand_dims(x: Tensor, /, axis: int | tuple = 0) -> Tensor:
 
 def squeeze(x: Tensor, /, axis: object = None) -> Tensor:
     """A view without the given axes of size 1 (all of them for None)."""
+    x = tensor_argument("squeeze", x)
     axes = (
         tuple(i for i, d in enumerate(x.shape) if d == 1) if axis is None else normalize_axes("squeeze", axis, x.ndim)
     )
@@ -95,6 +98,7 @@ def squeeze(x: Tensor, /, axis: object = None) -> Tensor:
 
 def flatten(x: Tensor, start_axis: int = 0, end_axis: int = -1) -> Tensor:
     """The axes from start_axis to end_axis as one."""
+    x = tensor_argument("flatten", x)
     if x.ndim == 0:
         return shape_ops.reshape(x, (1,))
     first, last = normalize_axis("flatten", start_axis, x.ndim), normalize_axis("flatten", end_axis, x.ndim)
@@ -114,6 +118,7 @@ def _merged(sizes: tuple, first: int, last: int) -> tuple:
 
 def transpose(x: Tensor, axis1: int | None = None, axis2: int | None = None) -> Tensor:
     """Two axes exchanged; with none given, all reversed (as NumPy's)."""
+    x = tensor_argument("transpose", x)
     order = list(range(x.ndim))
     if axis1 is None:
         order.reverse()
@@ -125,6 +130,7 @@ def transpose(x: Tensor, axis1: int | None = None, axis2: int | None = None) -> 
 
 def moveaxis(x: Tensor, source: int | tuple, destination: int | tuple, /) -> Tensor:
     """Axis `source` moved to `destination`; or several, each to its own. The others keep their order."""
+    x = tensor_argument("moveaxis", x)
     sources = source if isinstance(source, (tuple, list)) else (source,)
     targets = destination if isinstance(destination, (tuple, list)) else (destination,)
     if len(sources) != len(targets):
@@ -194,6 +200,7 @@ def clip(x: Tensor, /, min: object = None, max: object = None) -> Tensor:
     min, max: numbers, or tensors that broadcast with x. Where min > max the result is max; NaN in x stays NaN. An int bound
     that an integer dtype can't reach limits nothing; one that no element could satisfy is an OverflowError.
     """
+    x = tensor_argument("clip", x)
     if x.dtype.is_integer:
         if type(min) is int and min < 0 and not int_fits(x.dtype, min):
             min = None
@@ -211,6 +218,7 @@ def clip(x: Tensor, /, min: object = None, max: object = None) -> Tensor:
 
 def matrix_transpose(x: Tensor, /) -> Tensor:
     """The last two axes exchanged."""
+    x = tensor_argument("matrix_transpose", x)
     if x.ndim < 2:
         raise ShapeError(f"[matrix_transpose] expected at least 2 dimensions, got shape {tuple(x.shape)}")
     return linalg.transpose_last(x)
