@@ -125,7 +125,7 @@ class Writer:
                 pairs = [
                     b.value(f"fcmp uno {v} {loaded[w]}, {loaded[w + 1]}") for w in range(0, WAYS, 2)
                 ]  # fmt: skip
-                new.append(self.either(loop.values[-1], self.either(*pairs, lanes), lanes))
+                new.append(self.either(loop.values[-1], self.either(pairs[0], pairs[1], lanes), lanes))
             loop.next(b.add(loop.i, step), *new)
         at, *rest = loop.results
         nan = self.any(rest[WAYS]) if self.floating else "false"
