@@ -20,6 +20,16 @@ ROWS: list[dict] = [
         "text": "MNIST-size CNN, batch 64, Adam, compiled (torch: eager)",
         "targets": [("torch", 2)],
     },
+    {
+        "name": "per_sample_eager",
+        "text": "gradient of each of 32 samples, MLP 784-128-10: `vmap(grad(loss))`, eager",
+        "targets": [("torch", 2)],
+    },
+    {
+        "name": "per_sample_compiled",
+        "text": "the same compiled, with clipping and the mean",
+        "targets": [("jax", 1)],
+    },
     *[
         {"name": f"gemm{n}", "text": f"matrix product {n} x {n}, float32, eager", "targets": [("torch", 1)]}
         for n in GEMM

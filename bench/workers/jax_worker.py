@@ -77,6 +77,26 @@ def mlp():
     return adam(loss_of, p, jnp.array(r.random((32, 784)), jnp.float32), jnp.array(r.integers(0, 10, 32)))
 
 
+def per_sample(clip):
+    r = np.random.default_rng(0)
+    p = [jnp.array(r.normal(0, 0.03, s), jnp.float32) for s in ((784, 128), (128,), (128, 10), (10,))]
+    x, y = jnp.array(r.random((32, 784)), jnp.float32), jnp.array(r.integers(0, 10, 32))
+
+    def loss_of(p, x, y):
+        return -jax.nn.log_softmax(jax.nn.relu(x @ p[0] + p[1]) @ p[2] + p[3])[y]
+
+    each = jax.vmap(jax.grad(loss_of), in_axes=(None, 0, 0))
+
+    def clipped(p, x, y):
+        g = each(p, x, y)
+        norms = jnp.sqrt(sum((v * v).reshape(32, -1).sum(1) for v in g))
+        scale = jnp.minimum(1.0 / norms, 1.0)
+        return [jnp.tensordot(scale, v, 1) / 32 for v in g]
+
+    run = jax.jit(clipped if clip else each)
+    return lambda: done(run(p, x, y))
+
+
 def cnn():
     r = np.random.default_rng(0)
     shapes = ((32, 1, 3, 3), (32,), (64, 32, 3, 3), (64,), (64 * 49, 10), (10,))
@@ -121,6 +141,8 @@ def elementwise(op, n):
 ROWS["add4"] = add4
 ROWS["chain"] = chain
 ROWS["mlp_compiled"] = ROWS["mlp_compiled_last"] = mlp
+ROWS["per_sample_eager"] = lambda: per_sample(False)  # jitted: the only way it is used
+ROWS["per_sample_compiled"] = lambda: per_sample(True)
 ROWS["cnn_compiled"] = cnn
 for size in GEMM:
     ROWS[f"gemm{size}"] = gemm(size)

@@ -77,6 +77,31 @@ def mlp():
 ROWS["mlp_eager"] = ROWS["mlp_compiled"] = ROWS["mlp_compiled_last"] = mlp
 
 
+def per_sample(clip: bool):
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
+    parameters = {name: p.detach() for name, p in model.named_parameters()}
+    x, y = torch.rand(32, 784), torch.randint(0, 10, (32,))
+
+    def loss_of(p, x, y):
+        return nn.functional.cross_entropy(torch.func.functional_call(model, p, (x[None],)), y[None])
+
+    each = torch.func.vmap(torch.func.grad(loss_of), in_dims=(None, 0, 0))
+
+    def clipped(p, x, y):
+        g = each(p, x, y)
+        norms = sum((v * v).reshape(32, -1).sum(1) for v in g.values()).sqrt()
+        scale = torch.clip(1.0 / norms, None, 1.0)
+        return {name: torch.tensordot(scale, v, 1) / 32 for name, v in g.items()}
+
+    run = clipped if clip else each
+    return lambda: run(parameters, x, y)
+
+
+ROWS["per_sample_eager"] = lambda: per_sample(False)
+ROWS["per_sample_compiled"] = lambda: per_sample(True)
+
+
 @row
 def cnn_compiled():
     torch.manual_seed(0)

@@ -87,6 +87,38 @@ def mlp_compiled_last():
     return mlp(True, last=True)
 
 
+def per_sample(clip: bool):
+    """The gradient of each sample; with clip, the mean of those scaled to norm 1 at most (as private training does)."""
+    twain.random.seed(0)
+    model = nn.Sequential(nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 10))
+    parameters = {name: p.detach() for name, p in model.named_parameters()}
+    x, y = twain.random.uniform((32, 784)), twain.random.randint(0, 10, (32,))
+
+    def loss_of(p, x, y):
+        return twain.cross_entropy(twain.functional_call(model, p, x[None]), y[None])
+
+    each = twain.vmap(twain.grad(loss_of), in_axes=(None, 0, 0))
+
+    def clipped(p, x, y):
+        g = each(p, x, y)
+        norms = sum((v * v).reshape((32, -1)).sum(axis=1) for v in g.values()).sqrt()
+        scale = twain.clip(1.0 / norms, None, 1.0)
+        return {name: twain.tensordot(scale, v, 1) / 32 for name, v in g.items()}
+
+    run = twain.compile(clipped) if clip else each
+    return lambda: run(parameters, x, y)
+
+
+@row
+def per_sample_eager():
+    return per_sample(False)
+
+
+@row
+def per_sample_compiled():
+    return per_sample(True)
+
+
 @row
 def cnn_compiled():
     twain.random.seed(0)
