@@ -309,6 +309,16 @@ from .ops.special import (
     spherical_bessel_j0 as spherical_bessel_j0,
     zeta as zeta,
 )
+from .ops.vision import (
+    affine_grid as affine_grid,
+    channel_shuffle as channel_shuffle,
+    fold as fold,
+    grid_sample as grid_sample,
+    interpolate as interpolate,
+    pixel_shuffle as pixel_shuffle,
+    pixel_unshuffle as pixel_unshuffle,
+    unfold as unfold,
+)
 from .runtime.compile import (
     compile as compile,
 )
@@ -368,6 +378,10 @@ from .tensor.scattering import (
 )
 from .tensor.selection import (
     masked_select as masked_select,
+)
+from .tensor.signal import (
+    istft as istft,
+    stft as stft,
 )
 from .tensor.statistics import (
     bincount as bincount,

@@ -69,9 +69,7 @@ FUNCTIONS: dict[str, str] = {
         "scaled_modified_bessel_k1 shifted_chebyshev_polynomial_t shifted_chebyshev_polynomial_u "
         "shifted_chebyshev_polynomial_v shifted_chebyshev_polynomial_w spherical_bessel_j0 zeta"
     ),
-    "twain.ops.vision": (
-        "affine_grid channel_shuffle fold grid_sample interpolate pixel_shuffle pixel_unshuffle unfold"
-    ),
+    "twain.ops.vision": "affine_grid channel_shuffle fold grid_sample interpolate pixel_shuffle pixel_unshuffle unfold",
     "twain.runtime.compile": "compile",
     "twain.runtime.info": "info",
     "twain.tensor.control": "checkpoint cond scan while_loop",
@@ -85,6 +83,7 @@ FUNCTIONS: dict[str, str] = {
         "segment_mean segment_min segment_prod segment_sum"
     ),
     "twain.tensor.selection": "masked_select",
+    "twain.tensor.signal": "istft stft",
     "twain.tensor.statistics": "bincount histc histogram histogramdd nanquantile quantile",
     "twain.tensor.transforms": "grad hessian hvp jacfwd jacobian jacrev jvp value_and_grad vjp vmap",
     "twain.tensor.uniqueness": (

@@ -363,6 +363,8 @@ DIFFERENCES: list[tuple[str, str, str]] = [
         (name, "not refused", "a Python number is taken")
         for name in ("fmax", "fmin", "fmod", "gcd", "heaviside", "isclose", "lcm", "ldexp")
     ],
+    ("complex", "float16", "there are no complex numbers of half precision"),
+    ("complex", "not refused", "dtypes promote"),
     ("linalg.cross", "not refused", "leading axes broadcast, as the standard says"),
     ("linalg.cholesky", "gradient", "the Hermitian part of PyTorch's, which has an imaginary diagonal"),
     ("linalg.eig", "value 1", "eigenvectors are unique up to a phase"),

@@ -330,3 +330,33 @@ def hfft2(x, s=None, axes=(-2, -1), norm="backward"):
 def ihfft2(x, s=None, axes=(-2, -1), norm="backward"):
     """Over two axes."""
     return ihfftn(x, s, axes, norm)
+
+
+def stft(x, window, n_fft, hop_length=None, win_length=None, center=True, normalized=False, onesided=True):
+    """Window by window."""
+    hop = hop_length or n_fft // 4
+    left = (n_fft - window.size) // 2
+    window = np.pad(window, (left, n_fft - window.size - left))
+    if center:
+        x = np.pad(x, [(0, 0)] * (x.ndim - 1) + [(n_fft // 2, n_fft // 2)], mode="reflect")
+    starts = range(0, x.shape[-1] - n_fft + 1, hop)
+    frames = np.stack([x[..., s : s + n_fft] * window for s in starts], -1)
+    found = np.fft.fft(frames, axis=-2, norm="ortho" if normalized else "backward")
+    return found[..., : n_fft // 2 + 1, :] if onesided else found
+
+
+def istft(x, window, n_fft, hop_length=None, normalized=False, length=None):
+    """Windows added up one by one."""
+    hop = hop_length or n_fft // 4
+    frames = np.fft.irfft(x, n_fft, axis=-2, norm="ortho" if normalized else "backward")
+    count = x.shape[-1]
+    total = np.zeros((*x.shape[:-2], n_fft + hop * (count - 1)))
+    weights = np.zeros(total.shape[-1])
+    for t in range(count):
+        total[..., t * hop : t * hop + n_fft] += frames[..., t] * window.real
+        weights[t * hop : t * hop + n_fft] += window.real**2
+    signal = (total / weights)[..., n_fft // 2 :]
+    if length is None:
+        return signal[..., : signal.shape[-1] - n_fft // 2]
+    signal = signal[..., :length]
+    return np.pad(signal, [(0, 0)] * (signal.ndim - 1) + [(0, length - signal.shape[-1])])

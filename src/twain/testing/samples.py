@@ -97,6 +97,8 @@ def operand_dtype(record: OpRecord, position: int, domain: object, dtype: DType)
             return dt.int64
         if domain == "pivots":
             return dt.int32
+        if domain == "weights":
+            return dt.real_of(dtype)
     fixed = getattr(record.rules, "fixed", None)
     return fixed[position] if fixed and fixed[position] is not None else dtype
 
@@ -129,6 +131,8 @@ def draw(rng, domain: object, shape: tuple, dtype: DType, record: OpRecord, shap
     """An array of `shape` from a domain, as values of `dtype`."""
     if domain in MATRICES:
         return matrices(rng, domain, shape, dtype)
+    if domain == "weights":
+        return rounded(rng.uniform(0.5, 1, shape), dtype)
     if domain == "pivots":
         return np.minimum(np.arange(shape[-1]) + rng.integers(1, 3, shape), shape[-1]).astype("int32")
     if dtype is dt.bool_:
