@@ -50,12 +50,19 @@ int truth(PyObject* self) {
   });
 }
 
-PyObject* to_int(PyObject* self) {
-  return converted(self, "int", [](PyObject* scalar) -> PyObject* {
-    return PyNumber_Long(scalar);
-  });
+// int(x) and float(x): of real numbers only.
+PyObject* real_number(PyObject* self, const char* function, PyObject* (*convert)(PyObject*)) {
+  const Meta* meta = value_of(self).meta;
+  if (meta->dtype == DType::complex64 || meta->dtype == DType::complex128) {
+    PyErr_Format(PyExc_TypeError, "[%s] expected a real tensor, got %s; take .real, .imag or abs() first", function,
+                 info(meta->dtype).name);
+    return nullptr;
+  }
+  return converted(self, function, convert);
 }
-PyObject* to_float(PyObject* self) { return converted(self, "float", PyNumber_Float); }
+
+PyObject* to_int(PyObject* self) { return real_number(self, "int", PyNumber_Long); }
+PyObject* to_float(PyObject* self) { return real_number(self, "float", PyNumber_Float); }
 PyObject* to_index(PyObject* self) {
   const Meta* meta = value_of(self).meta;
   const bool integer = (meta->dtype >= DType::int8 && meta->dtype <= DType::uint64) || meta->dtype == DType::weak_int;

@@ -158,7 +158,7 @@ def test_half_precision_parameters():
         (lambda p: optim.SGD([p, p]), "each parameter once"),
         (lambda p: optim.SGD([p * 2]), "leaf tensors"),
         (lambda p: optim.SGD([3]), "tensors as parameters, got int"),
-        (lambda p: optim.SGD([twain.zeros((2,), dtype="int64")]), "floating parameters"),
+        (lambda p: optim.SGD([twain.zeros((2,), dtype="int64")]), "floating or complex parameters"),
         (lambda p: optim.SGD([p], lr=-1.0), "lr >= 0, got -1.0"),
         (lambda p: optim.Adam([p], betas=(0.9, 1.0)), r"betas\[1\] in \[0, 1\), got 1.0"),
         (lambda p: optim.Adam([p], eps=float("nan")), "eps >= 0, got nan"),

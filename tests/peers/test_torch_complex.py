@@ -85,3 +85,34 @@ def test_a_complex_loss_is_refused():
     with pytest.raises(RuntimeError, match="real"):
         (z * z).sum().backward()
     (z * z).sum().backward(twain.asarray(1 + 0j))
+
+
+@pytest.mark.parametrize(
+    "name, settings",
+    [
+        ("SGD", {"lr": 0.1}),
+        ("SGD", {"lr": 0.1, "momentum": 0.9, "weight_decay": 0.01}),
+        ("Adam", {"lr": 0.1}),
+        ("AdamW", {"lr": 0.1, "amsgrad": True}),
+    ],
+)
+def test_optimizers(rng, name, settings):
+    """Complex parameters beside real ones; norms of gradients are those of all parts together."""
+    start, other, goal = drawn(rng), rng.normal(size=3), drawn(rng)
+    found = []
+    for module, optim, clip in (
+        (twain, twain.optim, twain.optim.clip_grad_norm_),
+        (torch, torch.optim, torch.nn.utils.clip_grad_norm_),
+    ):
+        make = twain.asarray if module is twain else torch.tensor
+        p, q = make(start).requires_grad_(), make(other).requires_grad_()
+        optimizer = getattr(optim, name)([p, q], **settings)
+        for _ in range(4):
+            optimizer.zero_grad()
+            (module.abs(p - make(goal)) ** 2).sum().backward()
+            (q * q).sum().backward()
+            clip([p, q], 5.0)
+            optimizer.step()
+        found += [p.detach().numpy(), q.detach().numpy()]
+    np.testing.assert_allclose(found[0], found[2], rtol=1e-6)
+    np.testing.assert_allclose(found[1], found[3], rtol=1e-6)

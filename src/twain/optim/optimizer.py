@@ -122,7 +122,9 @@ class Optimizer:
         self.param_groups.append(new)
         steps = {p.device: asarray(0.0, dtype="float64", device=p.device) for p in params}
         for p in params:
-            self.state.append({"step": steps[p.device], **{key: zeros_like(p.detach()) for key in self._buffers_of(new)}})
+            self.state.append(
+                {"step": steps[p.device], **{key: zeros_like(p.detach()) for key in self._buffers_of(new)}}
+            )
 
     def _check(self, values: dict[str, Any]) -> None:
         """Raise for settings out of range."""
@@ -294,8 +296,8 @@ def _tensors(name: str, params: Any) -> tuple[list[Tensor], list[str] | None]:
             raise ArgumentError(f"[{name}] expected tensors as parameters, got {type(p).__name__}")
         if not p.is_leaf:
             raise ArgumentError(f"[{name}] expected leaf tensors, got the result of {p.grad_fn}; detach it first")
-        if p.dtype.kind != "f":
-            raise ArgumentError(f"[{name}] expected floating parameters, got dtype {p.dtype}")
+        if p.dtype.kind not in "fc":
+            raise ArgumentError(f"[{name}] expected floating or complex parameters, got dtype {p.dtype}")
     return given, names
 
 

@@ -13,8 +13,9 @@ import math
 
 from ...base import dtypes as dt
 from ...base.errors import ArgumentError
+from ..complex_parts import complex
 from ..elementwise import abs as abs_
-from ..elementwise import cast, equal, greater, less, maximum, minimum, multiply, power, sqrt, where
+from ..elementwise import cast, equal, greater, imag, less, maximum, minimum, multiply, power, real, sqrt, where
 from ..families import composite
 from ..reduce import max as max_
 from ..reduce import sum as sum_
@@ -38,6 +39,30 @@ def _rows(values: tuple, first: int, width: int) -> list:
 
 def _rounded(values: list, dtype) -> list:
     return [v if v.dtype is dtype else cast(v, dtype) for v in values]
+
+
+def _by_parts(update, scalars: int, width_of):
+    """`update` for complex parameters too: their real and imaginary parts are parameters of their own (as in PyTorch)."""
+
+    def whole(attrs, *values):
+        first, width = scalars + 1 + max(attrs[0]), width_of(attrs)
+        rows = [values[i : i + width] for i in range(first, len(values), width)]
+        if all(row[0].dtype.kind != "c" for row in rows):
+            return update(attrs, *values)
+        steps, operands = [], []
+        for step, row in zip(attrs[0], rows):
+            parts = (real, imag) if row[0].dtype.kind == "c" else (None,)
+            steps += [step] * len(parts)
+            operands += [v if part is None else part(v) for part in parts for v in row]
+        results = iter(update((tuple(steps), *attrs[1:]), *values[:first], *operands))
+        joined = [next(results) for _ in range(scalars, first)]
+        for row in rows:
+            new = [next(results) for _ in row[1:]]
+            joined += [complex(v, next(results)) for v in new] if row[0].dtype.kind == "c" else new
+        return joined
+
+    whole.__doc__ = update.__doc__
+    return whole
 
 
 # ---------------------------------------------------------------- SGD
@@ -80,7 +105,8 @@ def _sgd(attrs, *values):
 
 
 sgd_update = composite(
-    "sgd_update", -1, _sgd, attributes=_sgd_attributes, reference=_REFERENCES + "sgd_update",
+    "sgd_update", -1, _by_parts(_sgd, 4, lambda attrs: 3 if attrs[1] else 2), attributes=_sgd_attributes,
+    reference=_REFERENCES + "sgd_update",
     samples=Samples(
         ((0.001, 0.1), (0.5, 0.9), (0, 0.5), (0, 0.1), (0, 3), (-5, 5), (-5, 5), (-5, 5)),
         arguments=((((0,), True, True, True, True), {}),), shapes=(((), (), (), (), (), (3, 4), (3, 4), (3, 4)),),
@@ -128,7 +154,8 @@ def _adam(attrs, *values):
 
 
 adam_update = composite(
-    "adam_update", -1, _adam, attributes=_adam_attributes, reference=_REFERENCES + "adam_update",
+    "adam_update", -1, _by_parts(_adam, 5, lambda attrs: 5 if attrs[3] else 4), attributes=_adam_attributes,
+    reference=_REFERENCES + "adam_update",
     samples=Samples(
         ((0.001, 0.1), (0.8, 0.9), (0.9, 0.99), (1e-8, 1e-6), (0, 0.1), (0, 3), (-5, 5), (-5, 5), (-5, 5), (0.1, 5)),
         arguments=((((0,), False, True), {}), (((0,), True, True), {})),
@@ -156,7 +183,8 @@ def _clip_by_norm(attrs, *gradients):
     else:
         total = None
         for g in gradients:
-            part = sum_(multiply(g, g)) if kind == 2.0 else sum_(power(abs_(g), kind))
+            size = abs_(g) if g.dtype.kind == "c" else g
+            part = sum_(multiply(size, size)) if kind == 2.0 else sum_(power(abs_(g), kind))
             total = part if total is None else total + part
         total = sqrt(total) if kind == 2.0 else power(total, 1.0 / kind)
     factor = minimum(max_norm / (total + 1e-6), 1.0)
@@ -171,7 +199,10 @@ clip_by_norm = composite(
 
 
 def _clip_by_value(limit, *gradients):
-    """Each element of each gradient into [-limit, limit]; NaN stays."""
+    """Each element of each gradient (of complex ones each part) into [-limit, limit]; NaN stays."""
+    if any(g.dtype.kind == "c" for g in gradients):
+        return [complex(*_clip_by_value(limit, real(g), imag(g))) if g.dtype.kind == "c" else _clip_by_value(limit, g)[0]
+                for g in gradients]  # fmt: skip
     return [where(greater(g, limit), limit, where(less(g, -limit), -limit, g)) for g in gradients]
 
 
