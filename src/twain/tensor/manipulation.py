@@ -11,7 +11,7 @@ from ..ir.node import Node
 from ..ops.index import take
 from ..ops.repetition import diff_op, repeat_each
 from ..ops.shape import broadcast_to, reshape
-from .creation import asarray
+from .creation import asarray, tensor_argument
 
 Tensor = _core.Tensor
 numpy = LazyModule("numpy")
@@ -94,9 +94,10 @@ def meshgrid(*arrays: Tensor, indexing: str = "xy") -> tuple:
 
 def unstack(x: Tensor, /, *, axis: int = 0) -> tuple:
     """The slices of `x` along `axis`, without that axis, as a tuple of views."""
+    x = tensor_argument("unstack", x)
     at = normalize_axis("unstack", axis, x.ndim)
-    key = (slice(None),) * at
-    return tuple(x[(*key, i)] for i in range(x.shape[at]))
+    keys = [(*(slice(None),) * at, i) for i in range(x.shape[at])]
+    return tuple(x[key] for key in keys)
 
 
 def repeat(x: Tensor, repeats: object, /, *, axis: int | None = None) -> Tensor:
@@ -105,6 +106,7 @@ def repeat(x: Tensor, repeats: object, /, *, axis: int | None = None) -> Tensor:
     repeats: an int, or a tensor of ints, one per element along the axis (or a single one for all). The shape of the result
     is then data, so a compiled function that asks for it runs eagerly.
     """
+    x = tensor_argument("repeat", x)
     if type(repeats) in (int, bool) or (hasattr(repeats, "__index__") and not hasattr(repeats, "shape")):
         return repeat_each(x, repeats, axis)
     counts = repeats if type(repeats) is Tensor else asarray(repeats)
