@@ -24,7 +24,7 @@ Tensor = _core.Tensor
 def _index(function: str, x: Tensor, index: object, axis: int) -> tuple:
     """(the index as a tensor, the axis counted from 0), both checked."""
     at = normalize_axis(function, axis, x.ndim)
-    if isinstance(index, (list, tuple, range)):
+    if type(index) is not Tensor and isinstance(index, (list, tuple, range)):
         index = asarray(index)
     if index.dtype.kind not in "iu":
         raise DTypeError(f"[{function}] expected integer indices, got {index.dtype}")
@@ -34,6 +34,8 @@ def _index(function: str, x: Tensor, index: object, axis: int) -> tuple:
 
 def _updates(function: str, x: Tensor, src: object, shape: tuple) -> Tensor:
     """`src` in x's dtype and of `shape`: a number is repeated, of a larger tensor the beginning is taken."""
+    if type(src) is Tensor and src.shape == shape:
+        return src if src.dtype is x.dtype else e.cast(src, x.dtype)
     if is_python_scalar(src):
         return broadcast_to(e.cast(src, x.dtype), shape)
     if src.ndim != len(shape) or any(a < b for a, b in zip(src.shape, shape)):
@@ -45,12 +47,15 @@ def _updates(function: str, x: Tensor, src: object, shape: tuple) -> Tensor:
 
 def _along(function: str, x: Tensor, axis: int, index: object, src: object) -> tuple:
     index, at = _index(function, x, index, axis)
-    if index.ndim != x.ndim or any(i > d for a, (i, d) in enumerate(zip(index.shape, x.shape)) if a != at):
+    shape = index.shape
+    if shape == x.shape:
+        return index, at, _updates(function, x, src, shape)
+    if len(shape) != x.ndim or any(i > d for a, (i, d) in enumerate(zip(shape, x.shape)) if a != at):
         raise ShapeError(
             f"[{function}] expected an index of {x.ndim} dimensions, no larger than x but along axis {at}, got "
-            f"{tuple(index.shape)} for {tuple(x.shape)}"
+            f"{tuple(shape)} for {tuple(x.shape)}"
         )
-    return index, at, _updates(function, x, src, tuple(index.shape))
+    return index, at, _updates(function, x, src, shape)
 
 
 def scatter(x: Tensor, axis: int, index: Tensor, src: Tensor | float, /) -> Tensor:
