@@ -665,6 +665,8 @@ class Body:
         for layout, _, level in self.outputs:
             if layout.buffer.kind != "output" or level != "full" or layout.offset:
                 continue
+            if sum(1 for other, _, _ in self.outputs if other.buffer is layout.buffer) > 1:  # only a part of the output
+                continue
             for buffer, dtype, strides, offset in self.operands:
                 if buffer is None or buffer.kind != "input" or buffer in excluded:
                     continue
