@@ -23,10 +23,15 @@ def _dtypes(name: str, given: object) -> tuple:
     return tuple(dt.as_dtype(d, name) for d in given)  # type: ignore[attr-defined]
 
 
-def _own(op):
-    """Ops of others are not in twain's table."""
-    del REGISTRY[op.record.name]
-    return op
+def _made(make: Callable, name: str, *args: object, **fields: object) -> Callable:
+    """What a family makes, without a place in twain's table."""
+    known = REGISTRY.pop(name, None)
+    try:
+        return make(name, *args, **fields)
+    finally:
+        REGISTRY.pop(name, None)
+        if known is not None:
+            REGISTRY[name] = known
 
 
 def elementwise(
@@ -65,14 +70,14 @@ def elementwise(
     def with_static(k, attrs, *values):
         return kernel(k, *values, **keywords(list(static), attrs))
 
-    op = families.elementwise(
-        title, len(operands), kernel if attributes is None else with_static, dtypes=_dtypes(function, dtypes),
-        to_float=to_float, result=result, names=tuple(operands), attributes=attributes, doc=kernel.__doc__ or "",
+    op = _made(
+        families.elementwise, title, len(operands), kernel if attributes is None else with_static,
+        dtypes=_dtypes(function, dtypes), to_float=to_float, result=result, names=tuple(operands), attributes=attributes, doc=kernel.__doc__ or "",
         derivatives=None if derivatives is None or static else tuple(derivatives),
     )  # fmt: skip
     if static and derivatives is not None:
         _static_rules(op.record, list(static), derivatives)
-    return _own(op)
+    return op
 
 
 def _static_rules(record, static: list[str], derivatives: Sequence) -> None:
@@ -102,9 +107,7 @@ def composition(function: Callable | None = None, /, *, name: str | None = None)
     def composed(attrs, *values):
         return function(*values, **keywords(list(static), attrs))
 
-    return _own(
-        families.composite(
-            title, len(operands), composed, attributes=binder(title, static), names=tuple(operands),
-            doc=function.__doc__ or title,
-        )
+    return _made(
+        families.composite, title, len(operands), composed, attributes=binder(title, static), names=tuple(operands),
+        doc=function.__doc__ or title,
     )  # fmt: skip
