@@ -72,8 +72,8 @@ def elementwise(
 
     op = _made(
         families.elementwise, title, len(operands), kernel if attributes is None else with_static,
-        dtypes=_dtypes(function, dtypes), to_float=to_float, result=result, names=tuple(operands), attributes=attributes, doc=kernel.__doc__ or "",
-        derivatives=None if derivatives is None or static else tuple(derivatives),
+        dtypes=_dtypes(function, dtypes), to_float=to_float, result=result, names=tuple(operands), attributes=attributes,
+        doc=kernel.__doc__ or "", derivatives=None if derivatives is None or static else tuple(derivatives),
     )  # fmt: skip
     if static and derivatives is not None:
         _static_rules(op.record, list(static), derivatives)
