@@ -18,16 +18,19 @@ LANES = 8  # rows at a time, at most
 _SOURCES: dict[tuple, KernelSource] = {}
 
 
-def network_source(dtype: DType, positions: bool, target) -> KernelSource:
-    """buffers: x, result. params: length, order constant (for signed keys), rows. One unit is `lanes` rows."""
-    key = (dtype.name, positions, target.name)
+def network_source(dtype: DType, positions: bool, target, first: bool = False) -> KernelSource:
+    """buffers: x, result. params: length, order constant (for signed keys), rows, and how many results each row has.
+
+    One unit is `lanes` rows. first: a few results only, which are found one after another.
+    """
+    key = (dtype.name, positions, first, target.name)
     found = _SOURCES.get(key)
     if found is None:
 
         def emit(module: Module, name: str) -> None:
-            NetworkWriter(Builder(module, name, attributes=target.attributes), dtype, positions, target).write()
+            NetworkWriter(Builder(module, name, attributes=target.attributes), dtype, positions, target).write(first)
 
-        text = f"network {dtype.name} {'positions' if positions else 'values'}"
+        text = f"network {dtype.name} {'positions' if positions else 'values'} {'first' if first else ''}"
         found = _SOURCES[key] = KernelSource(text, text, emit)
     return found
 
@@ -80,13 +83,13 @@ class NetworkWriter:
         self.result = "i64" if positions else self.element
         self.keys = Keys(b, dtype, self.lanes)
 
-    def write(self) -> None:
+    def write(self, first_only: bool) -> None:
         b, lanes = self.b, self.lanes
         self.length = b.parameter(0)
         order = b.parameter(1)
         order = order if self.element == "i64" else b.value(f"trunc i64 {order} to {self.element}")
         self.order = b.splat(order, self.element, lanes)
-        rows = b.parameter(2)
+        rows, results = b.parameter(2), b.parameter(3)
         x, result = b.buffer(0), b.buffer(1)
         self.scratch = b.alloca(self.type, LONGEST)
         self.places = b.alloca(self.type, LONGEST) if self.beside else None
@@ -96,25 +99,28 @@ class NetworkWriter:
             last = b.sub(rows, 1)
             sources, targets = [], []
             for k in range(lanes):
-                row = b.mul(b.min(b.add(first, k), last), self.length)
-                sources.append(b.offset(x, row, self.element))
-                targets.append(b.offset(result, row, self.result))
+                row = b.min(b.add(first, k), last)
+                sources.append(b.offset(x, b.mul(row, self.length), self.element))
+                targets.append(b.offset(result, b.mul(row, results), self.result))
             self.load(sources)
-            self.exchange()
-            self.store(targets, count)
+            if first_only:
+                self.find_first(results)
+            else:
+                self.exchange()
+            self.store(targets, count, results)
         b.finish()
 
     # -- in and out
-    def by_squares(self, square, column) -> None:
-        """square(i) for `lanes` columns from i on, column(i) for the rest."""
+    def by_squares(self, count: str, square, column) -> None:
+        """square(i) for `lanes` of `count` columns from i on, column(i) for the rest."""
         b, lanes = self.b, self.lanes
         at = "0"
         if lanes > 1:
-            with b.loop("0", b.sub(self.length, lanes - 1), lanes, carried=[("i64", "0")], hint="square") as loop:
+            with b.loop("0", b.sub(count, lanes - 1), lanes, carried=[("i64", "0")], hint="square") as loop:
                 square(loop.i)
                 loop.next(b.add(loop.i, lanes))
             at = loop.results[0]
-        with b.loop(at, self.length, hint="column") as rest:
+        with b.loop(at, count, hint="column") as rest:
             column(rest.i)
 
     def load(self, sources: list) -> None:
@@ -133,7 +139,7 @@ class NetworkWriter:
                 bits = one if lanes == 1 else b.value(f"insertelement {v} {bits}, {self.element} {one}, i32 {k}")
             self.put(i, bits)
 
-        self.by_squares(square, column)
+        self.by_squares(self.length, square, column)
 
     def put(self, i: str, bits: str) -> None:
         """Elements number i of all rows become records."""
@@ -165,7 +171,7 @@ class NetworkWriter:
         record = b.value(f"and {self.type} {record}, {self.constant((1 << self.shift) - 1)}")
         return record if self.record == "i64" else b.value(f"zext {self.type} {record} to {vector('i64', self.lanes)}")
 
-    def store(self, targets: list, count: str) -> None:
+    def store(self, targets: list, count: str, results: str) -> None:
         b, lanes = self.b, self.lanes
         v = vector(self.result, lanes)
 
@@ -182,7 +188,7 @@ class NetworkWriter:
                 with b.when(b.compare("sgt", count, k), "row"):
                     b.store(self.result, one, b.offset(target, i, self.result))
 
-        self.by_squares(square, column)
+        self.by_squares(results, square, column)
 
     # -- the network
     def exchange(self) -> None:
@@ -204,6 +210,15 @@ class NetworkWriter:
                         end = b.min(b.add(run.i, p), limit)
                         with b.loop(run.i, end, hint="pair") as pair:
                             self.compare(pair.i, b.add(pair.i, distance))
+
+    def find_first(self, results: str) -> None:
+        """Brings the smallest records to the front, one after another."""
+        b = self.b
+        with (
+            b.loop("0", results, hint="result") as result,
+            b.loop(b.add(result.i, 1), self.length, hint="rest") as rest,
+        ):
+            self.compare(result.i, rest.i)
 
     def compare(self, i: str, j: str) -> None:
         """The smaller of records i and j to i, the larger to j, in every row."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 from ..base import dtypes as dt
 from ..base.shapes import size_of
 from ..passes.fuse import Group
+from . import network
 from .builder import Builder, vector
 from .keys import Keys, order_constant
 from .lower import PARALLEL, Lowering, Step
@@ -236,6 +237,13 @@ def lower_select(lowering: Lowering, group: Group) -> None:
     single = n.op.name == "select_rows"
     k, descending = (-1, False) if single else n.attrs
     length, rows, target = x.shape[-1], size_of(x.shape[:-1]), lowering.target
+    if not single and length <= network.LONGEST:
+        lanes = network.lanes_of(x.dtype, True, target)
+        kernel = network.network_source(x.dtype, True, target, True)
+        params = [length, order_constant(x.dtype, descending, signed=True), rows, k]
+        grain = max(1, PARALLEL // 4 // (length * lanes))
+        lowering.add_step(Step(kernel, [slot(x), slot(into)], params, -(-rows // lanes), grain))
+        return
     wanted = rows_of(lowering, n.inputs[1]) if single else lowering.fresh(dt.int64, (1,))
     beside = x.dtype.itemsize == 8
     records = [slot(lowering.fresh(dt.int64, x.shape)) for _ in range(2)]

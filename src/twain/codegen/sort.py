@@ -54,7 +54,7 @@ def sort_into(lowering: Lowering, x: Layout, into: Layout, positions: bool, desc
     lanes = network.lanes_of(x.dtype, positions, target)
     if length <= ALONE or (length <= network.LONGEST and rows >= lanes):
         kernel = network.network_source(x.dtype, positions, target)
-        params = [length, order_constant(x.dtype, descending, signed=True), rows]
+        params = [length, order_constant(x.dtype, descending, signed=True), rows, length]
         grain = max(1, PARALLEL // 16 // (length * lanes))
         lowering.add_step(Step(kernel, [slot(x), slot(into)], params, -(-rows // lanes), grain))
         return

@@ -57,6 +57,7 @@ def _not_empty(name: str, x, axis: int) -> int:
 
 
 SHORT = 512  # rows that are sorted faster than searched
+FEW = 8  # so many first elements are found one after another
 
 
 def element_number(rows, at):
@@ -78,7 +79,7 @@ def _topk(attrs, x):
     if not 0 <= k <= x.shape[axis]:
         raise ValueRangeError(f"[topk] expected k in [0, {x.shape[axis]}], the size of axis {axis}, got {k}")
     rows = axis_last(x, axis)
-    few = rows.shape[-1] > SHORT and k * 8 <= rows.shape[-1]
+    few = k * 8 <= rows.shape[-1] if rows.shape[-1] > SHORT else k <= FEW
     order = topk_rows(rows, k, largest) if few else first_part(argsort_rows(rows, largest), k)
     return [axis_back(take_along_axis(rows, order, -1), axis), axis_back(order, axis)]
 
