@@ -110,32 +110,38 @@ def spread(parts: list, shape: tuple, kernel: tuple, stride: tuple, dilation: tu
     return whole if whole.shape == shape else embed(whole, shape, zeros, ones)
 
 
-def collected(shape: tuple, kernel: tuple, stride: tuple, dilation: tuple, padded: list, value):
-    """spread, the other way round, for windows that overlap: each element sums over the windows that it lies in.
+def collected(shape: tuple, kernel: tuple, stride: tuple, dilation: tuple, padding: tuple, windows: list, value):
+    """The transpose of taps_of for windows that overlap: each element of `shape` sums over the windows that it lies in.
 
-    padded: [(x, fill)] of the windows' shape; value(tap number, their elements at the windows in which an element is that
-    tap) is a term of its sum. Elements are computed one lattice of every stride-th place after the other.
+    padding: how much of it lies before the first element along each axis; windows: [(x, fill)] of the windows' shape.
+    value(tap number, elements of x at the windows in which an element is that tap) is a term of its sum. Elements are
+    computed one lattice of every stride-th place after the other.
     """
     axes = len(kernel)
     lead = len(shape) - axes
     zeros, ones = (0,) * lead, (1,) * len(shape)
-    places = list(product(*map(range, kernel)))
-    shifts = [tuple(p * d // s for p, d, s in zip(place, dilation, stride)) for place in places]
-    residues = [tuple(p * d % s for p, d, s in zip(place, dilation, stride)) for place in places]
-    most = tuple(max(s[a] for s in shifts) for a in range(axes))
-    lattice = tuple(-(-d // s) for d, s in zip(shape[lead:], stride))
-    room = (*shape[:lead], *(d + m for d, m in zip(lattice, most)))
-    wide = [embed(x, room, (*zeros, *most), ones, fill) for x, fill in padded]
-    sums: dict = {}
-    for k, (residue, shift) in enumerate(zip(residues, shifts)):
-        at = (*zeros, *(m - s for m, s in zip(most, shift)))
-        part = value(k, *(slice_(x, at, ones, (*shape[:lead], *lattice)) for x in wide))
-        sums[residue] = add(sums[residue], part) if residue in sums else part
-    each = list(product(*map(range, stride)))
-    whole = sums[each[0]]
-    if len(each) > 1:
-        empty = None if len(sums) == len(each) else late.zeros_like(whole)
-        whole = interleave([sums.get(r, empty) for r in each], *stride)
+    at = [[p * d for p, d in zip(place, dilation)] for place in product(*map(range, kernel))]
+    most = [max(one[a] for one in at) // stride[a] for a in range(axes)]
+    lattice = [-(-d // s) for d, s in zip(shape[lead:], stride)]
+    first = [(s - 1 + p) // s for s, p in zip(stride, padding)]  # a lattice begins so many strides inside at most
+    count = windows[0][0].shape[lead:]
+    room = (*shape[:lead], *(m + max(f + d, c) for m, f, d, c in zip(most, first, lattice, count)))
+    wide = [embed(x, room, (*zeros, *most), ones, fill) for x, fill in windows]
+    parts = []
+    for residue in product(*map(range, stride)):
+        inside = [r + p for r, p in zip(residue, padding)]  # where it lies in the padded input
+        total = None
+        for k, one in enumerate(at):
+            if any((i - o) % s for i, o, s in zip(inside, one, stride)):
+                continue
+            starts = (*zeros, *(m + (i - o) // s for m, i, o, s in zip(most, inside, one, stride)))
+            part = value(k, *(slice_(x, starts, ones, (*shape[:lead], *lattice)) for x in wide))
+            total = part if total is None else add(total, part)
+        parts.append(total)
+    known = next(p for p in parts if p is not None)
+    whole = (
+        interleave([late.zeros_like(known) if p is None else p for p in parts], *stride) if len(parts) > 1 else known
+    )
     return whole if whole.shape == shape else slice_(whole, (0,) * len(shape), ones, shape)
 
 
@@ -289,8 +295,8 @@ def _max_pool_vjp(name: str):
             def term(k, which, g):
                 return where(equal(which, cast(k, number)), g, 0)
 
-            whole = collected(shape, kernel, stride, dilation, [(which, -1), (g, 0)], term)
-            return [_unpadded(whole, tuple(x.shape), pads)]
+            low = tuple(p for p, _ in pads)
+            return [collected(tuple(x.shape), kernel, stride, dilation, low, [(which, -1), (g, 0)], term)]
         parts, taken = [], None
         for tap in taps:
             hit = equal(tap, y)
@@ -342,12 +348,15 @@ def _average_pool(name: str):
         kernel, stride, padding, ceil_mode, _, _ = attrs
         if x.dtype.kind not in "fc":
             x = cast(x, dt.DEFAULT_FLOAT)
+        given = x.dtype
+        if given.kind == "f" and given.itemsize == 2:
+            x = cast(x, dt.float32)
         ones = (1,) * len(kernel)
         size, pads = _windows(name, x, kernel, stride, padding, ones, ceil_mode)
         total = None
         for tap in taps_of(_padded(x, pads, 0), kernel, stride, ones, size):
             total = tap if total is None else add(total, tap)
-        return _shared(total, _divisor(attrs, x.shape[x.ndim - len(kernel) :], size, pads))
+        return cast(_shared(total, _divisor(attrs, x.shape[x.ndim - len(kernel) :], size, pads)), given)
 
     return function
 
@@ -364,8 +373,8 @@ def _average_pool_vjp(name: str):
         lead = tuple(x.shape[: x.ndim - len(kernel)])
         shape = (*lead, *(d + low + high for d, (low, high) in zip(lengths, pads)))
         if overlap(kernel, stride):
-            whole = collected(shape, kernel, stride, ones, [(g, 0)], lambda k, g: g)
-        elif kernel == stride and kernel[-1] >= 4:
+            return [collected(tuple(x.shape), kernel, stride, ones, padding, [(g, 0)], lambda k, g: g)]
+        if kernel == stride and kernel[-1] >= 4:
             apart = [d for pair in zip(g.shape[len(lead) :], ones) for d in pair]
             blocks = [d for pair in zip(g.shape[len(lead) :], kernel) for d in pair]
             whole = late.broadcast_to(reshape(g, (*lead, *apart)), (*lead, *blocks))
