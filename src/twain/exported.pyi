@@ -259,7 +259,6 @@ from .ops.scan import (
 )
 from .ops.search import (
     bucketize as bucketize,
-    isin as isin,
     searchsorted as searchsorted,
 )
 from .ops.sort import (
@@ -377,6 +376,7 @@ from .tensor.scattering import (
     segment_sum as segment_sum,
 )
 from .tensor.selection import (
+    isin as isin,
     masked_select as masked_select,
 )
 from .tensor.signal import (

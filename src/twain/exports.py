@@ -59,7 +59,7 @@ FUNCTIONS: dict[str, str] = {
     ),
     "twain.ops.repetition": "count_nonzero tile vecdot",
     "twain.ops.scan": "cummax cummin cumulative_prod cumulative_sum cumulative_trapezoid logcumsumexp trapezoid",
-    "twain.ops.search": "bucketize isin searchsorted",
+    "twain.ops.search": "bucketize searchsorted",
     "twain.ops.sort": "argsort sort",
     "twain.ops.special": (
         "airy_ai bessel_j0 bessel_j1 bessel_y0 bessel_y1 beta betainc betaln chebyshev_polynomial_t "
@@ -82,7 +82,7 @@ FUNCTIONS: dict[str, str] = {
         "embedding_bag index_add index_copy index_fill put scatter scatter_add scatter_reduce segment_max "
         "segment_mean segment_min segment_prod segment_sum"
     ),
-    "twain.tensor.selection": "masked_select",
+    "twain.tensor.selection": "isin masked_select",
     "twain.tensor.signal": "istft stft",
     "twain.tensor.statistics": "bincount histc histogram histogramdd nanquantile quantile",
     "twain.tensor.transforms": "grad hessian hvp jacfwd jacobian jacrev jvp value_and_grad vjp vmap",

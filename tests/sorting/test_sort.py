@@ -142,6 +142,18 @@ def test_searchsorted_with_sorter_rows_and_none(rng):
     assert twain.bucketize(twain.asarray([1, 2, 3]), twain.asarray([1.5, 2.0]), right=True).tolist() == [0, 2, 2]
 
 
+@pytest.mark.parametrize("dtype", ["int8", "int64", "uint16", "uint64", "float32"])
+def test_isin_many(dtype, rng):
+    for spread in (20, 10**9):
+        if spread > np.iinfo(dtype).max if dtype != "float32" else False:
+            continue
+        x, tests = rng.integers(0, spread, 3000).astype(dtype), rng.integers(0, spread, 15).astype(dtype)
+        tests[0] = x[7]
+        for invert in (False, True):
+            got = twain.isin(twain.asarray(x.reshape(3, 1000)), twain.asarray(tests), invert=invert).numpy()
+            np.testing.assert_array_equal(got, np.isin(x, tests, invert=invert).reshape(3, 1000))
+
+
 def test_isin(rng):
     x, tests = rng.integers(0, 50, (4, 30)), rng.integers(0, 50, 20)
     for invert in (False, True):

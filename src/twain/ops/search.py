@@ -7,11 +7,12 @@ from ..base.dtypes import int_fits, promote, strengthen
 from ..base.errors import ArgumentError, DTypeError, ShapeError
 from ..base.shapes import size_of
 from ..ir.node import Spec
-from .elementwise import cast, equal, logical_not, minimum
+from .elementwise import cast, equal, logical_and, logical_not, minimum, subtract, where
 from .families import composite, late
 from .index import take, take_along_axis
-from .native import check_rows, native, run_time
+from .native import check_rows, native, run_time, whole
 from .samples import Samples
+from .scatter import scatter
 from .shape import broadcast_to, reshape
 from .sort import sort_rows
 
@@ -110,13 +111,33 @@ def _isin(invert, x, tests):
     return logical_not(found) if invert else found
 
 
-isin = composite(
+isin_of = composite(
     "isin", 2, _isin, attributes=lambda invert=False: bool(invert), names=("x", "test_elements"),
     reference="numpy.isin", ints="compared",
     samples=Samples(("integer", "integer"), arguments=(((), {}), ((), {"invert": True})),
                     shapes=(((4, 5), (30,)), ((), (2, 3)))),
-    doc="""Whether each element of `x` is among `test_elements` (invert=True: is not), bool of x's shape. NaN never is.
-    The test elements are sorted and searched.""",
+    doc="Whether each element of `x` is among `test_elements`, which are sorted and searched; see `isin`.",
 )  # fmt: skip
 
-__all__ = ["bucketize", "isin", "searchsorted"]
+
+def _isin_table(attrs, x, tests, low):
+    size, invert = attrs
+    wide = dt.int64
+    at = subtract(cast(x, wide), cast(low, wide))
+    table = broadcast_to(cast(False, dt.bool_), (size,))
+    marks = subtract(cast(reshape(tests, (size_of(tests.shape),)), wide), cast(low, wide))
+    table = scatter(table, marks, broadcast_to(cast(True, dt.bool_), marks.shape), 0, "take")
+    inside = logical_and(at >= 0, at < run_time(size))
+    found = logical_and(inside, take(table, where(inside, at, 0), 0))
+    return logical_not(found) if invert else found
+
+
+isin_table = composite(
+    "isin_table", 3, _isin_table, attributes=lambda size, invert=False: (whole("size", size, 1), bool(invert)),
+    names=("x", "test_elements", "low"), reference="twain.testing.sort_references.isin_table",
+    samples=Samples((("class 8", "class 8", "class 1")), arguments=(((8,), {}), ((8, True), {})),
+                    shapes=(((4, 5), (3,), ()),)),
+    doc="As `isin`, of integers: the test elements, from `low` to below low + size, are marked in a table.",
+)  # fmt: skip
+
+__all__ = ["bucketize", "searchsorted"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from .. import _core
+from ..base import dtypes as dt
 from ..base.errors import DTypeError
 from ..base.shapes import broadcast_shapes, size_of
 from ..ops import elementwise as e
-from ..ops import masks
+from ..ops import masks, search
 from ..ops.shape import broadcast_to, reshape
+from .bounds import recording
 from .creation import asarray
 
 Tensor = _core.Tensor
@@ -53,4 +55,22 @@ def masked_select(x: Tensor, mask: Tensor, /) -> Tensor:
     return compress_flat(mask, x)
 
 
-__all__ = ["masked_select"]
+COUNTED = frozenset(dt.INTEGER) - {dt.uint64}  # what an int64 can hold
+TABLE = 6  # entries of a table of integers for each element that is looked up, at most
+
+
+def isin(x: Tensor, test_elements: Tensor, /, invert: bool = False) -> Tensor:
+    """Whether each element of `x` is among `test_elements` (invert=True: is not), bool of x's shape. NaN never is.
+
+    Integers that are not far apart are marked in a table; others are sorted and searched.
+    """
+    if type(x) is Tensor and type(test_elements) is Tensor and x.size > 1024 and test_elements.size and not recording():
+        if x.dtype in COUNTED and test_elements.dtype in COUNTED:
+            low, high = _core.index_range(test_elements)
+            if high - low < TABLE * (x.size + test_elements.size):
+                size = 1 << (high - low).bit_length()  # few different sizes
+                return search.isin_table(x, test_elements, low, size, invert)
+    return search.isin_of(x, test_elements, invert)
+
+
+__all__ = ["isin", "masked_select"]

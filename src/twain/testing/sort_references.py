@@ -103,3 +103,7 @@ def bin_numbers(x, edges, even=False):
 
 def count_between(x, edges, even=False):
     return count_bins(bin_numbers(x, edges), len(edges) - 1)
+
+
+def isin_table(x, tests, low, size, invert=False):
+    return np.isin(x, tests, invert=invert)
