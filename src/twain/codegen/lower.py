@@ -384,18 +384,22 @@ class Lowering:
                 if buffer is not None and buffer.kind == "input":
                     last[buffer] = at
         viewed = {r[3] for r in self.results}
+        shapes = {p.attrs: p.shape for p in self.graph.parameters}
         taken: set[Buffer] = set()
-        written: dict[int, int] = {}  # output -> how many steps touch it
-        for step in self.steps:
-            for index in {b.index for b, _, _ in step.buffers if b is not None and b.kind == "output"}:
-                written[index] = written.get(index, 0) + 1
+        first: dict[int, int] = {}  # output -> the step that touches it first
+        for at, step in enumerate(self.steps):
+            for buffer, _, _ in step.buffers:
+                if buffer is not None and buffer.kind == "output":
+                    first.setdefault(buffer.index, at)
         for at, step in enumerate(self.steps):
             for out, source in step.pairs:
                 *head, reuse = self.results[out.index]
                 shape, strides = head[1], head[2]
                 if any(d > 1 and a != b for d, a, b in zip(shape, strides, contiguous_strides(shape))):
                     continue
-                if reuse or source in taken or last[source] != at or source.index in viewed or written[out.index] != 1:
+                if reuse or source in taken or last[source] != at or source.index in viewed or first[out.index] != at:
+                    continue
+                if size_of(shape) != size_of(shapes[source.index]):  # a part of it, where the rest has no elements
                     continue
                 taken.add(source)
                 self.results[out.index] = (*head, (source.index,))
