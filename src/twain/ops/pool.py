@@ -287,7 +287,7 @@ def _max_pool_vjp(name: str):
         taps, shape, pads = _max_taps(name, attrs, x)
         kernel, stride, _, dilation, _ = attrs
         if overlap(kernel, stride):
-            number = dt.int8 if len(taps) < 128 else dt.int32
+            number = g.dtype if len(taps) < 256 else dt.int32  # compares of one width need no conversions
             which = cast(-1, number)
             for k in range(len(taps) - 1, -1, -1):
                 which = where(equal(taps[k], y), cast(k, number), which)

@@ -27,7 +27,7 @@ from .elementwise import round as round_
 from .families import composite
 from .index import iota, take, take_along_axis
 from .linalg import matmul
-from .pool import _padded, _unpadded, along, spread, taps_of
+from .pool import _padded, _unpadded, along, interleave, spread, taps_of
 from .pool_regions import _REGIONS
 from .reduce import sum as sum_
 from .samples import Samples
@@ -226,6 +226,10 @@ def _interpolate(attrs, x):
         return _REGIONS[f"adaptive_avg_pool{axes}d"](x, size)
     if mode in _AXES_OF and x.dtype.kind != "f":
         raise DTypeError(f"[interpolate] expected a floating dtype for mode {mode!r}, got {x.dtype}")
+    times = tuple(count // length for length, count in zip(lengths, size))
+    whole = all(length * t == count for length, t, count in zip(lengths, times, size))
+    if mode.startswith("nearest") and whole and (factors is None or factors == times) and 1 < prod(times) <= 8:
+        return interleave([x] * prod(times), *times)
     for a, (length, count) in enumerate(zip(lengths, size)):
         scale = 1.0 / factors[a] if factors is not None and not recompute else length / count
         if mode == "nearest" and axes == 2 and count in (length, 2 * length):
