@@ -210,7 +210,7 @@ def shaped_launch(record, attrs: object, metas: tuple) -> tuple | None:
     """What `launch_of` would give, if it is known for other shapes of the same op."""
     if not serves_shapes(record):
         return None
-    sizes = Sizes(record)
+    sizes = Sizes(record, len(metas))
     for m in metas:
         sizes.add_meta(m, True)
     sizes.add_static(record, attrs)
@@ -296,7 +296,7 @@ def shaped_form(record, attrs: object, metas: tuple, count: int, mask: int) -> t
     """What `rule_form` would give, if it is known for other shapes of the same op."""
     if not serves_shapes(record):
         return None
-    sizes = Sizes("vjp", record, mask)
+    sizes = Sizes("vjp", record, mask, len(metas))
     for m in metas:
         sizes.add_meta(m, False)
     sizes.add_static(record, attrs)

@@ -71,7 +71,7 @@ class Sizes:
     def add(self, code: object, numbers: tuple) -> None:
         """Sizes or strides of a value described by `code`. One number is one symbol, wherever it is found."""
         key, known = self.key, self._numbers
-        key.append(code)
+        key += (code, len(numbers))
         for n in numbers:
             if -2 < n < 2:
                 key.append(n)
