@@ -279,3 +279,32 @@ def test_indexing_in_transformations():
     for k in range(5):
         np.add.at(expected[k], (rows[k], columns[k]), 3 * array[k][rows[k], columns[k]] ** 2)
     np.testing.assert_allclose(found.numpy(), expected, rtol=1e-5)
+
+
+def test_writing_keeps_the_memory():
+    """Unless somebody else holds it: then they keep the old value."""
+    array = np.random.default_rng(4).normal(size=(300, 40)).astype("float32")
+    x, rows = twain.asarray(array), twain.asarray([3, 5])
+    place = x.data_ptr()
+    x[7, 3:30] = 1.0
+    x[rows] = 2.0
+    x[rows, rows] = 3.0
+    x[x > 2.5] = 0.0
+    assert x.data_ptr() == place
+    view = x[1:]
+    before = view.numpy().copy()
+    x[:-1] = view  # overlapping
+    np.testing.assert_array_equal(x[:-1].numpy(), before)
+    np.testing.assert_array_equal(view.numpy(), before)
+
+
+def test_compiled_writes_that_overlap():
+    @twain.compile
+    def shift(x):
+        x[1:] = x[:-1]
+        x[0] = 0.0
+
+    x = twain.asarray(np.arange(50.0, dtype="float32"))
+    for _ in range(5):
+        shift(x)
+    assert x.tolist() == [0.0] * 5 + [float(k) for k in range(45)] and shift.hits > 0
