@@ -4,7 +4,6 @@ import importlib.util
 
 import pytest
 
-
 TRAINING = ["own_loop", "fit", "functional_graph", "text", "own_parts", "own_op"]
 EXTENDING = ["python_callback", "c_function", "c_extension", "third_party"]
 

@@ -53,7 +53,7 @@ def broadcast_shapes(function: str, *shapes: tuple) -> tuple:
 def as_index(function: str, name: str, value: object) -> int:
     """`value` as an int (anything with __index__ but bool)."""
     if type(value) in INTEGERS:
-        return value
+        return value  # type: ignore[return-value]
     if isinstance(value, bool) or not hasattr(value, "__index__"):
         raise ArgumentError(f"[{function}] expected {name} to be an int, got {value!r}")
     return value.__index__()

@@ -112,7 +112,7 @@ class SizeTrace:
         if found is None:
             low, high = self.bounds(_terms(a))
             least, most = self.bounds(_terms(b))
-            bounds = (None, None)
+            bounds: tuple[int | None, int | None] = (None, None)
             if least is not None and least > 0:
                 bounds = (
                     None if low is None else low // least if low < 0 else 0 if most is None else low // most,
@@ -152,7 +152,7 @@ class SizeTrace:
             difference = self.add(a, b, -1)
             if type(difference) is int:
                 return difference < 0 if relation == "<" else difference == 0
-            low, high = self.bounds(difference.terms)
+            low, high = self.bounds(difference.terms)  # type: ignore[union-attr]
             if relation == "<":
                 if high is not None and high < 0 or type(b) is int and b >= LARGEST:
                     return True
@@ -160,7 +160,8 @@ class SizeTrace:
                     return False
             elif (low is not None and low > 0) or (high is not None and high < 0):
                 return False
-            known = difference.value < 0 if relation == "<" else difference.value == 0
+            value = difference.value  # type: ignore[union-attr]
+            known = value < 0 if relation == "<" else value == 0
         if not self.open:
             raise VerificationError("[Size] a size was used after the trace that it belongs to")
         condition = f"{self.text(a)} {relation} {self.text(b)}"

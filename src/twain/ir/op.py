@@ -217,7 +217,9 @@ def infer(record: OpRecord, attrs: object, specs: list) -> tuple:
         if isinstance(error, TwainError) or record.family == "dynamic":
             raise
         shown = ", ".join([*(str(s) for s in specs), *([] if attrs is None else [repr(attrs)])])
-        raise ArgumentError(f"[{record.name}] expected {record.name}{signature(record)}, got ({shown}): {error}") from error
+        raise ArgumentError(
+            f"[{record.name}] expected {record.name}{signature(record)}, got ({shown}): {error}"
+        ) from error
     return attrs, (result if type(result) is tuple else (result,))
 
 

@@ -222,8 +222,8 @@ tensorsolve = composite(
 
 # ---------------------------------------------------------------- further constructions
 def _vander_attributes(N=None):
-    if N is not None and as_index("linalg.vander", "N", N) < 1:
-        raise ValueRangeError(f"[linalg.vander] N: expected an int > 0, got {N}")
+    if N is not None and not 1 <= as_index("linalg.vander", "N", N) <= 1 << 16:
+        raise ValueRangeError(f"[linalg.vander] N: expected an int from 1 to 65,536, got {N}")
     return N
 
 

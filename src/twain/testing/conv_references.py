@@ -8,6 +8,11 @@ import math
 import numpy as np
 
 
+def at(*index):
+    """An index of several parts, written with stars."""
+    return index
+
+
 def _each(value, axes: int) -> tuple:
     """One number per axis."""
     result = (value,) * axes if isinstance(value, int) else tuple(value)
@@ -24,7 +29,7 @@ def convolution(x, w, stride=None, padding=None, dilation=None, input_dilation=N
     padding = padding or ((0, 0),) * axes
     full_size = [(d - 1) * s + 1 if d else 0 for d, s in zip(size, input_dilation)]
     stretched = np.zeros((n, channels, *full_size), dtype=x.dtype)
-    stretched[(..., *(slice(None, None, s) for s in input_dilation))] = x
+    stretched[at(..., *(slice(None, None, s) for s in input_dilation))] = x
     for axis, (low, high) in enumerate(padding, 2):
         length = stretched.shape[axis]
         stretched = np.take(stretched, np.arange(max(0, -low), max(length + min(high, 0), max(0, -low))), axis)
@@ -39,10 +44,10 @@ def convolution(x, w, stride=None, padding=None, dilation=None, input_dilation=N
         return result
     for group, (images, weights) in enumerate(zip(np.split(stretched, groups, 1), np.split(w, groups, 0))):
         for tap in itertools.product(*map(range, taps)):
-            seen = images[(..., *(slice(t * d, t * d + (p - 1) * s + 1, s)
-                                  for t, d, p, s in zip(tap, dilation, places, stride)))]  # fmt: skip
+            window = [slice(t * d, t * d + (p - 1) * s + 1, s) for t, d, p, s in zip(tap, dilation, places, stride)]
+            seen = images[at(..., *window)]
             share = slice(group * out // groups, (group + 1) * out // groups)
-            result[:, share] += np.einsum("nc...,oc->no...", seen, weights[(..., *tap)])
+            result[:, share] += np.einsum("nc...,oc->no...", seen, weights[at(..., *tap)])
     return result
 
 
@@ -83,9 +88,9 @@ def _conv_transpose(axes: int):
         for group, (images, weights) in enumerate(zip(np.split(x, groups, 1), np.split(weight, groups, 0))):
             for tap in itertools.product(*map(range, taps)):
                 places = [slice(t * e, t * e + (d - 1) * s + 1, s) for t, e, d, s in zip(tap, dilation, size, stride)]
-                added = np.einsum("nc...,co->no...", images, weights[(..., *tap)])
-                result[(slice(None), slice(group * share, (group + 1) * share), *places)] += added
-        result = result[(..., *(slice(p, d - p) for p, d in zip(padding, full)))]
+                added = np.einsum("nc...,co->no...", images, weights[at(..., *tap)])
+                result[at(slice(None), slice(group * share, (group + 1) * share), *places)] += added
+        result = result[at(..., *(slice(p, d - p) for p, d in zip(padding, full)))]
         if bias is not None:
             result = result + np.asarray(bias).reshape(-1, *((1,) * axes))
         return result[0] if single else result
@@ -201,7 +206,7 @@ def interleave(parts, *kernel):
     lead = first.shape[: first.ndim - axes]
     result = np.empty((*lead, *(d * k for d, k in zip(first.shape[first.ndim - axes :], kernel))), dtype=first.dtype)
     for place, part in zip(itertools.product(*map(range, kernel)), parts):
-        result[(..., *(slice(p, None, k) for p, k in zip(place, kernel)))] = part
+        result[at(..., *(slice(p, None, k) for p, k in zip(place, kernel)))] = part
     return result
 
 
@@ -230,14 +235,14 @@ def _fractional(axes: int):
         for at in np.ndindex(*lead):
             starts = []
             for a in range(axes):
-                u, room, count = float(samples[(*at, 1 - a if axes == 2 else a)]), size[a] - kernel[a], counts[a]
+                u, room, count = float(samples[at(*at, 1 - a if axes == 2 else a)]), size[a] - kernel[a], counts[a]
                 alpha = room / (count - 1) if count > 1 else 0
                 starts.append([int((i + u) * alpha) - int(u * alpha) for i in range(count - 1)] + [room])
             for place in np.ndindex(*counts):
                 where = [range(s[p], s[p] + k) for s, p, k in zip(starts, place, kernel)]
                 flat = np.ravel_multi_index(np.meshgrid(*where, indexing="ij"), size).reshape(-1)
                 seen = x[at].reshape(-1)[flat]
-                values[(*at, *place)], indices[(*at, *place)] = seen.max(), flat[seen.argmax()]
+                values[at(*at, *place)], indices[at(*at, *place)] = seen.max(), flat[seen.argmax()]
         return [values, indices]
 
     return fractional_max_pool

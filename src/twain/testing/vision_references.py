@@ -10,6 +10,11 @@ import numpy as np
 from .conv_references import _each, adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d
 
 
+def at(*index):
+    """An index of several parts, written with stars."""
+    return index
+
+
 def unfold(x, kernel_size, dilation=1, padding=0, stride=1):
     """Patches as columns."""
     (kh, kw), (dh, dw), (ph, pw), (sh, sw) = (_each(v, 2) for v in (kernel_size, dilation, padding, stride))
@@ -163,7 +168,7 @@ def grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=No
         for corner in itertools.product(*choices):
             places = [int(p) for p, _ in corner]
             if all(0 <= p < d for p, d in zip(places, lengths)):
-                result[(at[0], slice(None), *at[1:])] += x[(at[0], slice(None), *places)] * math.prod(
+                result[at(at[0], slice(None), *at[1:])] += x[at(at[0], slice(None), *places)] * math.prod(
                     w for _, w in corner
                 )
     return result
@@ -176,5 +181,5 @@ def affine_grid(theta, size, align_corners=None):
     for at in np.ndindex(*lengths):
         point = [2 * i / (d - 1) - 1 if align_corners and d > 1 else 0.0 if align_corners else (2 * i + 1) / d - 1
                  for i, d in zip(at, lengths)]  # fmt: skip
-        result[(slice(None), *at)] = theta @ np.array([*point[::-1], 1.0])
+        result[at(slice(None), *at)] = theta @ np.array([*point[::-1], 1.0])
     return result
