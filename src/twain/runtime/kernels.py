@@ -34,6 +34,7 @@ def kernels_for(kernels: list) -> tuple:
     """(addresses, owners) of `kernels`, in order. What is missing is compiled together: one module, one object."""
     if len(_loaded) > LIMIT:
         _loaded.clear()  # programs keep what they use
+        _named.clear()
         _images.clear()
     texts = [text_of(k) for k in kernels]
     missing: dict[str, object] = {}
@@ -55,12 +56,24 @@ _ELF = b"\x7fELF"
 
 
 def from_disk(text: str) -> tuple | None:
-    """(address, owner) of a kernel in the disk cache: an image of its own, or a reference into a shared one."""
-    return from_entry(cache.key(text, host()))
+    """(address, owner) of a kernel in the disk cache."""
+    return by_name(cache.key(text, host()))
+
+
+_named: dict[str, tuple] = {}  # name of an entry -> (address, owner)
+
+
+def by_name(name: str) -> tuple | None:
+    """The same by the name of its entry: an image of its own, or a reference into a shared one."""
+    found = _named.get(name) or from_entry(name)
+    if found is not None:
+        if len(_named) > LIMIT:
+            _named.clear()
+        _named[name] = found
+    return found
 
 
 def from_entry(name: str) -> tuple | None:
-    """The same by the name of the entry."""
     entry = cache.get(name)
     if entry is None:
         return None
@@ -77,20 +90,12 @@ def from_entry(name: str) -> tuple | None:
     return code.symbol(symbol), code
 
 
-_named: dict[str, tuple] = {}  # name of an entry -> (address, owner)
-
-
 def kernels_named(names: list) -> tuple | None:
     """(addresses, owners) of kernels by the names of their entries; None if one of them is not on disk."""
-    if len(_named) > LIMIT:
-        _named.clear()
-    for name in names:
-        if name not in _named:
-            found = from_entry(name)
-            if found is None:
-                return None
-            _named[name] = found
-    return [_named[n][0] for n in names], tuple(dict.fromkeys(_named[n][1] for n in names))
+    found = [by_name(name) for name in names]
+    if None in found:
+        return None
+    return [f[0] for f in found], tuple(dict.fromkeys(f[1] for f in found))
 
 
 def compile_together(missing: dict) -> None:
@@ -101,9 +106,9 @@ def compile_together(missing: dict) -> None:
         emit_into(module, f"k{number}", kernel)
     image = jit.compile_object(module.text(), target)
     code = _core.load_object(image)
-    for number, text in enumerate(missing):
-        _loaded[text] = (code.symbol(f"k{number}"), code)
     keys = [cache.key(text, target) for text in missing]
+    for number, (text, name) in enumerate(zip(missing, keys)):
+        _loaded[text] = _named[name] = (code.symbol(f"k{number}"), code)
     if len(keys) == 1:
         cache.put(keys[0], image)
         return
