@@ -232,17 +232,17 @@ def _fractional(axes: int):
         kernel, counts = _each(kernel_size, axes), _each(output_size, axes)
         size, lead = x.shape[2:], x.shape[:2]
         values, indices = np.empty((*lead, *counts), dtype=x.dtype), np.empty((*lead, *counts), dtype="int64")
-        for at in np.ndindex(*lead):
+        for image in np.ndindex(*lead):
             starts = []
             for a in range(axes):
-                u, room, count = float(samples[at(*at, 1 - a if axes == 2 else a)]), size[a] - kernel[a], counts[a]
+                u, room, count = float(samples[at(*image, 1 - a if axes == 2 else a)]), size[a] - kernel[a], counts[a]
                 alpha = room / (count - 1) if count > 1 else 0
                 starts.append([int((i + u) * alpha) - int(u * alpha) for i in range(count - 1)] + [room])
             for place in np.ndindex(*counts):
                 where = [range(s[p], s[p] + k) for s, p, k in zip(starts, place, kernel)]
                 flat = np.ravel_multi_index(np.meshgrid(*where, indexing="ij"), size).reshape(-1)
-                seen = x[at].reshape(-1)[flat]
-                values[at(*at, *place)], indices[at(*at, *place)] = seen.max(), flat[seen.argmax()]
+                seen = x[image].reshape(-1)[flat]
+                values[at(*image, *place)], indices[at(*image, *place)] = seen.max(), flat[seen.argmax()]
         return [values, indices]
 
     return fractional_max_pool

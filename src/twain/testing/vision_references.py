@@ -150,9 +150,9 @@ def grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=No
     x, grid = np.asarray(x, dtype="float64"), np.asarray(grid, dtype="float64")
     lengths = x.shape[2:]
     result = np.zeros((*x.shape[:2], *grid.shape[1:-1]))
-    for at in np.ndindex(*grid.shape[:-1]):
+    for point_at in np.ndindex(*grid.shape[:-1]):
         point = []
-        for g, length in zip(grid[at][::-1], lengths):
+        for g, length in zip(grid[point_at][::-1], lengths):
             v = (g + 1) / 2 * (length - 1) if align_corners else ((g + 1) * length - 1) / 2
             point.append(v if mode == "bicubic" else _inside(v, length, padding_mode, align_corners))
         choices = []
@@ -168,9 +168,9 @@ def grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=No
         for corner in itertools.product(*choices):
             places = [int(p) for p, _ in corner]
             if all(0 <= p < d for p, d in zip(places, lengths)):
-                result[at(at[0], slice(None), *at[1:])] += x[at(at[0], slice(None), *places)] * math.prod(
-                    w for _, w in corner
-                )
+                result[at(point_at[0], slice(None), *point_at[1:])] += x[
+                    at(point_at[0], slice(None), *places)
+                ] * math.prod(w for _, w in corner)
     return result
 
 
@@ -178,8 +178,8 @@ def affine_grid(theta, size, align_corners=None):
     """Every place of a result as a point of the input."""
     n, _, *lengths = size
     result = np.empty((n, *lengths, len(lengths)))
-    for at in np.ndindex(*lengths):
+    for place in np.ndindex(*lengths):
         point = [2 * i / (d - 1) - 1 if align_corners and d > 1 else 0.0 if align_corners else (2 * i + 1) / d - 1
-                 for i, d in zip(at, lengths)]  # fmt: skip
-        result[at(slice(None), *at)] = theta @ np.array([*point[::-1], 1.0])
+                 for i, d in zip(place, lengths)]  # fmt: skip
+        result[at(slice(None), *place)] = theta @ np.array([*point[::-1], 1.0])
     return result
