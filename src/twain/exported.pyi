@@ -324,6 +324,9 @@ from .runtime.compile import (
 from .runtime.info import (
     info as info,
 )
+from .tensor.assignment import (
+    index_put as index_put,
+)
 from .tensor.control import (
     checkpoint as checkpoint,
     cond as cond,

@@ -75,6 +75,7 @@ FUNCTIONS: dict[str, str] = {
     "twain.tensor.control": "checkpoint cond scan while_loop",
     "twain.tensor.custom": "custom_gradient",
     "twain.tensor.everyday": "combinations gradient",
+    "twain.tensor.assignment": "index_put",
     "twain.tensor.inspection": "__array_namespace_info__ can_cast finfo iinfo isdtype result_type",
     "twain.tensor.manipulation": "broadcast_arrays broadcast_shapes diff meshgrid repeat unstack",
     "twain.tensor.pooling": "fractional_max_pool2d fractional_max_pool3d max_unpool1d max_unpool2d max_unpool3d",
@@ -98,7 +99,7 @@ METHODS: frozenset[str] = frozenset(
         "addbmm addcdiv addcmul addmm addmv addr allclose aminmax argsort baddbmm bincount bmm bucketize chunk "
         "corrcoef cov cummax cummin cumulative_prod cumulative_sum deg2rad diag diag_embed diagflat diagonal digamma "
         "dist dot dsplit erfinv fliplr flipud float_power fmax fmin fmod frac frexp gcd heaviside histc histogram "
-        "hsplit i0 index_add index_copy index_fill inner isclose isin isneginf isposinf isreal kron kthvalue lcm "
+        "hsplit i0 index_add index_copy index_fill index_put inner isclose isin isneginf isposinf isreal kron kthvalue lcm "
         "ldexp lerp lgamma logcumsumexp logit masked_fill masked_scatter masked_select median mm mode msort mv "
         "nan_to_num nanmean nanmedian nanquantile nansum narrow nextafter norm outer put quantile rad2deg renorm "
         "rot90 scatter scatter_add scatter_reduce select sinc sort split swapaxes tensor_split tensordot topk trace "

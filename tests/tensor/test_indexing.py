@@ -308,3 +308,25 @@ def test_compiled_writes_that_overlap():
     for _ in range(5):
         shift(x)
     assert x.tolist() == [0.0] * 5 + [float(k) for k in range(45)] and shift.hits > 0
+
+
+def test_index_put():
+    rng = np.random.default_rng(5)
+    x, rows, columns = np.zeros((3, 4), "float32"), rng.integers(0, 3, 6), rng.integers(0, 4, 6)
+    values = rng.normal(size=6).astype("float32")
+    ours = twain.asarray(x)
+    indices = (twain.asarray(rows), twain.asarray(columns))
+    put, added = x.copy(), x.copy()
+    put[rows, columns] = values
+    np.add.at(added, (rows, columns), values)
+    np.testing.assert_array_equal(ours.index_put(indices, twain.asarray(values)).numpy(), put)
+    np.testing.assert_allclose(
+        ours.index_put(indices, twain.asarray(values), accumulate=True).numpy(), added, rtol=1e-6
+    )
+    assert twain.index_put(ours, (None, twain.asarray([1])), 5.0)[:, 1].tolist() == [5.0] * 3
+    assert twain.index_put(ours, (ours == 0,), 2.0).sum().item() == 24.0 and ours.sum().item() == 0.0
+    for wrong in (lambda: twain.index_put(ours, indices[0], 1.0), lambda: twain.index_put(ours, (1,), 1.0),
+                  lambda: twain.index_put(ours, (twain.asarray([9]),), 1.0),
+                  lambda: twain.index_put(ours, indices, twain.ones((7,)))):  # fmt: skip
+        with pytest.raises((TypeError, ValueError, IndexError), match=r"\[index_put\]"):
+            wrong()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .. import _core
 from ..base import dtypes as dt
-from ..base.errors import GradientError, ShapeError
+from ..base.errors import ArgumentError, GradientError, ShapeError
 from ..base.lazy import LazyModule
 from ..base.shapes import size_of
 from ..ir.node import Node
@@ -16,7 +16,7 @@ from ..ops import elementwise as e
 from ..ops.shape import broadcast_to, reshape, update
 from ..ops.shape import getitem as basic_index
 from ..transforms.levels import Traced
-from .creation import asarray
+from .creation import asarray, tensor_argument
 from .indexing import WHOLE, Places, is_value, learned, normal_parts
 
 Tensor = _core.Tensor
@@ -27,23 +27,23 @@ selection = LazyModule("twain.tensor.selection")
 _SCALARS = (bool, int, float, complex)
 
 
-def _value(x: Tensor, value: object) -> Tensor:
+def _value(x: Tensor, value: object, function: str = "setitem") -> Tensor:
     """What is assigned, as a tensor of x's dtype."""
     if type(value) in _SCALARS:
         if type(value) is int:
-            dt.check_int("setitem", value, x.dtype)
+            dt.check_int(function, value, x.dtype)
         elif type(value) is complex:
-            dt.check_cast("setitem", dt.weak_complex, x.dtype)
+            dt.check_cast(function, dt.weak_complex, x.dtype)
         return e.cast(value, x.dtype)
     if not is_value(value):
         value = asarray(value)
     if value.dtype is x.dtype:
         return value
-    dt.check_cast("setitem", value.dtype, x.dtype)
+    dt.check_cast(function, value.dtype, x.dtype)
     return e.cast(value, x.dtype)
 
 
-def _spread(value: Tensor, shape: tuple) -> Tensor:
+def _spread(value: Tensor, shape: tuple, function: str = "setitem") -> Tensor:
     """`value` broadcast to `shape`; axes of size 1 in front that are too many are dropped."""
     if value.shape == shape:
         return value
@@ -54,7 +54,7 @@ def _spread(value: Tensor, shape: tuple) -> Tensor:
         return broadcast_to(value if own == value.shape else reshape(value, own), shape)
     except ShapeError:
         raise ShapeError(
-            f"[setitem] expected a value that broadcasts to {shape}, got shape {tuple(value.shape)}"
+            f"[{function}] expected a value that broadcasts to {shape}, got shape {tuple(value.shape)}"
         ) from None
 
 
@@ -157,3 +157,22 @@ def _set_by_mask(x: Tensor, parts: list, value: Tensor) -> bool:
     if count:
         _run(masks.masked_scatter, (x, mask, value), None, x)
     return True
+
+
+def index_put(x: Tensor, indices: tuple, values: object, /, accumulate: bool = False) -> Tensor:
+    """A new tensor: `x` with x[indices] = values, or with `values` added there if accumulate, also where places come twice.
+
+    indices: a tuple of index tensors, masks and None (the whole axis), for the first axes of x; values broadcast to the
+    shape of x[indices] and become x's dtype.
+    """
+    x = tensor_argument("index_put", x)
+    if not isinstance(indices, (tuple, list)):
+        raise ArgumentError(f"[index_put] expected a tuple of index tensors, got {type(indices).__name__}")
+    parts = normal_parts("index_put", x.shape, tuple(WHOLE if i is None else i for i in indices))
+    if not any(is_value(part) for part in parts) or any(part is None or type(part) is int for part in parts):
+        raise ArgumentError("[index_put] expected index tensors, masks and None, at least one of them a tensor")
+    places = Places("index_put", x.shape, parts)
+    sizes, axes, found, shape = places.split()
+    value = _spread(_value(x, values, "index_put"), shape, "index_put")
+    result = advanced.index_put([reshape(x, sizes), value, *found], axes, places.at, bool(accumulate))
+    return reshape(result, x.shape)
