@@ -1,6 +1,7 @@
 """An extension module written in C against twain.h: it looks at one tensor and makes another."""
 
 import importlib.util
+import subprocess
 import sysconfig
 import tempfile
 from pathlib import Path
@@ -48,8 +49,6 @@ PyMODINIT_FUNC PyInit_sums(void) {
 
 def build(folder: str):
     """Compile and import the module. A package would leave this to its build system."""
-    import subprocess
-
     source, library = Path(folder) / "sums.c", Path(folder) / f"sums{sysconfig.get_config_var('EXT_SUFFIX')}"
     source.write_text(SOURCE)
     python = sysconfig.get_paths()["include"]

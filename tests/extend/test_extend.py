@@ -1,6 +1,7 @@
 """Ops of users: their values, fusion, derivatives, batching, and what mistakes say."""
 
 import ctypes
+import importlib.util
 import subprocess
 import sys
 import sysconfig
@@ -337,8 +338,6 @@ PyMODINIT_FUNC PyInit_taker(void) {
 
 @needs_compiler
 def test_tensors_in_c(tmp_path):
-    import importlib.util
-
     python = sysconfig.get_paths()["include"]
     source, library = tmp_path / "taker.c", tmp_path / "taker.so"
     source.write_text(MODULE)

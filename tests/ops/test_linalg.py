@@ -6,6 +6,7 @@ import pytest
 
 import twain
 from twain import _core, fft, linalg
+from twain.ops.linalg_products import chain_order
 
 DTYPES = ["float32", "float64", "complex64", "complex128"]
 
@@ -187,8 +188,6 @@ def test_triangular_systems_and_lu_of_several_blocks(rng):
 
 
 def test_multi_dot_takes_the_cheap_way():
-    from twain.ops.linalg_products import chain_order
-
     split = chain_order([1000, 2, 1000, 3])
     assert split[0][2] == 0  # a @ (b @ c)
 
