@@ -232,6 +232,22 @@ class Program:
     @property
     def step_count(self) -> int: ...
 
+class ControlStep:
+    def __init__(
+        self,
+        kind: str,
+        programs: Sequence[Program],
+        first_consts: int,
+        consts: int,
+        carries: int,
+        length: int,
+        reverse: bool,
+        slice_steps: Sequence[int],
+        device: int,
+        /,
+    ) -> None: ...
+    def __call__(self, addresses: Sequence[int], params: Sequence[int], /) -> None: ...
+
 class ObjectCode:
     nbytes: int
     def symbol(self, name: str) -> int: ...
