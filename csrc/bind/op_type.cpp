@@ -77,6 +77,11 @@ void Arguments::fit(PyOp* op) {
       scalars_[i] = weak_float(rounded);
       continue;
     }
+    if (op->int_scalars == IntScalars::power && i == 1 && number < 0) {
+      PyErr_Format(PyExc_ValueError, "[%U] expected an exponent of at least 0 for integers, got %lld; cast to a floating dtype first",
+                   op->name, static_cast<long long>(number));
+      throw CallbackFailed();
+    }
     if (!huge && (holder == nullptr || int_fits(holder->dtype, number))) continue;
     if (huge && holder != nullptr && holder->dtype == DType::uint64) {
       const unsigned long long natural = PyLong_AsUnsignedLongLong(huge_);
@@ -359,7 +364,7 @@ PyObject* create(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
     Ref int_scalars = optional_attribute(record, "int_scalars");
     if (int_scalars && PyLong_Check(int_scalars.get())) {
       const long number = PyLong_AsLong(int_scalars.get());
-      op->int_scalars = number >= 1 && number <= 3 ? static_cast<IntScalars>(number) : IntScalars::any;
+      op->int_scalars = number >= 1 && number <= 4 ? static_cast<IntScalars>(number) : IntScalars::any;
     }
     return holder.release();
   });

@@ -16,8 +16,9 @@ struct RememberedCall {
 };
 
 // What becomes of a Python int that the tensors' integer dtype doesn't hold: it is taken modulo 2^n by conversions,
-// refused by arithmetic, infinite to comparisons, and rounded by functions that compute in floating point.
-enum class IntScalars : uint8_t { any, checked, compared, floating };
+// refused by arithmetic, infinite to comparisons, and rounded by functions that compute in floating point. Powers refuse
+// negative exponents of integers besides.
+enum class IntScalars : uint8_t { any, checked, compared, floating, power };
 
 struct PyOp {
   PyObject_HEAD

@@ -61,7 +61,7 @@ bool fits_beside(const PyOp* op, const Value& scalar, const Value& tensor) {
   if (scalar.meta->dtype != DType::weak_int || op->int_scalars == IntScalars::any) return true;
   int64_t number;
   std::memcpy(&number, scalar.data, sizeof number);
-  return int_fits(tensor.meta->dtype, number);
+  return int_fits(tensor.meta->dtype, number) && (number >= 0 || op->int_scalars != IntScalars::power);
 }
 
 // A tensor and a Python number.

@@ -141,3 +141,14 @@ def test_clip():
     y.sum().backward()
     assert y.tolist()[:5] == [-1, -1, 0.5, 1, 1] and y.tolist()[5] != y.tolist()[5]
     assert x.grad.tolist() == [0, 1, 1, 1, 0, 0]
+
+
+def test_integers_to_negative_powers():
+    """A negative number is refused, as in NumPy and PyTorch; among tensors the result is what remains of 1 / x^n."""
+    n = twain.asarray([2, 1, -1])
+    for call in (lambda x: x**-1, lambda x: twain.pow(x, -2)):
+        with pytest.raises(ValueError, match="exponent"):
+            call(n)
+        with pytest.raises(ValueError, match="exponent"):
+            twain.vmap(call)(n)
+    assert (n ** twain.asarray(-1)).tolist() == [0, 1, -1] and (n**-1.0).tolist() == [0.5, 1, -1]

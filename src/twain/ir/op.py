@@ -169,7 +169,11 @@ def fit_ints(record: OpRecord, args: tuple) -> tuple:
     inexact = rule == 3 or any(d.kind in "fc" for d in dtypes) or any(type(a) in (float, complex) for a in args)
     holder = max(dtypes, key=lambda d: d.itemsize)
     fitted = []
-    for a in args:
+    for position, a in enumerate(args):
+        if type(a) is int and rule == 4 and position == 1 and a < 0 and not inexact:
+            raise ValueError(
+                f"[{record.name}] expected an exponent of at least 0 for integers, got {a}; cast to a floating dtype first"
+            )
         if type(a) is int and inexact:
             a = a if dt.int_fits(dt.int64, a) else _as_float(a)
         elif type(a) is int and not dt.int_fits(dt.strengthen(holder), a):

@@ -287,7 +287,7 @@ def _power_pullbacks():
 
 
 power = binary("power", lambda k, x, y: k.pow(x, y), pullbacks=_power_pullbacks(), reference="numpy.power",
-               samples=domains((0.1, 4), (-3, 3)), onnx="Pow")  # fmt: skip
+               samples=domains((0.1, 4), (-3, 3)), onnx="Pow", ints="power")  # fmt: skip
 atan2 = binary("atan2", lambda k, x, y: k.atan2(x, y), dtypes=dt.FLOATING, to_float=True,
                pullbacks=(lambda g, x, y, z: g * y / (x * x + y * y), lambda g, x, y, z: negative(g * x / (x * x + y * y))),
                reference="numpy.arctan2", samples=reals(count=2))  # fmt: skip

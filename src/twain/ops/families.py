@@ -22,9 +22,9 @@ class Elementwise:
 
     __slots__ = ("dtypes", "fixed", "int_scalars", "kernel", "name", "result", "to_float")
 
-    def __init__(self, name, kernel, dtypes, to_float, result, fixed):
+    def __init__(self, name, kernel, dtypes, to_float, result, fixed, ints=None):
         # Python ints beyond the tensors' dtype: floats, infinite to comparisons, or refused
-        self.int_scalars = 3 if to_float else 2 if result == "bool" else 1
+        self.int_scalars = 4 if ints == "power" else 3 if to_float else 2 if result == "bool" else 1
         self.name = name
         self.kernel = kernel
         self.dtypes = dtypes
@@ -81,6 +81,7 @@ def elementwise(
     onnx: str | None = None,
     names: tuple | None = None,
     tolerance=None,
+    ints: str | None = None,
     doc: str = "",
 ):
     """An op that computes each element of its (broadcast) result from the corresponding elements of its operands.
@@ -88,7 +89,7 @@ def elementwise(
     derivatives: per operand the partial derivative d(*operands, out) as a function of values, or 1, -1 or None (none);
     pullbacks: per operand f(g, *operands, out), linear in g, where that is more natural. Either gives vjp and jvp.
     """
-    rules = Elementwise(name, kernel, dtypes, to_float, result, fixed)
+    rules = Elementwise(name, kernel, dtypes, to_float, result, fixed, ints)
 
     def infer(attrs, *specs):
         shape = specs[0].shape if arity == 1 else broadcast_shapes(name, *[s.shape for s in specs])
