@@ -74,7 +74,7 @@ class ReverseLevel(Level):
     def __init__(self, name: str):
         super().__init__(name)
         self._count = 0
-        self.leaves: list[Taped] = []
+        self.leaves: list[Spec] = []  # of the arguments to differentiate by
         self.outside = True  # whether what runs below is to be put on a tape there
 
     def call(self, op, record: OpRecord, attrs: object, values: list) -> tuple:
@@ -89,9 +89,9 @@ class ReverseLevel(Level):
 
     def lift(self, value: object) -> Taped:
         """An argument to differentiate by."""
-        leaf = Taped(self, value, None, len(self.leaves), Spec(value.dtype, tuple(value.shape)))
-        self.leaves.append(leaf)
-        return leaf
+        spec = Spec(value.dtype, tuple(value.shape))
+        self.leaves.append(spec)
+        return Taped(self, value, None, len(self.leaves) - 1, spec)
 
     def process(self, op, record: OpRecord, attrs: object, args: tuple) -> object:
         values, parents, layouts, mask, bit = [], [], [], 0, 1
