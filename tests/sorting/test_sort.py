@@ -192,10 +192,18 @@ def test_compiled(rng):
         np.testing.assert_array_equal(backwards.numpy(), np.sort(x.numpy())[:, ::-1])
 
 
+def test_0d():
+    x = twain.asarray(3.0)
+    assert twain.sort(x).item() == 3 and twain.argsort(x, axis=0).shape == () and twain.cumulative_sum(x).shape == ()
+    assert [v.item() for v in (*twain.topk(x, 1), *twain.kthvalue(x, 1), *twain.mode(x), *twain.cummax(x, 0))] == [
+        3,
+        0,
+    ] * 4
+
+
 @pytest.mark.parametrize(("call", "message"), [
     (lambda x: twain.sort(x, axis=5), "[sort] expected axis"),
     (lambda x: twain.sort(x.astype("complex64")), "[sort] expected dtypes"),
-    (lambda x: twain.sort(x[0, 0]), "[sort] expected at least one dimension"),
     (lambda x: twain.topk(x, 99), "[topk] expected k in [0, 4]"),
     (lambda x: twain.topk(x, 1.5), "[topk] expected k to be an int"),
     (lambda x: twain.kthvalue(x, 0), "[kthvalue] expected k in [1, 4]"),

@@ -15,7 +15,7 @@ from ..ir.op import OpRecord, register
 from .elementwise import cast, equal, greater_equal, multiply, subtract
 from .families import composite, late
 from .samples import Samples
-from .shape import broadcast_to, permute_dims, reshape, spread_batch
+from .shape import broadcast_to, permute_dims, reshape, slice_, spread_batch
 
 
 # ---------------------------------------------------------------- iota
@@ -184,10 +184,19 @@ def _scatter_canonical(attrs, x, indices, updates):
     return normalize_axis("scatter_add", attrs[0], len(x.shape)), attrs[1]
 
 
+def read_scattered(mode: str, x, indices, axis: int):
+    """What a scatter of this mode would write to: `take`, or along an axis of the part of x that indices reach."""
+    if mode == "take":
+        return take(x, indices, axis)
+    shape = tuple(d if a == axis else indices.shape[a] for a, d in enumerate(x.shape))
+    if shape != x.shape:
+        x = slice_(x, (0,) * x.ndim, (1,) * x.ndim, shape)
+    return take_along_axis(x, indices, axis)
+
+
 def _scatter_vjp(attrs, g, inputs, outputs, needs):
     axis, mode = attrs
-    read = take if mode == "take" else take_along_axis
-    return [g[0] if needs[0] else None, None, read(g[0], inputs[1], axis) if needs[2] else None]
+    return [g[0] if needs[0] else None, None, read_scattered(mode, g[0], inputs[1], axis) if needs[2] else None]
 
 
 def _scatter_jvp(attrs, call, tangents, inputs, outputs):

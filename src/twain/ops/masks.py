@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ..base import dtypes as dt
 from ..base.errors import DTypeError, ShapeError
-from ..base.shapes import size_of
+from ..base.shapes import broadcast_shapes, size_of
 from ..ir.node import Spec
 from .elementwise import cast, not_equal, where
 from .families import composite, late
@@ -126,7 +126,8 @@ def _masked_scatter(attrs, x, mask, source):
     if mask.dtype.kind != "b":
         mask = not_equal(mask, 0)
     if mask.shape != x.shape:
-        mask = broadcast_to(mask, x.shape)
+        shape = broadcast_shapes("masked_scatter", x.shape, mask.shape)
+        x, mask = broadcast_to(x, shape), broadcast_to(mask, shape)
     source = source if source.dtype is x.dtype else cast(source, x.dtype)
     return reshape(masked_scatter_rows(_flat_rows(mask), _flat_rows(x), _flat_rows(source)), x.shape)
 
@@ -135,8 +136,8 @@ masked_scatter = composite(
     "masked_scatter", 3, _masked_scatter, names=("x", "mask", "source"),
     reference="twain.testing.mask_references.masked_scatter",
     samples=Samples(((-5, 5), "bool", (-5, 5)), shapes=(((4, 5), (4, 5), (30,)), ((4, 5), (5,), (20,)))),
-    doc="""x with its elements where `mask` is true replaced by those of `source`, in row-major order of both. The mask
-    broadcasts to x; `source` is cast to x's dtype and has at least as many elements as are true (the rest stay).""",
+    doc="""x with its elements where `mask` is true replaced by those of `source`, in row-major order of both. The two
+    broadcast; `source` is cast to x's dtype and has at least as many elements as are true (the rest stay).""",
 )  # fmt: skip
 
 

@@ -63,6 +63,21 @@ def whole(what: str, value: object, least: int | None = None) -> int:
     return value
 
 
+def at_least_1d(function: Callable) -> Callable:
+    """A composite's function that takes 0-d operands as one element, along axis 0 or -1; of one element are the results."""
+
+    def of(attrs, x):
+        if x.ndim:
+            return function(attrs, x)
+        y = function(attrs, reshape(x, (1,)))
+        if type(y) is list:
+            return [reshape(v, ()) if v.shape == (1,) else v for v in y]
+        return reshape(y, ()) if y.shape == (1,) else y
+
+    of.__doc__ = function.__doc__
+    return of
+
+
 def run_time(number: int):
     """A number of 0 or more, such as a size, as a 0-d int64 that kernels get at run time: they serve every shape."""
     return reshape(slice_(iota((number + 1,), 0), (number,), (1,), (1,)), ())

@@ -24,7 +24,7 @@ from .elementwise import (
 from .elementwise import round as round_
 from .families import composite
 from .index import iota, take, take_along_axis
-from .native import axis_back, axis_last, check_rows, run_time, whole
+from .native import at_least_1d, axis_back, axis_last, check_rows, run_time, whole
 from .reduce import any as any_
 from .reduce import argmax
 from .reduce import sum as sum_
@@ -85,7 +85,8 @@ def _topk(attrs, x):
 
 
 topk = composite(
-    "topk", 1, _topk, attributes=_topk_attributes, names=("x",), reference="twain.testing.sort_references.topk", onnx="TopK",
+    "topk", 1, at_least_1d(_topk), attributes=_topk_attributes, names=("x",), reference="twain.testing.sort_references.topk",
+    onnx="TopK",
     samples=Samples(((-50, 50),), arguments=(((3,), {}), ((2, 0, False), {})), shapes=(((5, 33),),)),
     errors=(((99,), {}, "k"), ((1.5,), {}, "k"), ((1, 7), {}, "axis")),
     doc="""(values, indices): the `k` largest elements along `axis`, largest first, or the smallest; where they are, int64.
@@ -110,7 +111,7 @@ def _kthvalue(attrs, x):
 
 
 kthvalue = composite(
-    "kthvalue", 1, _kthvalue, attributes=_kth_attributes, names=("x",), samples=Samples(
+    "kthvalue", 1, at_least_1d(_kthvalue), attributes=_kth_attributes, names=("x",), samples=Samples(
         ((-50, 50),), arguments=(((3,), {}), ((2, 0, True), {})), shapes=(((5, 33),),)),
     reference="twain.testing.sort_references.kthvalue", errors=(((0,), {}, "k"), ((99,), {}, "k")),
     doc="""(values, indices): the `k`-th smallest element along `axis`, counted from 1, and where it is, int64.""",
@@ -155,14 +156,14 @@ def _medians(name: str, skip: bool):
 
 _MEDIANS = Samples(((-50, 50),), arguments=(((), {}), ((1,), {}), ((0, True), {})), shapes=(((5, 33),),))
 median = composite(
-    "median", 1, _medians("median", False), attributes=_median_attributes, names=("x",), samples=_MEDIANS,
+    "median", 1, at_least_1d(_medians("median", False)), attributes=_median_attributes, names=("x",), samples=_MEDIANS,
     reference="twain.testing.sort_references.median", errors=(((9,), {}, "axis"), (("x",), {}, "axis")),
     doc="""The median of all elements; with an `axis`, (values, indices) along it. Of two in the middle the lower one.
 
     NaN if there is a NaN. That is PyTorch's `median`; NumPy's, the mean of two in the middle, is quantile(x, 0.5).""",
 )  # fmt: skip
 nanmedian = composite(
-    "nanmedian", 1, _medians("nanmedian", True), attributes=_median_attributes, names=("x",), samples=_MEDIANS,
+    "nanmedian", 1, at_least_1d(_medians("nanmedian", True)), attributes=_median_attributes, names=("x",), samples=_MEDIANS,
     reference="twain.testing.sort_references.median", errors=(((9,), {}, "axis"),),
     doc="""The median of the elements that are not NaN; as `median`. NaN if there is no other element.""",
 )  # fmt: skip
@@ -310,7 +311,7 @@ def _mode(attrs, x):
 
 
 mode = composite(
-    "mode", 1, _mode, attributes=_mode_attributes, names=("x",), reference="twain.testing.sort_references.mode",
+    "mode", 1, at_least_1d(_mode), attributes=_mode_attributes, names=("x",), reference="twain.testing.sort_references.mode",
     samples=Samples(((-5, 5),), arguments=(((), {}), ((0, True), {})), shapes=(((5, 33),), ((40, 3),))),
     errors=(((9,), {}, "axis"),),
     doc="""(values, indices): the most frequent element along `axis`, of several the smallest, and where it is last, int64.""",

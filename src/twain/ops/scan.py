@@ -9,7 +9,7 @@ from ..ir.node import Spec
 from .elementwise import cast, conj, equal, exp, isnan, logical_or, multiply, subtract, where
 from .families import composite, late
 from .index import iota, scatter_add, take_along_axis
-from .native import check_dtype, check_rows, native, run_time, whole
+from .native import at_least_1d, check_dtype, check_rows, native, run_time, whole
 from .samples import Samples
 from .shape import concat, reshape, slice_
 
@@ -247,7 +247,7 @@ _CUMULATIVE = Samples(
     shapes=(((5, 9),), ((4, 3),), ((2, 6),)),
 )
 cumulative_sum = composite(
-    "cumulative_sum", 1, _cumulative("cumulative_sum", scan_add), attributes=_cumulative_attributes, names=("x",),
+    "cumulative_sum", 1, at_least_1d(_cumulative("cumulative_sum", scan_add)), attributes=_cumulative_attributes, names=("x",),
     reference="twain.testing.scan_references.cumulative_sum", samples=_CUMULATIVE, onnx="CumSum",
     errors=(((), {}, "axis"), ((), {"axis": 5}, "axis"), ((), {"axis": 0.5}, "axis")),
     doc="""Sums of all elements up to each along `axis` (None only for one dimension). `dtype`: that of the result; by
@@ -255,7 +255,7 @@ cumulative_sum = composite(
     element more. Array API `cumulative_sum`.""",
 )  # fmt: skip
 cumulative_prod = composite(
-    "cumulative_prod", 1, _cumulative("cumulative_prod", scan_mul), attributes=_cumulative_attributes, names=("x",),
+    "cumulative_prod", 1, at_least_1d(_cumulative("cumulative_prod", scan_mul)), attributes=_cumulative_attributes, names=("x",),
     reference="twain.testing.scan_references.cumulative_prod", samples=_CUMULATIVE,
     errors=(((), {}, "axis"), ((), {"axis": 5}, "axis"), ((), {"dtype": "no"}, "dtype")),
     doc="""Products of all elements up to each along `axis`; arguments as of `cumulative_sum` (the initial one is 1).""",
@@ -278,11 +278,11 @@ def _with_positions(name: str, scan):
 
 _AXES = Samples(((-5, 5),), arguments=(((), {}), ((0,), {})), shapes=(((5, 9),),))
 _WRONG_AXIS = (((7,), {}, "axis"), (("x",), {}, "axis"))
-cummax = composite("cummax", 1, _with_positions("cummax", scan_max), attributes=_axis_attributes, names=("x",),
+cummax = composite("cummax", 1, at_least_1d(_with_positions("cummax", scan_max)), attributes=_axis_attributes, names=("x",),
                    reference="twain.testing.scan_references.cummax", samples=_AXES, errors=_WRONG_AXIS,
                    doc="""(values, indices): the largest of all elements up to each along `axis`, and where it is, int64.
                    Of equal ones the last; from a NaN on, NaN.""")  # fmt: skip
-cummin = composite("cummin", 1, _with_positions("cummin", scan_min), attributes=_axis_attributes, names=("x",),
+cummin = composite("cummin", 1, at_least_1d(_with_positions("cummin", scan_min)), attributes=_axis_attributes, names=("x",),
                    reference="twain.testing.scan_references.cummin", samples=_AXES, errors=_WRONG_AXIS,
                    doc="""(values, indices): the smallest of all elements up to each along `axis`; as `cummax`.""")  # fmt: skip
 
@@ -292,7 +292,7 @@ def _logcumsumexp(axis, x):
     return scan_logaddexp(x, axis)
 
 
-logcumsumexp = composite("logcumsumexp", 1, _logcumsumexp, attributes=_axis_attributes, names=("x",), samples=_AXES,
+logcumsumexp = composite("logcumsumexp", 1, at_least_1d(_logcumsumexp), attributes=_axis_attributes, names=("x",), samples=_AXES,
                          reference="twain.testing.scan_references.logcumsumexp", errors=_WRONG_AXIS,
                          doc="log of the sums of exp of all elements up to each along `axis`, without overflow.")  # fmt: skip
 
@@ -317,6 +317,7 @@ def _pieces(name, attrs, y, x):
     mean = multiply(part(y, axis, 0) + part(y, axis, min(1, y.shape[axis])), 0.5)
     if x is None:
         return multiply(mean, dx), axis
+    x = cast(x, y.dtype) if x.dtype.kind in "biu" else x
     if x.ndim == 1 and y.ndim > 1:
         x = reshape(x, tuple(d if a == axis else 1 for a, d in enumerate((x.shape[0],) * y.ndim)))
     if x.ndim != y.ndim or x.shape[axis] != y.shape[axis]:

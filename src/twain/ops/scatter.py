@@ -15,7 +15,7 @@ from ..ir.node import Spec
 from ..ir.op import OpRecord, register
 from .elementwise import cast, conj, divide, equal, floor_divide, maximum, multiply, not_equal, where
 from .families import composite, late
-from .index import _check_index, _scatter_batch, iota, scatter_add, take, take_along_axis
+from .index import _check_index, _scatter_batch, iota, read_scattered, scatter_add, take
 from .native import Native, run_time, whole
 from .reduce import max as max_
 from .reduce import over_count
@@ -24,11 +24,6 @@ from .samples import Samples
 from .shape import broadcast_to, reshape
 
 FOLDS = ("set", "add", "mul", "max", "min")
-
-
-def read(mode: str, x, indices, axis: int):
-    """What a scatter of this mode would write to."""
-    return take(x, indices, axis) if mode == "take" else take_along_axis(x, indices, axis)
 
 
 # ---------------------------------------------------------------- the primitive
@@ -61,7 +56,7 @@ def _winners(attrs, x, indices, updates):
     axis, mode, _ = attrs
     number = reshape(iota((size_of(updates.shape),), 0), updates.shape)
     last = scatter(broadcast_to(cast(-1, dt.int64), x.shape), indices, number, axis, mode)
-    return equal(read(mode, last, indices, axis), number)
+    return equal(read_scattered(mode, last, indices, axis), number)
 
 
 def _others(attrs, g, x, indices, updates, y):
@@ -74,16 +69,20 @@ def _others(attrs, g, x, indices, updates, y):
     if x.dtype.kind == "c":
         y, single, updates = conj(y), conj(single), conj(updates)
     safe = where(zero, cast(1, updates.dtype), updates)
-    return where(zero, read(mode, multiply(g, single), indices, axis), read(mode, multiply(g, y), indices, axis) / safe)
+    return where(
+        zero,
+        read_scattered(mode, multiply(g, single), indices, axis),
+        read_scattered(mode, multiply(g, y), indices, axis) / safe,
+    )
 
 
 def _shares(attrs, x, indices, updates, y):
     """(share of x, share of each update) in an extremum: ties divide it evenly."""
     axis, mode, _ = attrs
     own = cast(equal(x, y), y.dtype)
-    hit = cast(equal(updates, read(mode, y, indices, axis)), y.dtype)
+    hit = cast(equal(updates, read_scattered(mode, y, indices, axis)), y.dtype)
     count = scatter_add(own, indices, hit, axis, mode)
-    return own / count, hit / read(mode, count, indices, axis)
+    return own / count, hit / read_scattered(mode, count, indices, axis)
 
 
 def _vjp(attrs, g, inputs, outputs, needs):
@@ -91,17 +90,21 @@ def _vjp(attrs, g, inputs, outputs, needs):
     x, indices, updates = inputs
     [g], [y] = g, outputs
     if combine == "add":
-        return [g, None, read(mode, g, indices, axis)]
+        return [g, None, read_scattered(mode, g, indices, axis)]
     if combine == "mul":
         factor = conj(updates) if updates.dtype.kind == "c" else updates
         gx = scatter(g, indices, factor, axis, mode, "mul") if needs[0] else None
         return [gx, None, _others(attrs, g, x, indices, updates, y) if needs[2] else None]
     if combine == "set":
         zero = broadcast_to(cast(0, g.dtype), updates.shape)
-        gu = where(_winners(attrs, x, indices, updates), read(mode, g, indices, axis), zero) if needs[2] else None
+        gu = (
+            where(_winners(attrs, x, indices, updates), read_scattered(mode, g, indices, axis), zero)
+            if needs[2]
+            else None
+        )
         return [scatter(g, indices, zero, axis, mode) if needs[0] else None, None, gu]
     own, hit = _shares(attrs, x, indices, updates, y)
-    return [multiply(g, own), None, multiply(read(mode, g, indices, axis), hit)]
+    return [multiply(g, own), None, multiply(read_scattered(mode, g, indices, axis), hit)]
 
 
 def _jvp(attrs, call, tangents, inputs, outputs):

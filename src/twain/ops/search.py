@@ -69,12 +69,13 @@ def alike(function: str, x, y) -> tuple:
     return tuple(v if v.dtype is common else cast(v, common) for v in (x, y))
 
 
-def searchsorted(x1, x2, /, *, side: str = "left", sorter=None, right: bool | None = None):
+def searchsorted(x1, x2, /, *, side: str = "left", sorter=None, right: bool | None = None, out_int32: bool = False):
     """Where each element of `x2` would have to be put in the sorted `x1` to keep its order: int64, shape of x2.
 
     `x1` is one-dimensional, or has the leading axes of x2: then each row of x2 is searched in its own row. side="left"
     gives the place before equal elements, "right" (or right=True) the one behind. `sorter`: positions, as of `argsort`,
-    that sort x1, which then needn't be sorted. NaN counts as larger than everything. Array API `searchsorted`.
+    that sort x1, which then needn't be sorted. NaN counts as larger than everything. out_int32:
+    the result is int32. Array API `searchsorted`.
     """
     behind = _side("searchsorted", side, right)
     if sorter is not None:
@@ -86,10 +87,11 @@ def searchsorted(x1, x2, /, *, side: str = "left", sorter=None, right: bool | No
             x2 = float("inf") if x2 > 0 else float("-inf")
         x2 = broadcast_to(cast(x2, dt.DEFAULT_FLOAT if type(x2) is float and x1.dtype.kind in "biu" else x1.dtype), ())
     x1, x2 = alike("searchsorted", x1, x2)
-    return search_rows(x1, x2, behind)
+    found = search_rows(x1, x2, behind)
+    return cast(found, dt.int32) if out_int32 else found
 
 
-def bucketize(x, boundaries, /, *, right: bool = False):
+def bucketize(x, boundaries, /, *, right: bool = False, out_int32: bool = False):
     """The number of the bucket between `boundaries` (sorted, one-dimensional) in which each element lies: int64, shape of x.
 
     boundaries[i - 1] < x <= boundaries[i] gives i; right=True: boundaries[i - 1] <= x < boundaries[i].
@@ -97,7 +99,8 @@ def bucketize(x, boundaries, /, *, right: bool = False):
     if boundaries.ndim != 1:
         raise ShapeError(f"[bucketize] expected one-dimensional boundaries, got shape {tuple(boundaries.shape)}")
     boundaries, x = alike("bucketize", boundaries, x)
-    return search_rows(boundaries, x, right)
+    found = search_rows(boundaries, x, right)
+    return cast(found, dt.int32) if out_int32 else found
 
 
 def _isin(invert, x, tests):

@@ -8,7 +8,7 @@ from ..base.shapes import normalize_axis
 from ..ir.node import Spec
 from .families import composite, late
 from .index import scatter_add, take_along_axis
-from .native import axis_back, axis_last, check_dtype, check_rows, leading_batch, native, whole
+from .native import at_least_1d, axis_back, axis_last, check_dtype, check_rows, leading_batch, native, whole
 from .samples import Samples
 
 _ORDERED = dt.BOOL + dt.REAL
@@ -104,13 +104,13 @@ def _along(name, attrs, x, rows):
 
 
 _AXES = Samples(((-5, 5),), arguments=(((), {}), ((), {"axis": 0, "descending": True})), shapes=(((5, 33),),))
-sort = composite("sort", 1, lambda attrs, x: _along("sort", attrs, x, sort_rows), attributes=_order_attributes,
+sort = composite("sort", 1, at_least_1d(lambda attrs, x: _along("sort", attrs, x, sort_rows)), attributes=_order_attributes,
                  names=("x",), reference="twain.testing.sort_references.sort", samples=_AXES,
                  doc="""The elements along `axis` in order: sort(x, axis=-1, descending=False, stable=True).
 
                  NaN counts as larger than everything, so it comes last, or first if descending. Real dtypes and bool.
                  Equal elements keep their order whether `stable` or not. Array API `sort`.""")  # fmt: skip
-argsort = composite("argsort", 1, lambda attrs, x: _along("argsort", attrs, x, argsort_rows), names=("x",),
+argsort = composite("argsort", 1, at_least_1d(lambda attrs, x: _along("argsort", attrs, x, argsort_rows)), names=("x",),
                     attributes=_order_attributes, reference="twain.testing.sort_references.argsort", samples=_AXES,
                     doc="""The positions, int64, that sort `x` along `axis`; arguments as of `sort`.""")  # fmt: skip
 

@@ -174,7 +174,7 @@ segment_min = _segments("min")
 
 # ---------------------------------------------------------------- bags
 def embedding_bag(
-    input: Tensor, weight: Tensor, offsets: Tensor | None = None, /, *, mode: str = "mean",
+    input: Tensor, weight: Tensor, /, offsets: Tensor | None = None, *, mode: str = "mean",
     per_sample_weights: Tensor | None = None, include_last_offset: bool = False, padding_idx: int | None = None,
 ) -> Tensor:  # fmt: skip
     """Sums, means or maxima ("max") of bags of rows of `weight`: (bags, length of a row).

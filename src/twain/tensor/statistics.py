@@ -36,8 +36,8 @@ def _q(function: str, q: object) -> Tensor:
 
 def quantile(
     x: Tensor,
-    q: float | Sequence | Tensor,
     /,
+    q: float | Sequence | Tensor,
     axis: int | tuple | None = None,
     *,
     keepdims: bool = False,
@@ -54,8 +54,8 @@ def quantile(
 
 def nanquantile(
     x: Tensor,
-    q: float | Sequence | Tensor,
     /,
+    q: float | Sequence | Tensor,
     axis: int | tuple | None = None,
     *,
     keepdims: bool = False,
@@ -66,7 +66,7 @@ def nanquantile(
 
 
 # ---------------------------------------------------------------- counting
-def bincount(x: Tensor, weights: Tensor | None = None, /, *, minlength: int = 0) -> Tensor:
+def bincount(x: Tensor, /, weights: Tensor | None = None, *, minlength: int = 0) -> Tensor:
     """How often each of 0, 1, 2, ... occurs among non-negative integers `x`, one-dimensional: int64.
 
     As long as the largest plus one, at least `minlength`; for that x is read. `weights`, shaped as x: their sums instead,
@@ -97,6 +97,10 @@ def counts_of(x: Tensor, size: int, weights: Tensor | None) -> Tensor:
     return scatter_add(zeros((size,), dtype=weights.dtype), x, weights, 0, "take")
 
 
+# Half precision would put edges where nobody wants them.
+EDGES = {dt.float16: dt.float32, dt.bfloat16: dt.float32, dt.float32: dt.float32}
+
+
 def _edges(function: str, x: Tensor, bins: object, range_: tuple | None) -> Tensor:
     """The edges of bins: given, or spread evenly over a range (None: that of x)."""
     if not isinstance(bins, int):
@@ -116,7 +120,7 @@ def _edges(function: str, x: Tensor, bins: object, range_: tuple | None) -> Tens
         raise ValueRangeError(f"[{function}] expected a finite range from low to high, got ({low}, {high})")
     if low == high:
         low, high = low - 0.5, high + 0.5
-    return linspace(float(low), float(high), bins + 1, dtype=x.dtype if x.dtype.kind == "f" else dt.float64)
+    return linspace(float(low), float(high), bins + 1, dtype=EDGES.get(x.dtype, dt.float64))
 
 
 def histogram(
