@@ -141,7 +141,7 @@ def _heaviside(k, x, y):
     return k.select(k.ne(x, x), x, step) if x.dtype.kind == "f" else step
 
 
-heaviside = binary("heaviside", _heaviside, dtypes=dt.REAL, reference="numpy.heaviside", samples=reals(count=2),
+heaviside = binary("heaviside", _heaviside, dtypes=dt.BOOL + dt.REAL, reference="numpy.heaviside", samples=reals(count=2),
                    names=("x", "values"), doc="0 where x < 0, `values` where x is 0, 1 where x > 0.")  # fmt: skip
 
 
