@@ -1,6 +1,7 @@
 """Transformations in each other, over trees and modules, eager and compiled; reading values; what must be refused."""
 
 import dataclasses
+import gc
 from typing import Any, NamedTuple
 
 import pytest
@@ -317,3 +318,32 @@ def test_kept_values_are_refused():
     twain.vmap(lambda a: kept.append(a) or a)(THREE)
     with pytest.raises(twain.TwainError, match="has ended"):
         kept[0] + 1
+
+
+CALLS = {
+    "vmap_grad": lambda w, x: twain.vmap(twain.grad(lambda w, r: (w * r).sum()), in_axes=(None, 0))(w, x),
+    "jvp": lambda w, x: twain.jvp(lambda v: v * v, (w,), (w,)),
+    "vjp": lambda w, x: twain.vjp(lambda v: v * v, w)[1](w),
+    "hessian": lambda w, x: twain.hessian(lambda v: (v * v).sum())(w),
+    "scan": lambda w, x: twain.scan(lambda c, r: (c + r, c), w, x),
+    "cond": lambda w, x: twain.cond(w[0] > 0, lambda: w, lambda: -w),
+    "checkpoint": lambda w, x: twain.checkpoint(lambda v: v * v)(w),
+    "custom": lambda w, x: twain.custom_gradient(lambda v: (v, lambda g: g))(w),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_memory_goes_back_at_once(name):
+    """No transformation leaves a cycle that holds tensors until the garbage collector comes by."""
+    w, x = doubles((300,)), doubles((3, 300))
+    for _ in range(3):
+        CALLS[name](w, x)
+    gc.collect()
+    gc.disable()
+    try:
+        before = twain.memory_stats()["allocated"]
+        for _ in range(3):
+            CALLS[name](w, x)
+        assert twain.memory_stats()["allocated"] == before
+    finally:
+        gc.enable()

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 
 class TreeSpec:
@@ -83,46 +84,47 @@ def _open(x: object) -> tuple | None:
     return None
 
 
+# The walks below are functions of their own, not inner ones: those would be cycles that hold the leaves.
 def flatten(tree: object) -> tuple[list, TreeSpec]:
     """(leaves in order, structure). None is a leaf."""
     leaves: list = []
+    return leaves, _flatten_into(tree, leaves)
 
-    def walk(x: object) -> TreeSpec:
-        opened = _open(x)
-        if opened is None:
-            leaves.append(x)
-            return LEAF
-        data, children = opened
-        return TreeSpec(type(x), data, tuple(walk(c) for c in children))
 
-    return leaves, walk(tree)
+def _flatten_into(x: object, leaves: list) -> TreeSpec:
+    opened = _open(x)
+    if opened is None:
+        leaves.append(x)
+        return LEAF
+    data, children = opened
+    return TreeSpec(type(x), data, tuple([_flatten_into(c, leaves) for c in children]))
 
 
 def unflatten(spec: TreeSpec, leaves: list) -> object:
     """The inverse of flatten."""
-    rest = iter(leaves)
+    return _build(spec, iter(leaves))
 
-    def build(s: TreeSpec) -> object:
-        if s.kind is None:
-            return next(rest)
-        children = [build(c) for c in s.children]
-        if s.kind in _REGISTERED:
-            return _REGISTERED[s.kind][1](s.data, children)
-        if hasattr(s.kind, "_tree_unflatten"):
-            return s.kind._tree_unflatten(s.data, children)
-        if type(s.data) is _Fields:  # without running __init__: it may check or convert what it gets
-            made = object.__new__(s.kind)
-            for name, child in zip(s.data.names, children):
-                object.__setattr__(made, name, child)
-            return made
-        if issubclass(s.kind, dict):
-            made = dict(zip(s.data, children))
-            return made if s.kind is dict else s.kind(made)
-        if hasattr(s.kind, "_fields"):
-            return s.kind(*children)
-        return s.kind(children)
 
-    return build(spec)
+def _build(s: TreeSpec, rest: Iterator) -> Any:
+    kind: Any = s.kind
+    if kind is None:
+        return next(rest)
+    children = [_build(c, rest) for c in s.children]
+    if kind in _REGISTERED:
+        return _REGISTERED[kind][1](s.data, children)
+    if hasattr(kind, "_tree_unflatten"):
+        return kind._tree_unflatten(s.data, children)
+    if type(s.data) is _Fields:  # without running __init__: it may check or convert what it gets
+        made = object.__new__(kind)
+        for name, child in zip(s.data.names, children):
+            object.__setattr__(made, name, child)
+        return made
+    if issubclass(kind, dict):
+        pairs = dict(zip(s.data, children))
+        return pairs if kind is dict else kind(pairs)
+    if hasattr(kind, "_fields"):
+        return kind(*children)
+    return kind(children)
 
 
 def map_leaves(function: Callable, tree: object, *others: object) -> object:
@@ -135,19 +137,18 @@ def map_leaves(function: Callable, tree: object, *others: object) -> object:
 def paths(tree: object) -> list[str]:
     """Where each leaf of a tree is, as text: "[0]", "['weight']", ".bias"; "" for a tree that is one leaf."""
     found: list[str] = []
-
-    def walk(x: object, path: str) -> None:
-        opened = _open(x)
-        if opened is None:
-            found.append(path)
-            return
-        data, children = opened
-        names = _names(x, data, len(children))
-        for name, child in zip(names, children):
-            walk(child, path + name)
-
-    walk(tree, "")
+    _paths_into(tree, "", found)
     return found
+
+
+def _paths_into(x: object, path: str, found: list[str]) -> None:
+    opened = _open(x)
+    if opened is None:
+        found.append(path)
+        return
+    data, children = opened
+    for name, child in zip(_names(x, data, len(children)), children):
+        _paths_into(child, path + name, found)
 
 
 def _names(x: object, data: object, count: int) -> list[str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from .. import _core
 from ..base.errors import ArgumentError, GradientError, ShapeError
-from ..base.pytree import broadcast_prefix, flatten, paths, unflatten
+from ..base.pytree import TreeSpec, broadcast_prefix, flatten, paths, unflatten
 from ..base.shapes import normalize_axis
 from ..ops.index import full
 from ..ops.shape import broadcast_to, concat, permute_dims, reshape
@@ -408,23 +408,23 @@ def _differentiable(name: str, trees: list) -> tuple[list, object, list]:
     return leaves, spec, chosen
 
 
-def leaf_rules(spec: object) -> list:
+def leaf_rules(spec: TreeSpec) -> list:
     """Per leaf of a structure: None: plain; True or False: inside of a module or dataclass, to be differentiated by or not."""
     found: list = []
-
-    def walk(s: object, inside: bool | None) -> None:
-        if s.kind is None:
-            found.append(inside)
-            return
-        flags = getattr(s.data, "trained", None)
-        if flags is None:
-            below = True if hasattr(s.kind, "__dataclass_fields__") else inside
-            flags = (below,) * len(s.children)
-        for child, flag in zip(s.children, flags):
-            walk(child, flag)
-
-    walk(spec, None)
+    _rules_into(spec, None, found)
     return found
+
+
+def _rules_into(s: TreeSpec, inside: bool | None, found: list) -> None:
+    if s.kind is None:
+        found.append(inside)
+        return
+    flags = getattr(s.data, "trained", None)
+    if flags is None:
+        below = True if hasattr(s.kind, "__dataclass_fields__") else inside
+        flags = (below,) * len(s.children)
+    for child, flag in zip(s.children, flags):
+        _rules_into(child, flag, found)
 
 
 def value_and_grad(function: Callable, argnums: int | tuple = 0, has_aux: bool = False) -> Callable:
