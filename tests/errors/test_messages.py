@@ -38,7 +38,7 @@ def usable_afterwards():
         # dtypes
         (lambda: V & V, TypeError, r"\[bitwise_and\] expected dtypes among bool, .*got float32"),
         (lambda: V.astype("float33"), TypeError, r"\[astype\] expected a dtype such as .*got 'float33'"),
-        (lambda: twain.take(A, V), TypeError, r"\[take\] expected integer indices, got float32"),
+        (lambda: twain.take(A, V, axis=0), TypeError, r"\[take\] expected integer indices, got float32"),
         (lambda: twain.asarray([300], dtype="uint8"), OverflowError, r"ints in \[0, 255\] for uint8, got 300"),
         (lambda: twain.asarray([2**70]), OverflowError, r"\[asarray\] expected Python ints that fit int64"),
         (lambda: twain.asarray(np.array(["a"])), TypeError, r"\[asarray\] expected an array of bool, int, float"),
@@ -59,8 +59,8 @@ def usable_afterwards():
         (lambda: A["a"], IndexError, r"\[getitem\] expected ints, slices, .*got str"),
         (lambda: A[[0, 5]], IndexError, r"\[getitem\] index 5 is out of range for axis 0 of size 2"),
         (lambda: A[twain.asarray([True] * 3)], IndexError, r"\[getitem\] expected a mask of shape \(2,\) .*, got \(3,\)"),
-        (lambda: twain.take(A, twain.asarray([0, 9])), IndexError, r"\[take\] index 9 is out of range for axis 0 of size 2"),
-        (lambda: A.take(twain.asarray([-3])), IndexError, r"\[take\] index -3 is out of range for axis 0 of size 2"),
+        (lambda: twain.take(A, twain.asarray([0, 9]), axis=0), IndexError, r"\[take\] index 9 is out of range for axis 0 of size 2"),
+        (lambda: A.take(twain.asarray([-3]), axis=0), IndexError, r"\[take\] index -3 is out of range for axis 0 of size 2"),
         (
             lambda: twain.take_along_axis(A, twain.asarray([[0], [3]]), axis=1),
             IndexError,

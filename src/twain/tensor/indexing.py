@@ -339,5 +339,4 @@ def nonzero(x: Tensor, /) -> tuple:
     x = tensor_argument("nonzero", x)
     if x.ndim == 0:
         raise IndexingError("[nonzero] expected at least one dimension, got a 0-d tensor")
-    found = selection.flat_nonzero(x)
-    return (found,) if x.ndim == 1 else advanced.unravel_index(found, x.shape)
+    return (selection.flat_nonzero(x),) if x.ndim == 1 else tuple(selection.nonzero_indices(x))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .. import _core
 from ..base import dtypes as dt
 from ..base.errors import DTypeError
+from ..base.lazy import LazyModule
 from ..base.shapes import broadcast_shapes, size_of
 from ..ops import elementwise as e
 from ..ops import masks, search
@@ -13,6 +14,7 @@ from .bounds import recording
 from .creation import asarray
 
 Tensor = _core.Tensor
+advanced = LazyModule("twain.ops.advanced")
 
 
 def as_mask(x: Tensor) -> Tensor:
@@ -30,14 +32,47 @@ def number_true(mask: Tensor) -> int:
     return int(masks.count_true(flat(mask)).item())
 
 
+# Up to this many elements, all places are filled and the first ones kept: a program for each number that may be chosen
+# would take longer to make.
+SMALL = 1 << 17
+
+
+def _kept(x: Tensor, count: int) -> Tensor:
+    """The first `count` elements; in memory of their own if that saves much."""
+    first = _core.leading(x, count)
+    return _core.copy(first) if 4 * count < x.size else first
+
+
+def _simple(*values: object) -> bool:
+    """Whether these are small tensors that nothing follows: no tape, no recording, no transformation."""
+    for x in values:
+        if type(x) is not Tensor or x.size > SMALL or (x.requires_grad and _core.grad_enabled()):
+            return False
+    return not recording()
+
+
 def flat_nonzero(x: Tensor, /) -> Tensor:
     """Positions, int64, of the elements that are not zero, counted in row-major order."""
     mask = as_mask(x.detach())
+    if _simple(mask):
+        return _kept(masks.positions_of_true(flat(mask), mask.size), number_true(mask))
     return reshape(masks.positions_of_true(flat(mask), number_true(mask)), (-1,))
+
+
+def nonzero_indices(x: Tensor, /) -> tuple:
+    """The same as one int64 tensor per axis."""
+    if not _simple(x):
+        return advanced.unravel_index(flat_nonzero(x), x.shape)
+    mask = as_mask(x.detach())
+    count = number_true(mask)
+    found = advanced.unravel_index(masks.positions_of_true(flat(mask), mask.size), x.shape)
+    return tuple(_kept(i, count) for i in found)
 
 
 def compress_flat(mask: Tensor, x: Tensor, /) -> Tensor:
     """The elements of `x` where `mask`, bool and of its shape, is true, in row-major order."""
+    if _simple(mask, x):
+        return _kept(masks.compress_rows(flat(mask), flat(x), x.size), number_true(mask))
     return reshape(masks.compress_rows(flat(mask), flat(x), number_true(mask.detach())), (-1,))
 
 
