@@ -10,6 +10,7 @@ import pytest
 HEAVY = [
     *["numpy", "llvmlite", "matplotlib", "safetensors", "tensorboardX", "tqdm", "torch", "jax", "sqlite3"],
     *["asyncio", "multiprocessing", "dataclasses", "inspect", "concurrent.futures", "unittest", "urllib.request"],
+    *["pickle", "re", "typing", "json", "hashlib", "random", "tempfile"],
 ]
 
 
