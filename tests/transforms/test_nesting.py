@@ -347,3 +347,10 @@ def test_memory_goes_back_at_once(name):
         assert twain.memory_stats()["allocated"] == before
     finally:
         gc.enable()
+
+
+def test_numpy_beside_traced_values():
+    np = pytest.importorskip("numpy")
+    row = np.ones((3,), dtype="float32")
+    got = twain.vmap(lambda r: (row + r * np.float32(2)) / row - row)(twain.ones((2, 3)))
+    assert got.tolist() == [[2.0] * 3] * 2

@@ -41,16 +41,21 @@ _PYTHON_NAMES = {
 _UNARY_NAMES = {"negative": "neg", "positive": "pos", "absolute": "abs", "invert": "invert"}
 
 
+def _is_operand(x: object) -> bool:
+    """A traced value, a number, a tensor or an array."""
+    return isinstance(x, Node) or is_python_scalar(x) or hasattr(x, "__array__")
+
+
 def _forward(op):
     def method(self, other):
-        return op(self, other) if isinstance(other, Node) or is_python_scalar(other) else NotImplemented
+        return op(self, other) if _is_operand(other) else NotImplemented
 
     return method
 
 
 def _reflected(op):
     def method(self, other):
-        return op(other, self) if is_python_scalar(other) else NotImplemented
+        return op(other, self) if _is_operand(other) else NotImplemented
 
     return method
 

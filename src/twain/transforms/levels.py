@@ -82,6 +82,7 @@ class Traced(Node):
         return not_equal(self, other)
 
     __hash__ = object.__hash__
+    __array_ufunc__ = None  # array + value is ours to compute, not NumPy's
 
     def __len__(self) -> int:
         if not self.shape:
