@@ -26,7 +26,8 @@ STRIDES = 6  # per operand: row, x, y, z, group, image
 def tile(features: int, rows: int, width: int, lanes: int) -> tuple[int, int]:
     """(lines, vectors) in registers at a time."""
     vectors = min(MOST_VECTORS, max(1, SUMS // features), -(-width // lanes))
-    return max(1, min(MOST_LINES, SUMS // (features * vectors), rows)), vectors
+    lines = max(1, min(MOST_LINES, SUMS // (features * vectors), rows))
+    return -(-rows // -(-rows // lines)), vectors  # as even as possible
 
 
 def direct_step(epilogue: Epilogue, target, roles: tuple, features: int, n: int, groups: int, k: int, sizes: tuple,
