@@ -110,6 +110,10 @@ def test_quantiles(method, rng):
         got = twain.nanquantile(twain.asarray(x), q, axis, method=method).numpy()
         np.testing.assert_allclose(got, np.nanquantile(x, q, axis, method=method), rtol=1e-12)
     assert twain.quantile(twain.asarray([1.0, 2.0]), 0.5).item() == 1.5
+    assert (
+        twain.quantile(twain.asarray([4.0]), [0.5]).tolist() == [4.0]
+        and twain.quantile(twain.asarray(4.0), 1).item() == 4
+    )
 
 
 def test_mode(rng):

@@ -389,6 +389,7 @@ class RowsWriter(FoldWriter):
                 known.update(self.fold_pass(members, bases, known))
             for k, (_, e, level) in enumerate(kernel.outputs):
                 if level == "row":
+                    self.em.valid = "1"
                     number = len(kernel.inputs) + k
                     reads = self.inputs_of([e])
                     leaves = dict(known)
