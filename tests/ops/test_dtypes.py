@@ -15,7 +15,7 @@ MORE = (dt.float16, dt.complex128)
 REAL = (
     "adaptive_avg_pool avg_pool batch_norm group_norm layer_norm rotary_embedding huber_loss smooth_l1_loss logsigmoid mish "
     "binary_cross_entropy_with_logits multilabel_soft_margin_loss soft_margin_loss lp_pool "
-    "cov linalg.least_squares linalg.pinv linalg.pseudoinverse"
+    "cov linalg.least_squares linalg.pinv linalg.pseudoinverse adam_update sgd_update clip_by_value stft"
 ).split()
 
 

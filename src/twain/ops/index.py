@@ -171,12 +171,25 @@ take_along_axis = register(
 
 
 # ---------------------------------------------------------------- writing
+def check_reach(name: str, mode: str, x, indices, axis: int) -> None:
+    """Indices along an axis reach no further than `x` on the other axes: kernels don't look."""
+    if mode != "along":
+        return
+    if len(indices.shape) != len(x.shape):
+        raise ShapeError(f"[{name}] expected indices of {len(x.shape)} dimensions, got {tuple(indices.shape)}")
+    if any(n > d for i, (n, d) in enumerate(zip(indices.shape, x.shape)) if i != axis):
+        raise ShapeError(
+            f"[{name}] expected indices within shape {tuple(x.shape)} but for axis {axis}, got {tuple(indices.shape)}"
+        )
+
+
 def _scatter_infer(attrs, x, indices, updates):
     _check_index("scatter_add", indices)
     axis, mode = attrs
     wanted = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]) if mode == "take" else indices.shape
     if updates.shape != wanted:
         raise ShapeError(f"[scatter_add] expected updates of shape {tuple(wanted)}, got {tuple(updates.shape)}")
+    check_reach("scatter_add", mode, x, indices, axis)
     return Spec(strengthen(promote("scatter_add", x.dtype, updates.dtype)), x.shape)
 
 

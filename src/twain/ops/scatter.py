@@ -15,7 +15,7 @@ from ..ir.node import Spec
 from ..ir.op import OpRecord, register
 from .elementwise import cast, conj, divide, equal, floor_divide, maximum, multiply, not_equal, where
 from .families import composite, late
-from .index import _check_index, _scatter_batch, iota, read_scattered, scatter_add, take
+from .index import _check_index, _scatter_batch, check_reach, iota, read_scattered, scatter_add, take
 from .native import Native, run_time, whole
 from .reduce import max as max_
 from .reduce import over_count
@@ -43,8 +43,7 @@ def _infer(attrs, x, indices, updates):
     wanted = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]) if mode == "take" else indices.shape
     if updates.shape != wanted:
         raise ShapeError(f"[scatter] expected updates of shape {tuple(wanted)}, got {tuple(updates.shape)}")
-    if mode == "along" and len(indices.shape) != len(x.shape):
-        raise ShapeError(f"[scatter] expected indices of {len(x.shape)} dimensions, got {tuple(indices.shape)}")
+    check_reach("scatter", mode, x, indices, axis)
     dtype = strengthen(promote("scatter", x.dtype, updates.dtype))
     if combine in ("max", "min") and dtype.kind == "c":
         raise DTypeError(f"[scatter] expected a real dtype for the fold {combine}, got {dtype}")
