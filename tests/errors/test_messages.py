@@ -59,7 +59,7 @@ def usable_afterwards():
         (lambda: A["a"], IndexError, r"\[getitem\] expected ints, slices, .*got str"),
         (lambda: A[[0, 5]], IndexError, r"\[getitem\] index 5 is out of range for axis 0 of size 2"),
         (lambda: A[twain.asarray([True] * 3)], IndexError, r"\[getitem\] expected a mask of shape \(2,\) .*, got \(3,\)"),
-        (lambda: twain.take(A, twain.asarray([0, 9]), axis=0), IndexError, r"\[take\] index 9 is out of range for axis 0 of size 2"),
+        (lambda: twain.take(A, twain.asarray([0, 9]), axis=0), IndexError, r"\[take\] index 9 is out of range for axis 0"),
         (lambda: A.take(twain.asarray([-3]), axis=0), IndexError, r"\[take\] index -3 is out of range for axis 0 of size 2"),
         (
             lambda: twain.take_along_axis(A, twain.asarray([[0], [3]]), axis=1),
@@ -148,7 +148,10 @@ def test_tape():
     assert x.tolist() == [1.0] * 3 and x.grad.tolist() == [2.0] * 3 and A.tolist() == [[1.0] * 3] * 2
     with pytest.raises(TypeError, match=r"int32: integers and booleans have no gradient"):
         twain.ones(3, dtype="int32").requires_grad = True
-    with pytest.raises(RuntimeError, match=r"\[grad\] expected the function to return a floating tensor of one element, got float32\[3\]"):
+    with pytest.raises(
+        RuntimeError,
+        match=r"\[grad\] expected the function to return a floating tensor of one element, got float32\[3\]",
+    ):
         twain.grad(lambda x: x * 2)(V)
 
 
