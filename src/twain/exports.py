@@ -6,10 +6,8 @@ as well; `tests/house/test_exports.py` compares. Names marked in METHODS are met
 
 from __future__ import annotations
 
-import importlib
-import sys
-
 from . import _core
+from .base import lazy
 from .ir.node import Node
 
 # Modules that are attributes of `twain` under a name of their own.
@@ -115,15 +113,7 @@ def load(name: str) -> object:
     module = ROOMS.get(name) or MODULE_OF.get(name)
     if module is None:
         raise AttributeError(f"module 'twain' has no attribute {name!r}")
-    profile = sys.getprofile()
-    watched = callable(profile)  # by a recording; a profiler written in C isn't, and can't be put back
-    if watched:
-        sys.setprofile(None)  # an import is no part of what a recording should see
-    try:
-        found = importlib.import_module(module)
-    finally:
-        if watched:
-            sys.setprofile(profile)
+    found = lazy.load(module)
     return found if name in ROOMS else getattr(found, name)
 
 

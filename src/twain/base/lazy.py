@@ -6,20 +6,30 @@ import importlib
 import sys
 
 
+class Unseen:
+    """`with Unseen():` what happens inside is hidden from a recording that is under way."""
+
+    __slots__ = ("_profile",)
+
+    def __enter__(self) -> None:
+        profile = sys.getprofile()
+        # one that is set by a recording; a profiler written in C isn't callable, and can't be put back
+        self._profile = profile if callable(profile) else None
+        if self._profile is not None:
+            sys.setprofile(None)
+
+    def __exit__(self, *_: object) -> None:
+        if self._profile is not None:
+            sys.setprofile(self._profile)
+
+
 def load(name: str):
     """The module `name`, imported if need be; a recording that is under way doesn't see that."""
     module = sys.modules.get(name)
     if module is not None and not getattr(getattr(module, "__spec__", None), "_initializing", False):
         return module
-    profile = sys.getprofile()
-    watched = callable(profile)  # by a recording; a profiler written in C isn't, and can't be put back
-    if watched:
-        sys.setprofile(None)
-    try:
+    with Unseen():
         return importlib.import_module(name)
-    finally:
-        if watched:
-            sys.setprofile(profile)
 
 
 class LazyModule:

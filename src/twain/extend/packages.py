@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-
-from ..base.lazy import LazyModule
+from ..base.lazy import LazyModule, Unseen
 
 metadata = LazyModule("importlib.metadata")
 
@@ -23,15 +21,8 @@ class Packages:
                 f"[extend.ops] expected an installed package that registers {name!r} in the entry point group {GROUP!r}, "
                 f"found {', '.join(dir(self)) or 'none at all'}"
             )
-        profile = sys.getprofile()
-        watched = callable(profile)
-        if watched:
-            sys.setprofile(None)  # an import is no part of what a recording should see
-        try:
+        with Unseen():
             value = found[0].load()
-        finally:
-            if watched:
-                sys.setprofile(profile)
         self.__dict__[name] = value
         return value
 

@@ -6,12 +6,11 @@ Here are the draws that everybody needs; `distributions.py` has the rest, loaded
 
 from __future__ import annotations
 
-import importlib
-import sys
 from functools import lru_cache
 
 from .. import _core
 from ..base import dtypes as dt
+from ..base import lazy
 from ..base.errors import ArgumentError, DTypeError, ValueRangeError
 from ..base.lazy import LazyModule
 from ..base.shapes import as_index, broadcast_shapes, check_shape, size_of
@@ -35,14 +34,7 @@ _DISTRIBUTIONS = frozenset(
 def __getattr__(name: str):
     if name not in _DISTRIBUTIONS:
         raise AttributeError(f"module 'twain.random' has no attribute {name!r}")
-    profile = sys.getprofile()
-    if profile is not None:
-        sys.setprofile(None)  # an import is no part of what a recording should see
-    try:
-        value = getattr(importlib.import_module("twain.tensor.distributions"), name)
-    finally:
-        if profile is not None:
-            sys.setprofile(profile)
+    value = getattr(lazy.load("twain.tensor.distributions"), name)
     globals()[name] = value
     return value
 
