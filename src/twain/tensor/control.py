@@ -11,7 +11,7 @@ from ..base.errors import ArgumentError, ShapeError
 from ..base.pytree import flatten, paths, unflatten
 from ..ir.node import Graph, Spec, make_parameter, substitute
 from ..ops.elementwise import cast, logical_and
-from ..transforms.body import Body, Symbolic, Traceable, intern, place, renumbered
+from ..transforms.body import Body, Symbolic, Traceable, intern, place, renumbered, share_captured
 from ..transforms.control import OPS, keeping_carries
 from ..transforms.levels import Traced, is_value
 from ..transforms.randomness import move_counter, relevant
@@ -38,6 +38,20 @@ def _leaves(name: str, tree: object, what: str) -> tuple[list, object]:
 
 def _spec(x: object) -> Spec:
     return Spec(x.dtype, tuple(x.shape))
+
+
+def _values_of(tree: tuple) -> tuple[list, list, Callable]:
+    """(the leaves, which of them are values, what makes the tree again with other values in their places)."""
+    leaves, spec = flatten(tree)
+    given = [i for i, x in enumerate(leaves) if is_value(x)]
+
+    def build(values: list) -> tuple:
+        full = list(leaves)
+        for i, v in zip(given, values):
+            full[i] = v
+        return unflatten(spec, full)
+
+    return leaves, given, build
 
 
 def _call(name: str, attrs: tuple, inputs: list) -> list:
@@ -97,15 +111,7 @@ def cond(pred: object, true_function: Callable, false_function: Callable, *opera
         raise ArgumentError(
             f"[cond] expected pred to be a bool tensor of one element, got {pred.dtype}{list(pred.shape)}"
         )
-    leaves, spec = flatten(operands)
-    given = [i for i, x in enumerate(leaves) if is_value(x)]
-
-    def build(values: list) -> tuple:
-        full = list(leaves)
-        for i, v in zip(given, values):
-            full[i] = v
-        return unflatten(spec, full)
-
+    leaves, given, build = _values_of(operands)
     specs = [_spec(leaves[i]) for i in given]
     sides = [Traceable("cond", f, specs, build) for f in (false_function, true_function)]
     no, yes = sides
@@ -129,12 +135,7 @@ def _merged(sides: list, given: list) -> tuple[list[Body], list, list]:
     mappings = []
     for side in sides:
         mapping = dict(zip(side.own, order))
-        for node, value in side.level.captured:
-            if id(value) not in known:
-                known[id(value)] = make_parameter(len(order), node.spec)
-                order.append(known[id(value)])
-                inputs.append(value)
-            mapping[node] = known[id(value)]
+        share_captured(side.level.captured, known, order, inputs, mapping)
         mappings.append(mapping)
     generators = list(dict.fromkeys(g for side in sides for g in side.level.counters))
     counters = []
@@ -333,15 +334,7 @@ def checkpoint(function: Callable) -> Callable:
 
     @functools.wraps(function, updated=())
     def wrapped(*args: object, **kwargs: object) -> object:
-        leaves, spec = flatten((args, kwargs))
-        given = [i for i, x in enumerate(leaves) if is_value(x)]
-
-        def build(values: list) -> tuple:
-            full = list(leaves)
-            for i, v in zip(given, values):
-                full[i] = v
-            return unflatten(spec, full)
-
+        leaves, given, build = _values_of((args, kwargs))
         traced = Traceable(
             "checkpoint", lambda a, k: function(*a, **k), [_spec(leaves[i]) for i in given], build
         )  # fmt: skip

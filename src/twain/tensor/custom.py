@@ -9,7 +9,7 @@ from .. import _core
 from ..base.errors import ArgumentError, ShapeError
 from ..base.pytree import flatten, paths, unflatten
 from ..ir.node import Graph, Spec, make_parameter, substitute
-from ..transforms.body import Body, BodyLevel, intern
+from ..transforms.body import Body, BodyLevel, intern, share_captured
 from ..transforms.custom import CUSTOM
 from ..transforms.levels import is_value
 from .creation import full
@@ -214,12 +214,7 @@ class _Call:
                 if trace.level.counters:
                     raise ArgumentError("[custom_gradient] expected functions without random numbers; pass them in")
                 mapping.update(zip(trace.operands, order))
-                for node, value in trace.level.captured:
-                    if id(value) not in known:
-                        known[id(value)] = make_parameter(len(order), node.spec)
-                        order.append(known[id(value)])
-                        inputs.append(value)
-                    mapping[node] = known[id(value)]
+                share_captured(trace.level.captured, known, order, inputs, mapping)
             mappings.append(mapping)
         bodies: list[Body | None] = []
         for trace, mapping in zip(traces, mappings):

@@ -77,52 +77,57 @@ def _open_uniform(function: str, shape: tuple, dtype: object, generator) -> Tens
     return e.maximum(x, 2.0**-60 if dtype is dt.float64 else 2.0**-26)
 
 
+def _located(function: str, standard, loc: object, scale: object, shape: object, dtype: object, generator) -> Tensor:
+    """loc + scale * standard(function, shape, dtype, generator)."""
+    _positive(function, scale=scale)
+    shape, dtype, generator, (loc, scale) = as_parameters(function, shape, dtype, generator, loc=loc, scale=scale)
+    return loc + scale * standard(function, shape, dtype, generator)
+
+
 def gumbel(
     loc: object = 0.0, scale: object = 1.0, shape: object = None, *, dtype: object = None, generator=None
 ) -> Tensor:
     """Gumbel (largest extreme value): loc - scale * log(exponential)."""
-    _positive("random.gumbel", scale=scale)
-    shape, dtype, generator, (loc, scale) = as_parameters(
-        "random.gumbel", shape, dtype, generator, loc=loc, scale=scale
-    )
-    return loc - scale * e.log(draw_floats("random.gumbel", random_exponential, shape, dtype, generator))
+
+    def standard(function, *place):
+        return -e.log(draw_floats(function, random_exponential, *place))
+
+    return _located("random.gumbel", standard, loc, scale, shape, dtype, generator)
 
 
 def laplace(
     loc: object = 0.0, scale: object = 1.0, shape: object = None, *, dtype: object = None, generator=None
 ) -> Tensor:
     """Laplace: density exp(-|x - loc| / scale) / (2 scale)."""
-    _positive("random.laplace", scale=scale)
-    shape, dtype, generator, (loc, scale) = as_parameters(
-        "random.laplace", shape, dtype, generator, loc=loc, scale=scale
-    )
-    size = draw_floats("random.laplace", random_exponential, shape, dtype, generator)
-    sign = draw_floats("random.laplace", random_uniform, shape, dtype, generator) < 0.5
-    return loc + scale * e.where(sign, size, -size)
+
+    def standard(function, *place):
+        size = draw_floats(function, random_exponential, *place)
+        return e.where(draw_floats(function, random_uniform, *place) < 0.5, size, -size)
+
+    return _located("random.laplace", standard, loc, scale, shape, dtype, generator)
 
 
 def logistic(
     loc: object = 0.0, scale: object = 1.0, shape: object = None, *, dtype: object = None, generator=None
 ) -> Tensor:
     """Logistic: loc + scale * log(u / (1 - u))."""
-    _positive("random.logistic", scale=scale)
-    shape, dtype, generator, (loc, scale) = as_parameters(
-        "random.logistic", shape, dtype, generator, loc=loc, scale=scale
-    )
-    u = _open_uniform("random.logistic", shape, dtype, generator)
-    return loc + scale * (e.log(u) - e.log1p(-u))
+
+    def standard(function, *place):
+        u = _open_uniform(function, *place)
+        return e.log(u) - e.log1p(-u)
+
+    return _located("random.logistic", standard, loc, scale, shape, dtype, generator)
 
 
 def cauchy(
     loc: object = 0.0, scale: object = 1.0, shape: object = None, *, dtype: object = None, generator=None
 ) -> Tensor:
     """Cauchy: loc + scale * tan(pi (u - 1/2))."""
-    _positive("random.cauchy", scale=scale)
-    shape, dtype, generator, (loc, scale) = as_parameters(
-        "random.cauchy", shape, dtype, generator, loc=loc, scale=scale
-    )
-    u = _open_uniform("random.cauchy", shape, dtype, generator)
-    return loc + scale * e.tan(math.pi * (u - 0.5))
+
+    def standard(function, *place):
+        return e.tan(math.pi * (_open_uniform(function, *place) - 0.5))
+
+    return _located("random.cauchy", standard, loc, scale, shape, dtype, generator)
 
 
 def log_normal(

@@ -20,6 +20,17 @@ creation = LazyModule("twain.tensor.creation")
 Tensor = _core.Tensor
 
 
+def share_captured(captured: list, known: dict, order: list, inputs: list, mapping: dict) -> None:
+    """Map what a traced function uses from around it to parameters that several functions have in common: `order` and
+    `inputs` grow by those not yet `known` (by identity of the value)."""
+    for node, value in captured:
+        if id(value) not in known:
+            known[id(value)] = make_parameter(len(order), node.spec)
+            order.append(known[id(value)])
+            inputs.append(value)
+        mapping[node] = known[id(value)]
+
+
 def place(path: str) -> str:
     """A leaf's path in an error message."""
     return f" at {path}" if path else ""
