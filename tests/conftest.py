@@ -15,6 +15,26 @@ def root() -> Path:
     return ROOT
 
 
+# Folders whose tests compile thousands of kernels.
+QUICK = frozenset(str(ROOT / "tests" / name) for name in ("ops", "sorting", "tensor", "transforms"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quick_kernels(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory):
+    """There kernels are compiled once for the run, quickly, and kept out of the user's own cache."""
+    if str(request.path.parent) not in QUICK:
+        yield
+        return
+    from twain import config
+
+    before = config.cache_dir
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TWAIN_OPT", os.environ.get("TWAIN_OPT", "0"))
+        config.cache_dir = str(tmp_path_factory.getbasetemp() / "kernels")
+        yield
+        config.cache_dir = before
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # Kernels that the tests compile stay out of the user's own cache, and are there for the next run.
     os.environ["TWAIN_CACHE"] = str(ROOT / "build" / "test-kernels")

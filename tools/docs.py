@@ -100,7 +100,7 @@ def call_of(function) -> str:
     except ValueError:  # of the core: its text begins with the call
         return "(...)"
     shown = [p.replace(annotation=p.empty) for p in parameters]
-    return str(inspect.Signature([p.replace(default=p.default) for p in shown]))
+    return str(inspect.Signature(shown))
 
 
 def ops_page() -> str:

@@ -115,11 +115,12 @@ def keywords(kwargs: dict) -> dict:
     return kwargs
 
 
-def positional(*names: str):
-    """Torch's positional arguments after the tensor by the names that we use."""
+def renamed(*names: str, **new_names: str):
+    """Torch's positional arguments after the tensor by our names, and its keywords renamed."""
 
     def adapt(function, x, *args, **kwargs):
-        return function(x, **dict(zip(names, args)), **kwargs)
+        given = dict(zip(names, args))
+        return function(x, **given, **{new_names.get(k, k): v for k, v in kwargs.items()})
 
     return adapt
 
@@ -127,10 +128,6 @@ def positional(*names: str):
 def spread(function, x, *args, **kwargs):
     """A size or permutation given as several arguments."""
     return function(x, args if len(args) != 1 or isinstance(args[0], int) else args[0], **kwargs)
-
-
-def scalar_power(function, x, *args, **kwargs):
-    return function(x, *args, **kwargs)
 
 
 def clamp(function, x, minimum=None, maximum=None, **kwargs):
@@ -162,7 +159,7 @@ def spread_statistics(function, x, *args, **kwargs):
 
 def axis_tuple(*names: str):
     """Reductions: an empty list of axes means all."""
-    inner = positional(*names)
+    inner = renamed(*names)
 
     def adapt(function, x, *args, **kwargs):
         def wrapped(x, axis=None, **rest):
@@ -244,16 +241,6 @@ def first_only(function, x, *args, **kwargs):
     return function(x)
 
 
-def renamed(*names: str, **new_names: str):
-    """Torch's positional arguments after the tensor by our names, and its keywords renamed."""
-
-    def adapt(function, x, *args, **kwargs):
-        given = dict(zip(names, args))
-        return function(x, **given, **{new_names.get(k, k): v for k, v in kwargs.items()})
-
-    return adapt
-
-
 def second_first(function, n, x):
     return function(x, n)
 
@@ -268,10 +255,6 @@ def contracted(function, x, y, axis=2):
 
 def equation_second(function, operands, equation):
     return function(equation, *operands)
-
-
-def on_first_tensor(function, x, *args, **kwargs):
-    return function(*x, *args, **kwargs) if isinstance(x, (list, tuple)) else function(x, *args, **kwargs)
 
 
 # What draws or gives no promised numbers: shape and dtype are compared.
@@ -289,14 +272,13 @@ def several_axes(function, x, *args, **kwargs):
 
 
 ADAPTERS: dict[str, object] = {
-    "__default__": None,
-    "diff": positional("n", "axis", "prepend", "append"), "einsum": equation_second,
+    "diff": renamed("n", "axis", "prepend", "append"), "einsum": equation_second,
     "flatten": renamed("start_axis", "end_axis", start_dim="start_axis", end_dim="end_axis"),
     "nanquantile": renamed("q", "axis", "keepdims", interpolation="method"),
     "quantile": renamed("q", "axis", "keepdims", interpolation="method"),
     "histogram": renamed("bins", weight="weights"), "histogramdd": renamed("bins", weight="weights"),
     "permute": spread, "reshape": spread, "view": spread, "expand": spread, "broadcast_to": spread, "tile": spread,
-    "flip": positional("axis"), "roll": positional("shift", "axis"), "clamp": clamp, "div": rounding_divide,
+    "flip": renamed("axis"), "roll": renamed("shift", "axis"), "clamp": clamp, "div": rounding_divide,
     "add": scaled("add"), "sub": scaled("subtract"), "std": spread_statistics, "var": spread_statistics,
     "std_mean": spread_statistics, "var_mean": spread_statistics, "max": extreme, "min": extreme,
     "amax": axis_tuple("axis", "keepdims"), "amin": axis_tuple("axis", "keepdims"),
@@ -304,12 +286,12 @@ ADAPTERS: dict[str, object] = {
     "any": axis_tuple("axis", "keepdims"), "prod": axis_tuple("axis", "keepdims"), "nansum": axis_tuple("axis", "keepdims"),
     "nanmean": axis_tuple("axis", "keepdims"), "logsumexp": axis_tuple("axis", "keepdims"),
     "argmax": axis_tuple("axis", "keepdims"), "argmin": axis_tuple("axis", "keepdims"),
-    "count_nonzero": axis_tuple("axis"), "cumsum": positional("axis"), "cumprod": positional("axis"),
+    "count_nonzero": axis_tuple("axis"), "cumsum": renamed("axis"), "cumprod": renamed("axis"),
     "gather": gather, "take_along_dim": take_along_dim, "index_select": index_select, "take": flat_take,
-    "where": condition_first, "cat": cat, "stack": cat, "unbind": positional("axis"), "sort": positional("axis", "descending"),
-    "argsort": positional("axis", "descending"), "transpose": transposed, "broadcast_tensors": as_list,
-    "meshgrid": as_list, "repeat_interleave": positional("repeats", "axis"), "softmax": positional("axis"),
-    "log_softmax": positional("axis"), "unsqueeze": positional("axis"), "squeeze": positional("axis"),
+    "where": condition_first, "cat": cat, "stack": cat, "unbind": renamed("axis"), "sort": renamed("axis", "descending"),
+    "argsort": renamed("axis", "descending"), "transpose": transposed, "broadcast_tensors": as_list,
+    "meshgrid": as_list, "repeat_interleave": renamed("repeats", "axis"), "softmax": renamed("axis"),
+    "log_softmax": renamed("axis"), "unsqueeze": renamed("axis"), "squeeze": renamed("axis"),
     "argwhere": first_only, "tensordot": contracted, "polygamma": second_first,
     "special.polygamma": second_first, "nn.functional.embedding": indices_first, "diag": renamed("k", diagonal="k"),
 }  # fmt: skip
@@ -446,9 +428,7 @@ def check_values(op, dtype, count: int = 12) -> tuple[int, list[str]]:
         except Untranslatable:
             continue
         except Exception as error:
-            wrong.append(
-                describe(sample) + f": {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-            )
+            wrong.append(failure(sample, error))
             continue
         if op.name in UNDETERMINED:
             ours, theirs = ([np.zeros_like(to_array(v)) for v in flat(side)] for side in (ours, theirs))
@@ -490,9 +470,7 @@ def check_gradients(op, dtype, count: int = 8) -> tuple[int, list[str]]:
         except Untranslatable:
             continue
         except Exception as error:
-            wrong.append(
-                describe(sample) + f": {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-            )
+            wrong.append(failure(sample, error))
             continue
         for g, w, leaf in zip(got, want, leaves):
             w = torch.zeros_like(leaf) if w is None else w
@@ -534,6 +512,11 @@ def check_refusals(op, count: int = 20) -> tuple[int, list[str]]:
         compared += 1
         wrong.append(f"{describe(sample)}: not refused ({error_input.error_regex[:60]!r})")
     return compared, wrong
+
+
+def failure(sample, error: Exception) -> str:
+    """A complaint about a call that raised: the first line of the message."""
+    return f"{describe(sample)}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
 
 
 def describe(sample) -> str:
