@@ -169,7 +169,8 @@ class Writer:
                 bits = b.value(f"bitcast {vector('i1', lanes)} {hit(loop.i, lanes)} to i{lanes}")
                 some = b.compare("ne", bits, 0, f"i{lanes}")
                 lane = b.call(f"i{lanes}", f"llvm.cttz.i{lanes}", (f"i{lanes}", bits), ("i1", "false"))
-                lane = b.value(f"zext i{lanes} {lane} to i64")
+                if lanes < 64:
+                    lane = b.value(f"zext i{lanes} {lane} to i64")
                 place = b.select(some, "i64", b.add(loop.i, lane), size)
                 loop.next(b.add(loop.i, lanes), b.min(loop.values[1], place))
             at, found = loop.results
