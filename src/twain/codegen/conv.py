@@ -24,7 +24,7 @@ from . import gather, packing
 from .direct import MOST_FEATURES, direct_step, sums_step
 from .epilogue import Epilogue, only_store, stride_classes
 from .gather import Gather, pad_source, table_source
-from .gemm import MAX_STRIPS, PARTS, TASK, gemm_plan, is_wide, micro_kernel, split_k
+from .gemm import MAX_STRIPS, PARTS, TASK, gemm_plan, panel_kernel, split_k
 from .plan import Plan, Step
 from .product import product_source
 from .split import sum_step
@@ -168,8 +168,7 @@ class _Planner:
         self.steps: list[Step] = []
         self.scratch: list[int] = []
         depth, height, width = shape.deep_out()
-        wide = is_wide(shape.o, shape.n * depth * height * width, self.compute, target)
-        self.micro = micro_kernel("outer", self.compute, self.compute, self.compute, target, wide=wide)
+        self.micro = panel_kernel(shape.o, shape.n * depth * height * width, self.compute, target)
 
     def new_scratch(self, nbytes: int) -> int:
         self.scratch.append(nbytes)

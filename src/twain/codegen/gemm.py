@@ -15,7 +15,8 @@ from .plan import Plan, Step
 from .product import product_source
 from .split import sum_step
 
-K_BLOCK = 256  # a B panel of 16 float32 columns is then 16 KiB: half of L1
+K_BLOCK = 256  # at most
+PANEL_BYTES = 24 << 10  # a block of a B panel: it stays in L1 while tiles of A pass by
 ROWS_BLOCK = 96  # rows of A in L2, beside the block's sums
 COLUMNS_BLOCK = 256
 TASK = 1 << 18  # multiply-adds worth handing to another thread: about 5 us
@@ -42,29 +43,34 @@ def gemm_plan(
     if batch:
         batch, m, n, a, b, operands = _merge_batch(batch, m, n, a, b, operands)
     # Rows and columns change places where that makes the result's columns contiguous, or a matrix times a vector
-    # a vector times a matrix.
-    if (n == 1 and m > 1) or (n > 1 and m > 1 and operands[0][2] != 1 and operands[0][1] == 1):
+    # a vector times a matrix, or spares packing the larger operand.
+    compute = epilogue.compute
+    down = n > 1 and m > 1 and operands[0][2] != 1 and operands[0][1] == 1
+    turned = not down and dtype_a is dtype_b is compute and _turns(m, n, k, a, b, compute, target)
+    if (n == 1 and m > 1) or down or turned:
         m, n = n, m
         dtype_a, dtype_b, a_role, b_role = dtype_b, dtype_a, b_role, a_role
         a, b = (b[0], b[2], b[1]), (a[0], a[2], a[1])
         operands = tuple((s, c, r) for s, r, c in operands)
     column_strides = [c for _, _, c in operands] if n > 1 else [1] * len(operands)
     classes = stride_classes(column_strides)
-    compute = epilogue.compute
     count = 1
     for size in batch:
         count *= size
 
-    kind = _choose(m, n, k, a, b, dtype_a, dtype_b, compute)
+    kind = "packed b" if turned else _choose(m, n, k, a, b, dtype_a, dtype_b, compute)
     packed_a, packed_b = kind == "packed", kind in ("packed", "packed b")
     stored_a, stored_b = (compute if packed_a else dtype_a), (compute if packed_b else dtype_b)
-    micro = micro_kernel("outer" if packed_b else kind, stored_a, stored_b, compute, target, m == 1)
+    if packed_a:
+        micro = panel_kernel(m, n, compute, target)
+    else:
+        micro = micro_kernel("outer" if packed_b else kind, stored_a, stored_b, compute, target, m == 1)
     rows, columns = micro.rows, micro.columns
     all_tiles, all_panels = -(-m // rows), -(-n // columns)
     work = count * m * n * k
     m_blocks, n_blocks, row_tiles, panels = _blocks(all_tiles, all_panels, rows, columns, count, work)
     blocks = count * m_blocks * n_blocks
-    k_blocks = max(1, -(-k // K_BLOCK)) if packed_b else 1
+    k_blocks = max(1, -(-k // min(K_BLOCK, PANEL_BYTES // (columns * compute.itemsize)))) if packed_b else 1
     splits, split_blocks = split_k(blocks, k_blocks, k, work)
     if not packed_b:
         k_blocks, split_blocks = splits, 1
@@ -144,6 +150,15 @@ def split_k(blocks: int, k_blocks: int, k: int, work: int) -> tuple[int, int]:
     return -(-k_blocks // each), each
 
 
+def _turns(m: int, n: int, k: int, a: tuple, b: tuple, compute: DType, target) -> bool:
+    """Whether some rows times a larger transposed matrix (as in `x @ w.T`) are better the transposed product: the matrix,
+    whose packing would take as long as the product, is then read where it lies."""
+    if compute.kind != "f" or m > 128 or n < 2 * m or n * k * compute.itemsize < 1 << 15:
+        return False
+    columns = micro_kernel("outer", compute, compute, compute, target).columns
+    return a[2] == b[1] == 1 and b[2] > 1 and 4 * (-(-m // columns) * columns) <= 5 * m
+
+
 def _choose(m: int, n: int, k: int, a: tuple, b: tuple, dtype_a: DType, dtype_b: DType, compute: DType) -> str:
     """How to walk the operands: "stream", "dot", "outer" (nothing packed), "packed b" or "packed" (both).
 
@@ -157,7 +172,7 @@ def _choose(m: int, n: int, k: int, a: tuple, b: tuple, dtype_a: DType, dtype_b:
     if b_rows:
         if (m <= 2 and b_bytes >= 1 << 14) or (m <= 8 and b_bytes >= 1 << 20):
             return "stream"
-        if b_bytes <= 1 << 18 or (m <= 64 and b_bytes <= 1 << 20):
+        if b_bytes <= 1 << 15 or (m <= 32 and b_bytes <= 1 << 19) or (m <= 16 and b_bytes <= 1 << 20):
             if (n <= 128 or a[2] == 1 or a_bytes <= 1 << 15) and (m <= 12 or not converting):
                 return "outer"
     elif a[2] == 1 and b[1] == 1:
@@ -168,14 +183,12 @@ def _choose(m: int, n: int, k: int, a: tuple, b: tuple, dtype_a: DType, dtype_b:
     return "packed"
 
 
-def micro_kernel(
-    kind: str, dtype_a: DType, dtype_b: DType, compute: DType, target, single_row: bool = False, wide: bool = False
-):
-    memo = (kind, dtype_a.code, dtype_b.code, compute.code, target.name, single_row and kind == "dot", wide)
+def micro_kernel(kind: str, dtype_a: DType, dtype_b: DType, compute: DType, target, single_row: bool = False):
+    memo = (kind, dtype_a.code, dtype_b.code, compute.code, target.name, single_row and kind == "dot")
     micro = _MICRO.get(memo)
     if micro is None:
         if kind == "outer":
-            micro = microkernel.outer_kernel(dtype_a, dtype_b, compute, target, wide)
+            micro = microkernel.outer_kernel(dtype_a, dtype_b, compute, target)
         elif kind == "dot":
             micro = microkernel.dot_kernel(dtype_a, dtype_b, compute, target, single_row)
         else:
@@ -184,14 +197,22 @@ def micro_kernel(
     return micro
 
 
-def is_wide(m: int, n: int, compute: DType, target) -> bool:
-    """Whether the wide register tile computes noticeably less beyond the edges of m x n than the usual one."""
+def panel_kernel(m: int, n: int, compute: DType, target):
+    """The register tile for an m x n product of packed operands: a slower one if it computes noticeably less beyond the
+    edges."""
+    memo = ("panels", compute.code, target.name)
+    micros = _MICRO.get(memo)
+    if micros is None:
+        micros = _MICRO[memo] = microkernel.panel_kernels(compute, target)
 
     def area(micro) -> int:
         return -(-m // micro.rows) * micro.rows * -(-n // micro.columns) * micro.columns
 
-    usual, wide = (micro_kernel("outer", compute, compute, compute, target, wide=w) for w in (False, True))
-    return 33 * area(wide) < 32 * area(usual)
+    best = micros[0]
+    for micro in micros[1:]:
+        if 33 * area(micro) < 32 * area(best):
+            best = micro
+    return best
 
 
 def _blocks(row_tiles: int, panels: int, rows: int, columns: int, batch: int, work: int) -> tuple[int, int, int, int]:

@@ -3,9 +3,10 @@
 A micro-kernel adds a block of a product to a tile of accumulators in memory (row-major, `rows` x `columns`, the
 compute dtype): `micro(a, a_row, a_k, b, b_stride, kc, tile, first, rows_valid, columns_valid)`. Strides are in
 elements; `first` != 0 starts from zero instead of the tile's content. Rows beyond `rows_valid` repeat the last valid
-one, so nothing outside the operands is read and their results are never looked at. Three ways of walking:
+one, so nothing outside the operands is read and their results are never looked at. Four ways of walking:
 
 - `outer`: the tile lives in registers, one k at a time: a column of A (broadcast) times a row of B (vectors along n).
+- `panels`: the same for operands that are both packed into panels as wide as the tile.
 - `dot`: for operands whose k stride is 1: vectors along k, summed across lanes at the end.
 - `stream`: few rows and a long B (vector times matrix): B is read once, in memory order, and the tile sits in L1.
 """
@@ -87,6 +88,8 @@ class MicroKernel:
         if self.kind == "outer":
             _outer(self, module, self.name, narrow=False)
             _outer(self, module, self.name + "_narrow", narrow=True)
+        elif self.kind == "panels":
+            _panels(self, module, self.name)
         elif self.kind == "dot":
             _dot(self, module, self.name)
         else:
@@ -101,12 +104,17 @@ class MicroKernel:
         b.do(f"call void {name}({', '.join(f'{t} {v}' for (t, _), v in zip(ARGUMENTS, values, strict=True))})")
 
 
-def outer_kernel(dtype_a: DType, dtype_b: DType, compute: DType, target, wide: bool = False) -> MicroKernel:
-    """The register tile for large products: 6 x 2 vectors with 16 registers (`wide`: 4 x 3), 8 x 2 with 32."""
+def outer_kernel(dtype_a: DType, dtype_b: DType, compute: DType, target) -> MicroKernel:
+    """The register tile for operands that lie anywhere: 6 x 2 vectors with 16 registers, 8 x 2 with 32."""
     lanes = max(1, target.vector_bytes // compute.itemsize)
-    if target.registers >= 32:
-        return MicroKernel("outer", dtype_a, dtype_b, compute, target, 8, 2 * lanes)
-    return MicroKernel("outer", dtype_a, dtype_b, compute, target, 4 if wide else 6, (3 if wide else 2) * lanes)
+    return MicroKernel("outer", dtype_a, dtype_b, compute, target, 8 if target.registers >= 32 else 6, 2 * lanes)
+
+
+def panel_kernels(compute: DType, target) -> list[MicroKernel]:
+    """Register tiles for packed operands, the fastest first."""
+    lanes = max(1, target.vector_bytes // compute.itemsize)
+    sizes = ((8, 3), (8, 2)) if target.registers >= 32 else ((6, 2), (4, 3))
+    return [MicroKernel("panels", compute, compute, compute, target, rows, n * lanes) for rows, n in sizes]
 
 
 def dot_kernel(dtype_a: DType, dtype_b: DType, compute: DType, target, single_row: bool) -> MicroKernel:
@@ -187,6 +195,47 @@ def _outer(micro: MicroKernel, module: Module, name: str, narrow: bool) -> None:
         sums = step(a_offset, pointer, sums)
         rest.next(b.add(a_offset, "%a_k"), b.offset(pointer, "%b_stride", b_element), *sums)
     for total, t in zip(rest.results[2:], tile, strict=True):
+        b.store(type_, total, t, 4)
+    b.finish()
+
+
+def _panels(micro: MicroKernel, module: Module, name: str) -> None:
+    """The register tile where both operands are packed: k by k, rows of A and columns of B side by side. All strides are
+    constants, so two registers hold all addresses, and panels are as wide as the tile, so there are no edges."""
+    rows, lanes, element = micro.rows, micro.lanes, micro.element
+    vectors = micro.columns // lanes
+    type_ = vector(element, lanes)
+    b = Builder(module, name, ARGUMENTS, micro.target.attributes)
+
+    def step(a: str, panel: str, k: int, sums: list) -> list:
+        row = [b.load(type_, b.offset(panel, k * micro.columns + v * lanes, element)) for v in range(vectors)]
+        out = []
+        for i in range(rows):
+            left = b.splat(b.load(element, b.offset(a, k * rows + i, element)), element, lanes)
+            out += [multiply_add(b, micro, left, row[v], sums[i * vectors + v]) for v in range(vectors)]
+        return out
+
+    def steps(begin: str, end: str, unroll: int, a: str, panel: str, sums: list) -> tuple[str, list]:
+        carried = [("ptr", a), ("ptr", panel), *((type_, s) for s in sums)]
+        with b.loop(begin, end, unroll, carried, hint="k") as loop:
+            a, panel, *sums = loop.values
+            for k in range(unroll):
+                sums = step(a, panel, k, sums)
+            a, panel = b.offset(a, unroll * rows, element), b.offset(panel, unroll * micro.columns, element)
+            loop.next(opaque(b, "ptr", a), opaque(b, "ptr", panel), *sums)
+        return loop.i, loop.results
+
+    start, go = b.new_label("load"), b.new_label("go")
+    tile = [b.offset("%tile", i * lanes, element) for i in range(rows * vectors)]
+    b.branch_if(b.compare("ne", "%first", 0), go, start)
+    b.label(start)
+    held = [b.load(type_, t, 4) for t in tile]
+    b.branch(go)
+    b.label(go)
+    sums = [b.value(f"phi {type_} [ {literal(0, element, lanes)}, %entry ], [ {h}, %{start} ]") for h in held]
+    done, (a, panel, *sums) = steps("0", b.sub("%kc", 3), 4, "%a", "%b", sums)
+    _, (_, _, *sums) = steps(done, "%kc", 1, a, panel, sums)
+    for total, t in zip(sums, tile, strict=True):
         b.store(type_, total, t, 4)
     b.finish()
 
