@@ -13,7 +13,7 @@ from ..base.shapes import contiguous_strides, size_of
 from ..ir import node as ir
 from ..ir.node import Graph, Node
 from ..ops.families import compute_dtype
-from ..passes.fuse import LARGE_COLUMNS, Group, fuse
+from ..passes.fuse import FEW_ROWS, LARGE_COLUMNS, LONG_ROW, Group, fuse
 from . import expr as E
 from .access import collapse, compose, identity_map, operand_map, strides_along
 from .kernel import (
@@ -39,6 +39,7 @@ from .targets import Target
 PARALLEL = 32768  # light elements worth waking a thread for
 SHORT, MANY = 8, 1 << 13  # rows of fewer vectors, and so many elements in all, have a loop of their own
 BLOCK_ELEMENTS = 32768  # a long fold is cut into blocks of this many elements, whatever the number of threads
+WIDEST = 8192  # results of a fold over leading axes up to which it is cut into blocks
 ARG_FOLDS = ("argmax", "argmin")
 STORED = {dt.weak_int: dt.int64, dt.weak_float: dt.float64, dt.weak_complex: dt.complex128, dt.weak_bool: dt.bool_}
 
@@ -643,7 +644,7 @@ class Body:
         if kind == "columns" and not outer:
             kind = "rows"
         rows, length = size_of(outer), size_of(inner)
-        if self.splittable(kind, rows, length, outer, inner):
+        if self.splittable(kind, rows, length):
             self.split(kind, operands, outer, outer_strides, inner, inner_strides)
             return
         self.emit_fold(kind, operands, outer, outer_strides, inner, inner_strides)
@@ -687,25 +688,24 @@ class Body:
         self.lowering.add_step(Step(kernel, buffers, params, total, grain, pairs))
 
     # -- long folds over few results: blocks of a fixed size first, then the blocks' results
-    def splittable(self, kind, rows, length, outer, inner) -> bool:
-        if len(self.reductions) != 1 or len(self.outputs) != 1 or len(inner) != 1 or self.outputs[0][2] != "row":
+    def splittable(self, kind, rows, length) -> bool:
+        if any(level != "row" for _, _, level in self.outputs):
             return False
-        if self.reductions[0][0].startswith("arg"):
+        if any(c.startswith("arg") or any(x.op == "reduced" for x in E.walk([e])) for c, e in self.reductions):
             return False
         if kind == "rows":
-            return rows < 8 and length >= 2 * BLOCK_ELEMENTS
-        return rows <= 256 and length * rows >= LARGE_COLUMNS
+            return rows < FEW_ROWS and length >= LONG_ROW
+        return rows <= WIDEST and length * rows >= LARGE_COLUMNS
 
     def split(self, kind, operands, outer, outer_strides, inner, inner_strides) -> None:
-        combine, e = self.reductions[0]
-        acc = accumulator_dtype(combine, e.dtype)
-        length = inner[0]
-        rows = size_of(outer)
-        block = BLOCK_ELEMENTS if kind == "rows" else max(64, BLOCK_ELEMENTS // rows)
-        count = -(-length // block)
+        """Blocks of the slowest folded axis."""
         lowering = self.lowering
-        partial = lowering.fresh(acc, (count, *outer))
-        result, finish, _ = self.outputs[0]
+        length, each = inner[0], size_of(inner[1:])
+        rows = size_of(outer)
+        block = max(1, BLOCK_ELEMENTS // each) if kind == "rows" else max(1, 64 // each, BLOCK_ELEMENTS // rows // each)
+        count = -(-length // block)
+        kinds = [accumulator_dtype(combine, e.dtype) for combine, e in self.reductions]
+        partial = [lowering.fresh(acc, (count, *outer)) for acc in kinds]
         number = len(self.operands)
         whole = length // block
         for first, blocks, size in ((0, whole, block), (whole, count - whole, length - whole * block)):
@@ -715,29 +715,30 @@ class Body:
             part.operands = [(b, d, s, o + first * block * inner_strides[i][0])
                              for i, (b, d, s, o) in enumerate(self.operands)]  # fmt: skip
             part.reductions = self.reductions
-            value = E.reduced(0, dt.float32 if e.dtype in (dt.bfloat16, dt.float16) else e.dtype)
-            into = Layout(partial.buffer, acc, partial.shape, partial.strides, first * rows)
-            part.outputs = [(into, E.cast(value, acc), "row")]
-            ops = [*part.operands, (into.buffer, acc, (), into.offset)]
-            out_strides = [[s[0] * block, *o] for s, o in zip(inner_strides[:number], outer_strides[:number])] + [
-                list(partial.strides)
-            ]
-            in_strides = [*inner_strides[:number], [0]]
-            part.emit_fold(kind, ops, [blocks, *outer], out_strides, [size], in_strides)
-        # what follows the fold may read more: values that are one per result
-        [finish], used = renumber([finish], self.operands)
+            ops, out_strides = list(part.operands), [
+                [s[0] * block, *o] for s, o in zip(inner_strides[:number], outer_strides[:number])
+            ]  # fmt: skip
+            for k, (acc, (_, e), p) in enumerate(zip(kinds, self.reductions, partial)):
+                value = E.reduced(k, dt.float32 if e.dtype in (dt.bfloat16, dt.float16) else e.dtype)
+                into = Layout(p.buffer, acc, p.shape, p.strides, first * rows)
+                part.outputs.append((into, E.cast(value, acc), "row"))
+                ops.append((into.buffer, acc, (), into.offset))
+                out_strides.append(list(p.strides))
+            in_strides = [*inner_strides[:number], *([0] * len(inner) for _ in partial)]
+            part.emit_fold(kind, ops, [blocks, *outer], out_strides, [size, *inner[1:]], in_strides)
+        # what follows the folds may read more: values that are one per result
+        finish, used = renumber([e for _, e, _ in self.outputs], self.operands)
         last = Body(lowering, self.group, self.shape)
         last.operands = [self.operands[i] for i in used]
-        load = last.operand(partial.buffer, acc, (), 0)
-        if e.dtype.kind == "b":
-            load = E.ne(load, 0)
-        last.reductions = [(combine, load)]
-        last.outputs = [(result, finish, "row")]
-        ops = [*last.operands, operands[number]]
+        for (combine, e), acc, p in zip(self.reductions, kinds, partial):
+            load = last.operand(p.buffer, acc, (), 0)
+            last.reductions.append((combine, E.ne(load, 0) if e.dtype.kind == "b" else load))
+        last.outputs = [(into, e, "row") for (into, _, _), e in zip(self.outputs, finish)]
+        results = range(number, len(operands))
         last.emit_fold(
-            "columns" if outer else "rows", ops, outer,
-            [*(outer_strides[i] for i in used), list(partial.strides[1:]), outer_strides[number]], [count],
-            [*([0] for _ in used), [partial.strides[0]], [0]],
+            "columns" if outer else "rows", [*last.operands, *(operands[i] for i in results)], outer,
+            [*(outer_strides[i] for i in used), *(list(p.strides[1:]) for p in partial), *(outer_strides[i] for i in results)],
+            [count], [*([0] for _ in used), *([p.strides[0]] for p in partial), *([0] for _ in results)],
         )  # fmt: skip
 
 

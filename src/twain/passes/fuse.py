@@ -19,6 +19,7 @@ from ..ir.verify import show
 
 SERIAL_ROW = 16384  # a row this short may be folded by one thread
 FEW_ROWS = 8
+LONG_ROW = 1 << 16  # few rows this long are folded by blocks, so nothing joins that needs a second pass over them
 LARGE_OPERANDS = 2  # of the result's size, read by what follows a contraction within its kernel
 LARGE_COLUMNS = 1 << 18  # column folds this large are split into blocks, which nothing else may join
 LARGEST = 96  # nodes per group: beyond it registers spill
@@ -36,6 +37,11 @@ class Group:
         self.nodes: list[Node] = []
         self.direct: set[Group] = set()  # groups whose buffers it reads
         self.deps: set[Group] = set()  # the same, transitively
+
+    @property
+    def cut(self) -> bool:
+        """Whether its rows are so few and long that they are folded in blocks."""
+        return self.kind == "rows" and few_and_long(self.shape, self.axes)
 
     @property
     def kept(self) -> tuple:
@@ -252,6 +258,18 @@ class Fusion:
             if g is not chosen and g in self.groups and chosen.kind != "assembly":
                 self.merge(chosen, g)
 
+    def feeds_folds(self, g: Group, axes: tuple) -> bool:
+        """Whether what `g` computes is read by nothing but folds over `axes` and g itself."""
+
+        def joins(u: Node | None) -> bool:
+            if u is None:
+                return False
+            folds = u.op.family == "reduction" and not u.op.name.startswith("arg") and u.inputs[0].shape == g.shape
+            return u in g.nodes or (folds and tuple(u.attrs[0]) == axes)
+
+        full = [m for m in g.nodes if m not in self.row_level]
+        return g.kind in ("map", "rows") and all(joins(u) for m in full for u in self.users.get(m, ()))
+
     def sibling(self, n: Node) -> Group | None:
         """A map group that reads one of n's large operands anyway."""
         for i in n.inputs:
@@ -274,6 +292,8 @@ class Fusion:
                 small and base in self.row_level and n.shape in (g.kept, g.kept_as_ones) and is_row_value(g, n, i, base)
             )
         if g.kind == "rows":
+            if n.shape == g.shape and g.cut:
+                return False
             if base in self.row_level:
                 return n.shape in (g.shape, g.kept, g.kept_as_ones) and is_row_value(g, n, i, base)
             return n.shape == g.shape and i is base
@@ -293,7 +313,7 @@ class Fusion:
                 and g.shape == x.shape
                 and all(u is n or u in g.nodes for m in g.nodes for u in self.users.get(m, ()))
             )
-            if fed_only and not n.op.name.startswith("arg") and leading(x.shape, axes):
+            if fed_only and not n.op.name.startswith("arg"):
                 g.kind = "columns"
                 g.axes = axes
                 self.join(g, n)
@@ -302,7 +322,7 @@ class Fusion:
             self.row_level.add(n)
             return
         single = n.op.name.startswith("arg")
-        if g is not None and not single and (rows >= FEW_ROWS or length <= SERIAL_ROW):
+        if g is not None and not single and (rows >= FEW_ROWS or length <= SERIAL_ROW or self.feeds_folds(g, axes)):
             if g.kind == "map" and g.shape == x.shape and self.legal(g, n):
                 g.kind = "rows"
                 g.axes = axes
@@ -328,19 +348,18 @@ class Fusion:
         self.row_level.add(n)
 
 
+def few_and_long(shape: tuple, axes: tuple) -> bool:
+    """Whether folding `axes` of `shape` leaves few results of many elements each."""
+    rows = size_of(tuple(d for i, d in enumerate(shape) if i not in axes))
+    return rows < FEW_ROWS and size_of(tuple(shape[a] for a in axes)) >= LONG_ROW
+
+
 def trailing(shape: tuple, axes: tuple) -> bool:
     """Whether the last axis of more than one element is folded (then the vector loop runs along a row)."""
     for i in range(len(shape) - 1, -1, -1):
         if shape[i] != 1:
             return i in axes
     return True
-
-
-def leading(shape: tuple, axes: tuple) -> bool:
-    """Whether the folded axes come before all kept ones (size-1 axes apart)."""
-    real = [i for i, d in enumerate(shape) if d != 1]
-    folded = [i for i in real if i in axes]
-    return folded == real[: len(folded)]
 
 
 def is_row_value(group: Group, n: Node, i: Node, base: Node) -> bool:

@@ -1,19 +1,26 @@
-"""Rewrites that only matter to code generation: history markers vanish, and a transposed product becomes the product of
-the transposes, so that what follows it (an optimizer's update, say) can join its kernel."""
+"""Rewrites that only matter to code generation: history markers vanish, a transposed product becomes the product of the
+transposes, so that what follows it (an optimizer's update, say) can join its kernel, and products that read each element of
+a matrix once become the loops that they are."""
 
 from __future__ import annotations
 
+from ..base.dtypes import DType
+from ..base.shapes import contiguous_strides
 from ..ir import node as ir
 from ..ir.node import Graph, Node
-from ..ops.elementwise import cast
+from ..ops.elementwise import cast, multiply
+from ..ops.families import compute_dtype
 from ..ops.linalg import real_product, transpose_last
-from ..ops.shape import broadcast_to
+from ..ops.reduce import sum as sum_
+from ..ops.shape import broadcast_to, reshape
 
 IDENTITIES = frozenset(["stop_gradient"])
 
 
-def arrange(graph: Graph) -> Graph:
-    """The same values, in a form that lowers better. Not for differentiation: stop_gradient is gone."""
+def arrange(graph: Graph, strides: list | None = None) -> Graph:
+    """The same values, in a form that lowers better. Not for differentiation: stop_gradient is gone.
+
+    strides: those of the parameters, where they are known; else they count as contiguous."""
     users: dict[Node, set] = {}
     nodes = graph.nodes()
     for n in nodes:
@@ -30,12 +37,14 @@ def arrange(graph: Graph) -> Graph:
             memo[n] = inputs[0]
         elif (
             swaps_last(n)
-            and n.inputs[0].op is real_product.record
+            and inputs[0].op is real_product.record
             and users[n.inputs[0]] == {n}
             and n.inputs[0] not in kept
         ):
             a, b = inputs[0].inputs
             memo[n] = real_product(undone(b), undone(a))
+        elif n.op is real_product.record and 1 in (*n.shape[-2:], n.inputs[0].shape[-1]):
+            memo[n] = thin_product(n, inputs[0], inputs[1], strides)
         else:
             memo[n] = ir.rebuild(n, inputs)
     return Graph(graph.name, graph.parameters, [memo[o] for o in graph.outputs])
@@ -58,3 +67,50 @@ def swaps_last(n: Node) -> bool:
 def undone(x: Node) -> Node:
     """The transpose of x's last two axes, without transposing twice."""
     return x.inputs[0] if swaps_last(x) else transpose_last(x)
+
+
+def thin_product(n: Node, a: Node, b: Node, strides: list | None) -> Node:
+    """A product with one row, one column or one term per element: rows or columns of products, summed."""
+    if a.shape[-1] == 0:  # sums of nothing
+        return broadcast_to(cast(ir.make_constant(0), n.dtype), n.shape)
+    wide = compute_dtype(n.dtype)
+    a, b = converted(a, wide), converted(b, wide)
+    if a.shape[-1] == 1:
+        return converted(multiply(a, b), n.dtype)
+    one_row, one_column = n.shape[-2] == 1, n.shape[-1] == 1
+    matrix, vector = (a, b) if one_column else (b, a)  # (..., terms, results) or (..., results, terms)
+    if one_row and one_column:
+        terms_last = True
+    else:
+        along = strides_of(matrix, strides)
+        rows, columns = (abs(s) for s in along[-2:])
+        terms_last = (columns <= rows) if one_column else (rows < columns)
+    if terms_last == (not one_column):
+        matrix = undone(matrix)
+    flat = vector.shape[:-2]
+    terms = a.shape[-1]
+    vector = shaped(vector, (*flat, 1, terms) if terms_last else (*flat, terms, 1))
+    total = sum_(multiply(matrix, vector), -1 if terms_last else -2, True, wide)
+    return converted(shaped(total, n.shape), n.dtype)
+
+
+def converted(x: Node, dtype: DType) -> Node:
+    return x if x.dtype is dtype else cast(x, dtype)
+
+
+def shaped(x: Node, shape: tuple) -> Node:
+    return x if x.shape == shape else reshape(x, shape)
+
+
+def strides_of(x: Node, strides: list | None) -> tuple:
+    """The strides that `x` will have in memory, as far as one can tell."""
+    if x.op.family == "movement":
+        below = x.inputs[0]
+        view = x.op.rules[0](x.attrs, below.shape, strides_of(below, strides))
+        if view is not None:
+            return tuple(view[0])
+    elif x.op.name == "cast":
+        return strides_of(x.inputs[0], strides)
+    elif x.op is ir.parameter and strides is not None and strides[x.attrs] is not None:
+        return tuple(strides[x.attrs])
+    return contiguous_strides(x.shape)

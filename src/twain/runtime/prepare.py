@@ -59,7 +59,7 @@ def prepare(op, attrs: object, metas: tuple):
 
 def lower_call(record, attrs: object, specs: list, strides: list) -> Lowered:
     """The steps of one op call."""
-    return lower(ready(one_node_graph(record, attrs, specs)), strides, host())
+    return lower(ready(one_node_graph(record, attrs, specs), strides), strides, host())
 
 
 def view_program(record, attrs: object, metas: tuple, device: int):
@@ -176,18 +176,18 @@ def launch_of(lowered: Lowered, inputs: int) -> tuple:
     return outputs, lowered.arena, steps, keep
 
 
-def ready(graph: Graph) -> Graph:
-    """The graph as code is generated for it."""
+def ready(graph: Graph, strides: list | None = None) -> Graph:
+    """The graph as code is generated for it; strides: those of its parameters, where they are known."""
     graph = simplify(graph)
     if any(n.op.name == "custom_gradient" for n in graph.nodes()):
         graph = custom.without_custom(graph)
-    return arrange(graph)
+    return arrange(graph, strides)
 
 
 def inner_program(graph: Graph, strides: list):
     """The Program of a graph that a branch or loop runs: operands laid out as told, results dense."""
     metas = tuple(_core.meta(p.dtype.code, p.shape, tuple(s)) for p, s in zip(graph.parameters, strides))
-    lowered = lower(ready(graph), strides, host(), dense=True)
+    lowered = lower(ready(graph, strides), strides, host(), dense=True)
     return program_of(graph.name, metas, 0, *launch_of(lowered, len(metas)))
 
 
