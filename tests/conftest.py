@@ -30,7 +30,9 @@ def quick_kernels(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
     before = config.cache_dir
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TWAIN_OPT", os.environ.get("TWAIN_OPT", "0"))
-        config.cache_dir = str(tmp_path_factory.getbasetemp() / "kernels")
+        # Test processes that run side by side (pytest-xdist) share what they compiled.
+        base = tmp_path_factory.getbasetemp()
+        config.cache_dir = str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "kernels")
         yield
         config.cache_dir = before
 
