@@ -22,7 +22,7 @@ from .callbacks import Callback, Checkpoint
 from .errors import NonFiniteLossError, NotCompiledError
 from .history import History
 from .inputs import Source, as_source, split_validation, unit_of
-from .metrics import Accuracy, ConfusionMatrix, as_metric
+from .metrics import as_metric
 from .progress import ProgressBar
 from .step import Recipe, compiled, predict_step, test_step, train_step
 
@@ -43,6 +43,7 @@ LOSSES: dict[str, Callable] = {
 }
 OPTIMIZERS: dict[str, Callable] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
 _CLASS_LOSSES = (F.cross_entropy, F.nll_loss)
+_LOGIT_LOSSES = (F.cross_entropy, F.binary_cross_entropy_with_logits)
 FORMAT = 1
 
 
@@ -141,10 +142,9 @@ class Model(Module):
             raise ArgumentError(
                 f"[compile] expected metrics of different names, got {twice[0]!r} twice; name= sets one"
             )
-        if recipe.loss is F.binary_cross_entropy_with_logits or isinstance(recipe.loss, BCEWithLogitsLoss):
+        if recipe.loss in _LOGIT_LOSSES or isinstance(recipe.loss, (BCEWithLogitsLoss, CrossEntropyLoss)):
             for metric in recipe.metrics:
-                if isinstance(metric, (Accuracy, ConfusionMatrix)) and metric.threshold is None:
-                    metric.threshold = 0.0
+                metric.takes_logits()
         training.steps = {
             "train": compiled(train_step, compile_step),
             "test": compiled(test_step, compile_step),
