@@ -12,12 +12,14 @@ from twain.train import (
     Callback,
     Checkpoint,
     CSVLogger,
+    Curves,
     EarlyStopping,
     LambdaCallback,
     LRSchedule,
     Model,
     ProgressBar,
     TensorBoard,
+    TimeLimit,
 )
 
 X = np.random.default_rng(0).standard_normal((40, 4)).astype("float32")
@@ -92,7 +94,7 @@ def test_checkpoints_of_the_best_and_of_each_epoch(tmp_path):
     m = model()
     history = m.fit(X, Y, epochs=4, verbose=0, callbacks=[best, each])
     assert sorted(p.name for p in (tmp_path / "deeper").iterdir()) == ["epoch-2.safetensors", "epoch-4.safetensors"]
-    assert best.mode == "max" and best.best == max(history["accuracy"])
+    assert best.best == max(history["accuracy"])
     state = twain.io.load(tmp_path / "deeper" / "epoch-4.safetensors")
     assert state["epoch"] == 4
     assert state["model"]["0.weight"].tolist() == m.state_dict()["0.weight"].tolist()
@@ -192,3 +194,37 @@ def test_images_are_called_images():
     m = Model(nn.Sequential(nn.Flatten(), nn.Linear(4, 2))).compile("sgd", "cross_entropy")
     m.fit(X.reshape(40, 1, 2, 2), Y, verbose=0, callbacks=[ProgressBar(stream=stream)])
     assert "images/s" in stream.getvalue()
+
+
+def test_curves_weights_and_limits(tmp_path):
+    m = model()
+    page, weights = tmp_path / "curves.html", tmp_path / "w-{epoch}.safetensors"
+    history = m.fit(
+        X, Y, epochs=4, verbose=0, validation_split=0.25,
+        callbacks=[Curves(page, "A <run>"), Checkpoint(weights, weights_only=True, keep=2)],
+    )  # fmt: skip
+    text = page.read_text()
+    assert "A &lt;run&gt;" in text and text.count("<svg") == 2
+    assert f"validation, epoch 4: {history['val_loss'][3]:.6g}" in text
+    assert "<script" not in text and "http" not in text
+    assert sorted(p.name for p in tmp_path.glob("w-*")) == ["w-3.safetensors", "w-4.safetensors"]
+    saved = twain.io.load_file(tmp_path / "w-4.safetensors")
+    assert (saved["0.weight"].numpy() == m.module[0].weight.detach().numpy()).all()
+    history.plot(tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
+    with pytest.raises(TypeError, match=r"\.png, \.svg, \.pdf or \.html, got"):
+        history.plot(tmp_path / "curves.gif")
+    history = model().fit(X, Y, epochs=50, verbose=0, batch_size=4, callbacks=[TimeLimit(1e-6)])
+    assert len(history.epoch) == 1
+    with pytest.raises(ValueError, match="seconds above 0"):
+        TimeLimit(0)
+
+
+def test_better_means_what_the_metric_says():
+    m = model().compile("adam", "cross_entropy", ["mae", "r2"])
+    stop = EarlyStopping("val_r2")
+    for name, rising in (("val_r2", True), ("val_loss", False), ("mae", False), ("my_accuracy", True)):
+        watcher = EarlyStopping(name)
+        watcher.model = m
+        assert watcher._rising() is rising
+    assert stop.mode == "auto"

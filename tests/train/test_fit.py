@@ -208,3 +208,188 @@ def test_the_step_is_compiled_once_for_a_schedule(data, monkeypatch):
     assert step.eager_reason is None
     assert step.hits > 10
     assert model.optimizer.param_groups[0]["lr"] != 0.02
+
+
+# ---------------------------------------------------------------- weights, several outputs, generators, accumulation
+def rows(count=24, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((count, 4)).astype("float32"), rng.integers(0, 3, count)
+
+
+def linear(loss="cross_entropy", **settings):
+    twain.random.seed(0)
+    return Model(nn.Linear(4, 3)).compile("sgd", loss, lr=0.5, **settings)
+
+
+def expected_weights(x, y, weight, steps):
+    """The parameters after `steps` whole-batch steps on the mean of weight * loss."""
+    twain.random.seed(0)
+    net = nn.Linear(4, 3)
+    optimizer = twain.optim.SGD(net.parameters(), lr=0.5)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        each = nn.functional.cross_entropy(net(twain.asarray(x)), twain.asarray(y), reduction="none")
+        (each * twain.asarray(weight.astype("float32"))).mean().backward()
+        optimizer.step()
+    return net.weight.detach().numpy()
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", nn.CrossEntropyLoss, "own"])
+def test_weights_of_samples_and_classes(loss):
+    if loss == "own":
+
+        def loss(outputs, targets):
+            return nn.functional.cross_entropy(outputs, targets, reduction="none")
+
+    x, y = rows()
+    weight = np.random.default_rng(1).uniform(0, 2, 24).astype("float32")
+    of_class = np.asarray([0.5, 1.0, 3.0])
+    settings = {"batch_size": 24, "shuffle": False, "epochs": 2, "verbose": 0}
+    m = linear(loss)
+    m.fit(x, y, sample_weight=weight, **settings)
+    assert np.allclose(m.module.weight.detach().numpy(), expected_weights(x, y, weight, 2), atol=1e-6)
+    m = linear(loss)
+    m.fit(x, y, sample_weight=weight, class_weight={0: 0.5, 2: 3.0}, **settings)
+    assert np.allclose(m.module.weight.detach().numpy(), expected_weights(x, y, weight * of_class[y], 2), atol=1e-6)
+    again = linear(loss)
+    again.fit(lambda: [(x, y, weight)], sample_weight=True, class_weight=of_class, epochs=2, verbose=0)
+    assert (again.module.weight.detach().numpy() == m.module.weight.detach().numpy()).all()
+
+
+def test_weighted_metrics_and_evaluation():
+    x, y = rows()
+    weight = np.linspace(0, 2, 24).astype("float32")
+    m = linear(metrics=["accuracy"], weighted_metrics=[twain.train.Accuracy("weighted")])
+    scores = m.evaluate(x, y, sample_weight=weight, batch_size=10)
+    right = m.predict(x).numpy().argmax(1) == y
+    assert scores["accuracy"] == pytest.approx(right.mean())
+    assert scores["weighted"] == pytest.approx(np.average(right, weights=weight))
+
+
+@pytest.mark.parametrize(
+    "call,text",
+    [
+        (lambda m, x, y: m.fit(x, y, sample_weight=np.ones(5)), "x has 24, y has 24, sample_weight has 5"),
+        (lambda m, x, y: m.fit(x, y, sample_weight=True), "sample_weight as an array"),
+        (lambda m, x, y: m.fit(lambda: [(x, y)], sample_weight=np.ones(24)), "sample_weight=True for a function"),
+        (lambda m, x, y: m.fit(lambda: [(x, y)], sample_weight=True), r"batches \(inputs, target, weight\), got tuple of 2"),
+        (lambda m, x, y: m.fit(x, y, class_weight={3: 1.0}), r"classes in \[0, 3\), got 3"),
+        (lambda m, x, y: m.fit(x, y, class_weight=[1.0]), r"class_weight of shape \(3,\), got \(1,\)"),
+        (lambda m, x, y: m.fit(x, y, steps_per_epoch=0), "steps to be an int of at least 1, got 0"),
+        (lambda m, x, y: m.compile("sgd", "mse", accumulate=0), "accumulate"),
+        (lambda m, x, y: m.compile("sgd", {"a": "mse"}).fit(x, y), "outputs to have 'a', for which a loss was given"),
+        (lambda m, x, y: m.compile("sgd", "mse", loss_weights=[1]), "dictionary or list of losses"),
+        (lambda m, x, y: m.compile("sgd", lambda o, t: o.sum()).fit(x, y, class_weight={0: 2}),
+         r"value per sample, shape \(24, ...\), for weights, got shape \(\)"),
+    ],
+)  # fmt: skip
+def test_misuse_of_weights(call, text):
+    x, y = rows()
+    with pytest.raises((TypeError, ValueError), match=text):
+        call(linear(), x, y)
+
+
+class TwoHeads(nn.Module):
+    def __init__(self):
+        self.trunk = nn.Linear(4, 5)
+        self.kind = nn.Linear(5, 3)
+        self.size = nn.Linear(5, 1)
+
+    def forward(self, parts):
+        hidden = (self.trunk(parts["x"]) + parts["extra"]).tanh()
+        return {"kind": self.kind(hidden), "size": self.size(hidden)}
+
+
+def test_trees_in_and_trees_out():
+    x, y = rows()
+    inputs = {"x": x, "extra": np.ones((24, 5), "float32")}
+    targets = {"kind": y, "size": x[:, :1] * 2}
+
+    def made():
+        twain.random.seed(0)
+        return Model(TwoHeads()).compile(
+            "adam", {"kind": "cross_entropy", "size": "mse"}, {"kind": "accuracy", "size": ["mae"]},
+            loss_weights={"size": 0.25}, lr=0.05,
+        )  # fmt: skip
+
+    m = made()
+    history = m.fit(inputs, targets, epochs=3, batch_size=10, verbose=0, validation_data=(inputs, targets))
+    names = {"loss", "kind_loss", "size_loss", "kind_accuracy", "size_mae"}
+    assert set(history.history) == names | {"val_" + n for n in names}
+    assert history["loss"][-1] == pytest.approx(history["kind_loss"][-1] + 0.25 * history["size_loss"][-1])
+    assert history["loss"][-1] < history["loss"][0]
+    outputs = m.predict(inputs, batch_size=7)
+    assert outputs["kind"].shape == (24, 3) and outputs["size"].shape == (24, 1)
+    scores = m.evaluate(inputs, targets)
+    assert scores["kind_accuracy"] == pytest.approx((outputs["kind"].numpy().argmax(1) == y).mean())
+    assert scores["size_mae"] == pytest.approx(np.abs(outputs["size"].numpy() - targets["size"]).mean(), rel=1e-5)
+    split = made()
+    history = split.fit(inputs, targets, validation_split=0.25, epochs=1, verbose=0)
+    assert "val_size_mae" in history.history
+
+
+def test_generators_and_steps():
+    x, y = rows()
+
+    def batches():
+        for i in range(0, 24, 8):
+            yield x[i : i + 8], y[i : i + 8]
+
+    plain, made, stream = linear(), linear(), linear()
+    plain.fit(x, y, batch_size=8, shuffle=False, epochs=2, verbose=0)
+    made.fit(batches, epochs=2, verbose=0)
+
+    def endless():
+        while True:
+            yield from batches()
+
+    history = stream.fit(endless(), steps_per_epoch=3, epochs=2, verbose=0, validation_data=endless, validation_steps=2)
+    for other in (made, stream):
+        assert (other.module.weight.detach().numpy() == plain.module.weight.detach().numpy()).all()
+    assert len(history["val_loss"]) == 2
+
+
+@pytest.mark.parametrize("compile_step", [True, False])
+def test_accumulated_gradients_are_those_of_the_large_batch(compile_step):
+    x, y = rows()
+    large = linear()
+    large.fit(x, y, batch_size=12, shuffle=False, epochs=2, verbose=0)
+    small = linear(accumulate=3, compile_step=compile_step)
+    small.fit(x, y, batch_size=4, shuffle=False, epochs=2, verbose=0)
+    assert np.allclose(small.module.weight.detach().numpy(), large.module.weight.detach().numpy(), atol=1e-6)
+    # What is left at the end of an epoch is a step, too.
+    left = linear(accumulate=4, compile_step=compile_step)
+    before = left.module.weight.detach().numpy().copy()
+    left.fit(lambda: [(x[:4], y[:4])], epochs=1, verbose=0)
+    assert (left.module.weight.detach().numpy() != before).any()
+
+
+def test_accumulation_goes_on_from_a_checkpoint(tmp_path):
+    x, y = rows()
+    path = tmp_path / "run.safetensors"
+
+    class Stop(Callback):
+        def on_batch_end(self, batch, logs):
+            if batch == 4:
+                self.model.stop_training_now()
+
+    whole = linear(accumulate=4)
+    whole.fit(x, y, batch_size=3, epochs=1, verbose=0)
+    part = linear(accumulate=4)
+    checkpoint = twain.train.Checkpoint(path, every_batches=5, every=9)
+    part.fit(x, y, batch_size=3, epochs=1, verbose=0, callbacks=[checkpoint, Stop()])
+    rest = linear(accumulate=4)
+    rest.fit(x, y, batch_size=3, epochs=1, verbose=0, resume=path)
+    assert (rest.module.weight.detach().numpy() == whole.module.weight.detach().numpy()).all()
+
+
+def test_single_batches():
+    x, y = rows()
+    m = linear(metrics=["accuracy"])
+    other = linear(metrics=["accuracy"])
+    other.fit(x, y, batch_size=24, shuffle=False, verbose=0)
+    logs = m.train_on_batch(x, y)
+    assert set(logs) == {"loss", "accuracy"}
+    assert (m.module.weight.detach().numpy() == other.module.weight.detach().numpy()).all()
+    assert m.test_on_batch(x, y)["loss"] == pytest.approx(m.evaluate(x, y)["loss"])
+    assert (m.predict_on_batch(x).numpy() == m.predict(x).numpy()).all()

@@ -37,7 +37,7 @@ def test_before_compile():
         (lambda m: m.fit([], []), "at least one sample, got none"),
         (lambda m: m.fit(X), "expected y beside the array x"),
         (lambda m: m.fit(DataLoader([(x, y) for x, y in zip(X, Y, strict=True)], 8), Y), "y only beside an array x"),
-        (lambda m: m.fit(iter([(X, Y)])), "iterated over each epoch, got the iterator"),
+        (lambda m: m.fit(iter([(X, Y)])), "iterated over each epoch, got the iterator .*steps_per_epoch"),
         (lambda m: m.fit(3), "got int"),
         (lambda m: m.fit(X, Y, epochs=0), "epochs to be an int of at least 1, got 0"),
         (lambda m: m.fit(X, Y, batch_size=0), "batch_size"),
@@ -109,6 +109,24 @@ def test_ctrl_c_writes_a_checkpoint_and_the_run_goes_on_bit_for_bit(tmp_path, ca
     history = resumed.fit(X, Y, epochs=4, batch_size=8, verbose=0, seed=3, resume=path)
     assert [p.tolist() for p in resumed.parameters()] == [p.tolist() for p in straight.parameters()]
     assert history.history == expected.history
+
+
+def test_sigterm_writes_a_checkpoint_and_ends_the_process(tmp_path, capsys):
+    class Terminate(Callback):
+        def on_batch_end(self, batch, logs):
+            if batch == 2:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+    path = tmp_path / "run.safetensors"
+    straight, broken, resumed = model(), model(), model()
+    straight.fit(X, Y, epochs=2, batch_size=8, verbose=0)
+    with pytest.raises(SystemExit) as ended:
+        broken.fit(X, Y, epochs=2, batch_size=8, verbose=0, callbacks=[Checkpoint(path), Terminate()])
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert "told to end (SIGTERM) after epoch 1, batch 3" in capsys.readouterr().err
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    resumed.fit(X, Y, epochs=2, batch_size=8, verbose=0, resume=path)
+    assert [p.tolist() for p in resumed.parameters()] == [p.tolist() for p in straight.parameters()]
 
 
 def test_a_second_ctrl_c_does_not_wait():

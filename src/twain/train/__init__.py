@@ -4,10 +4,12 @@ from .callbacks import (
     Callback,
     Checkpoint,
     CSVLogger,
+    Curves,
     EarlyStopping,
     LambdaCallback,
     LRSchedule,
     TensorBoard,
+    TimeLimit,
 )
 from .errors import NonFiniteLossError, NotCompiledError
 from .history import History
@@ -53,6 +55,7 @@ __all__ = [
     "CohenKappa",
     "ConfusionMatrix",
     "CosineSimilarity",
+    "Curves",
     "EarlyStopping",
     "F1Score",
     "FBetaScore",
@@ -78,5 +81,6 @@ __all__ = [
     "Recall",
     "RootMeanSquaredError",
     "TensorBoard",
+    "TimeLimit",
     "TopKAccuracy",
 ]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import math
 import os
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
-from ..base.errors import ArgumentError
-from ..io import save
+from ..base.errors import ArgumentError, ValueRangeError
+from ..io import save, save_file
 
 
 class Callback:
@@ -33,6 +35,12 @@ class Callback:
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         """After an epoch and its validation; `logs` holds the epoch's numbers."""
+
+    def on_validation_begin(self, logs: dict[str, Any]) -> None:
+        """Before the validation of an epoch."""
+
+    def on_validation_end(self, logs: dict[str, Any]) -> None:
+        """After it; `logs` holds its numbers, their names with "val_"."""
 
     def on_batch_begin(self, batch: int, logs: dict[str, Any]) -> None:
         """Before a batch (batches count from 0)."""
@@ -58,9 +66,6 @@ class _Watching(Callback):
     def __init__(self, monitor: str, mode: str, min_delta: float = 0.0):
         if mode not in ("auto", "min", "max"):
             raise ArgumentError(f"[{type(self).__name__}] expected mode auto, min or max, got {mode!r}")
-        if mode == "auto":
-            rising = ("accuracy", "acc", "precision", "recall", "f1", "auc")
-            mode = "max" if any(monitor.endswith(name) for name in rising) else "min"
         self.monitor = monitor
         self.mode = mode
         self.min_delta = abs(min_delta)
@@ -74,9 +79,19 @@ class _Watching(Callback):
             )
         return float(logs[self.monitor])
 
+    def _rising(self) -> bool:
+        """Whether larger is better."""
+        if self.mode != "auto":
+            return self.mode == "max"
+        name = self.monitor.removeprefix("val_")
+        for metric in getattr(self.model, "metrics", ()):
+            if metric.name == name and metric.larger_is_better is not None:
+                return metric.larger_is_better
+        return name.endswith(("accuracy", "acc", "precision", "recall", "f1", "auc", "score"))
+
     def _improved(self, value: float) -> bool:
         if self.best is not None:
-            gain = self.best - value if self.mode == "min" else value - self.best
+            gain = value - self.best if self._rising() else self.best - value
             if not gain > self.min_delta:
                 return False
         elif math.isnan(value):
@@ -147,6 +162,8 @@ class Checkpoint(_Watching):
         monitor, mode: as in EarlyStopping.
         every: epochs between two checkpoints.
         every_batches: also within an epoch, after so many batches.
+        keep: how many of the files of a path with "{epoch}" stay, the latest (default: all).
+        weights_only: write the parameters and buffers alone, for `load_state_dict(twain.io.load_file(path))`.
     """
 
     def __init__(
@@ -158,8 +175,15 @@ class Checkpoint(_Watching):
         mode: str = "auto",
         every: int = 1,
         every_batches: int | None = None,
+        keep: int | None = None,
+        weights_only: bool = False,
     ):
         super().__init__(monitor, mode)
+        if keep is not None and (not isinstance(keep, int) or keep < 1):
+            raise ValueRangeError(f"[Checkpoint] expected keep of at least 1, got {keep!r}")
+        self.keep = keep
+        self.weights_only = weights_only
+        self._written: list[str] = []
         self.path = os.fspath(path)
         self.save_best_only = save_best_only
         self.every = every
@@ -174,8 +198,17 @@ class Checkpoint(_Watching):
     def write(self, epoch: int) -> str:
         """Write a checkpoint now; returns its path."""
         path = self.path.replace("{epoch}", str(epoch + 1))
-        save(path, self.model.training_state(), metadata={"epoch": epoch, "best": self.best})
+        if self.weights_only:
+            save_file(self.model.state_dict(), path)
+        else:
+            save(path, self.model.training_state(), metadata={"epoch": epoch, "best": self.best})
         self.last_path = path
+        self._written = [*(p for p in self._written if p != path), path]
+        if self.keep is not None:
+            for old in self._written[: -self.keep]:
+                with suppress(FileNotFoundError):
+                    os.remove(old)
+            self._written = self._written[-self.keep :]
         return path
 
     def on_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
@@ -188,10 +221,11 @@ class Checkpoint(_Watching):
             self.write(epoch)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best}
+        return {"best": self.best, "written": self._written}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.best = state["best"]
+        self._written = list(state.get("written", ()))
 
 
 class LRSchedule(Callback):
@@ -237,6 +271,34 @@ class LRSchedule(Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         if hasattr(self.schedule, "load_state_dict"):
             self.schedule.load_state_dict(state)
+
+
+class TimeLimit(Callback):
+    """Stop after the batch under way once `seconds` have passed since training began."""
+
+    def __init__(self, seconds: float):
+        if not seconds > 0:
+            raise ValueRangeError(f"[TimeLimit] expected seconds above 0, got {seconds!r}")
+        self.seconds = seconds
+        self._begun = 0.0
+
+    def on_train_begin(self, logs: dict[str, Any]) -> None:
+        self._begun = time.monotonic()
+
+    def on_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
+        if time.monotonic() - self._begun >= self.seconds:
+            self.model.stop_training_now()
+
+
+class Curves(Callback):
+    """Draw the history after each epoch: .html, or .png, .svg and .pdf by Matplotlib."""
+
+    def __init__(self, path: str | os.PathLike[str], title: str = "Training"):
+        self.path = os.fspath(path)
+        self.title = title
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
+        self.model.history.plot(self.path, self.title)
 
 
 class CSVLogger(Callback):

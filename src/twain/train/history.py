@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
+
+from .curves import write
 
 
 class History:
@@ -24,6 +27,14 @@ class History:
         values = self.history[name]
         value = choose(values)
         return self.epoch[values.index(value)], value
+
+    def plot(self, path: str | os.PathLike[str], title: str = "Training") -> None:
+        """Write the curves, a panel per number: .png, .svg or .pdf (needs Matplotlib), or .html (needs nothing).
+
+        Raises:
+            ArgumentError: another ending, or no Matplotlib. FileWriteError: the file can't be written.
+        """
+        write(path, self.epoch, self.history, title)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain lists."""

@@ -2,48 +2,32 @@
 
 from __future__ import annotations
 
-import math
-import signal
-import sys
-import threading
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from .. import _core
-from ..base.errors import ArgumentError, IndexingError, ShapeError, ValueRangeError
+from ..base import pytree
+from ..base.errors import ArgumentError, ValueRangeError
 from ..io import load
 from ..nn import Graph, Module
-from ..nn import functional as F
-from ..nn.losses import BCEWithLogitsLoss, CrossEntropyLoss, NLLLoss
 from ..optim import SGD, Adam, AdamW
-from ..tensor import concat, no_grad, random
-from .callbacks import Callback, Checkpoint
-from .errors import NonFiniteLossError, NotCompiledError
+from ..tensor import concat, random
+from .callbacks import Callback
+from .errors import NotCompiledError
 from .history import History
-from .inputs import Source, as_source, split_validation, unit_of
-from .metrics import as_metric
+from .inputs import Source, as_source, samples_in, split_validation
+from .losses import CombinedLoss, as_loss, on_logits
+from .metrics import Metric, as_metric
+from .metrics.base import PartMetric
 from .progress import ProgressBar
-from .step import Recipe, compiled, predict_step, test_step, train_step
+from .run import Interrupt, Run, call
+from .step import Recipe, accumulating_step, compiled, predict_step, prepare, test_step, train_step
 
 Tensor = _core.Tensor
 
-LOSSES: dict[str, Callable] = {
-    "cross_entropy": F.cross_entropy,
-    "nll": F.nll_loss,
-    "mse": F.mse_loss,
-    "mae": F.l1_loss,
-    "l1": F.l1_loss,
-    "smooth_l1": F.smooth_l1_loss,
-    "huber": F.huber_loss,
-    "binary_cross_entropy": F.binary_cross_entropy,
-    "binary_cross_entropy_with_logits": F.binary_cross_entropy_with_logits,
-    "kl_div": F.kl_div,
-    "hinge": F.hinge_loss,
-}
 OPTIMIZERS: dict[str, Callable] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
-_CLASS_LOSSES = (F.cross_entropy, F.nll_loss)
-_LOGIT_LOSSES = (F.cross_entropy, F.binary_cross_entropy_with_logits)
 FORMAT = 1
 
 
@@ -57,6 +41,7 @@ class Training:
         self.source: Source | None = None
         self.history = History()
         self.stop = False
+        self.stop_now = False
         self.epoch = 0
 
 
@@ -110,43 +95,64 @@ class Model(Module):
         self,
         optimizer: Any = "adam",
         loss: Any = None,
-        metrics: Sequence[Any] = (),
+        metrics: Any = (),
         *,
         lr: float | None = None,
+        loss_weights: Any = None,
+        weighted_metrics: Any = (),
         clip_grad_norm: float | None = None,
         clip_grad_value: float | None = None,
+        accumulate: int = 1,
         compile_step: bool = True,
     ) -> Model:
         """Say how to train.
 
         Args:
             optimizer: an optimizer, its class, its name ("adam", "adamw", "sgd"), or a function of the parameters.
-            loss: a function(outputs, targets) or module that gives a 0-d tensor, or a name such as "cross_entropy".
-            metrics: metrics, their names ("accuracy"), or functions(outputs, targets).
+            loss: a function(outputs, targets) or module that gives a 0-d tensor, or a name such as "cross_entropy"; for
+                a model with several outputs a dictionary or list of these.
+            metrics: metrics, their names ("accuracy"), or functions(outputs, targets); for several outputs a dictionary
+                {output: metrics}.
             lr: learning rate for an optimizer given by name or class.
+            loss_weights: how much each of several losses counts (1).
+            weighted_metrics: as metrics, but samples count by their weights (`sample_weight`, `class_weight` of fit).
             clip_grad_norm, clip_grad_value: limits on the gradients before each step.
+            accumulate: batches whose gradients are averaged before an optimizer step.
             compile_step: compile the whole step (default), or run it op by op.
         """
+        if not isinstance(accumulate, int) or isinstance(accumulate, bool) or accumulate < 1:
+            raise ValueRangeError(f"[compile] expected accumulate to be an int of at least 1, got {accumulate!r}")
         training = self._training
         training.recipe = recipe = Recipe(
             self,
             self._as_optimizer(optimizer, lr),
-            _as_loss(loss),
-            [as_metric(m) for m in ([metrics] if isinstance(metrics, str) else metrics)],
+            as_loss(loss, loss_weights),
+            _as_metrics(metrics),
+            _as_metrics(weighted_metrics),
             clip_grad_norm,
             clip_grad_value,
+            accumulate,
         )
-        names = ["loss", *(m.name for m in recipe.metrics)]
+        names = [m.name for m in recipe.all_metrics()]
         twice = [n for n in names if names.count(n) > 1]
         if twice:
             raise ArgumentError(
                 f"[compile] expected metrics of different names, got {twice[0]!r} twice; name= sets one"
             )
-        if recipe.loss in _LOGIT_LOSSES or isinstance(recipe.loss, (BCEWithLogitsLoss, CrossEntropyLoss)):
-            for metric in recipe.metrics:
+        for metric in recipe.weighted_metrics:
+            if "weight" not in inspect.signature(metric.update).parameters:
+                raise ArgumentError(
+                    f"[compile] expected weighted_metrics whose update takes a weight, got {metric.name!r}"
+                )
+        for metric in (*recipe.metrics, *recipe.weighted_metrics):
+            own: Any = recipe.loss
+            if isinstance(metric, PartMetric):
+                own = own.losses.get(metric.key) if isinstance(own, CombinedLoss) else None
+            if on_logits(own):
                 metric.takes_logits()
+        step = accumulating_step if accumulate > 1 else train_step
         training.steps = {
-            "train": compiled(train_step, compile_step),
+            "train": compiled(step, compile_step),
             "test": compiled(test_step, compile_step),
             "predict": compiled(predict_step, compile_step),
         }
@@ -192,6 +198,10 @@ class Model(Module):
     def stop_training(self, value: bool) -> None:
         self._training.stop = value
 
+    def stop_training_now(self) -> None:
+        """For callbacks: end fit after the batch under way; what is left of the epoch is not trained."""
+        self._training.stop = self._training.stop_now = True
+
     @property
     def optimizer(self) -> Any:
         """The optimizer given to compile."""
@@ -200,7 +210,8 @@ class Model(Module):
     @property
     def metrics(self) -> list[Any]:
         """The metrics given to compile."""
-        return self._compiled("metrics").metrics
+        recipe = self._compiled("metrics")
+        return [*recipe.metrics, *recipe.weighted_metrics]
 
     def _compiled(self, function: str) -> Recipe:
         recipe = self._training.recipe
@@ -221,23 +232,35 @@ class Model(Module):
         batch_size: int = 32,
         validation_data: Any = None,
         validation_split: float = 0.0,
+        validation_freq: int = 1,
         callbacks: Sequence[Callback] = (),
         verbose: int = 1,
         shuffle: bool = True,
         seed: int = 0,
+        class_weight: Any = None,
+        sample_weight: Any = None,
+        steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
         resume: Any = None,
     ) -> History:
         """Train.
 
         Args:
-            x: arrays (with y), a data set of (inputs, target), a DataLoader, or an iterable of batches.
-            y: targets, for x of arrays.
+            x: arrays (with y), a data set of (inputs, target), a DataLoader, an iterable of batches, a function that
+                returns one, or a generator (with steps_per_epoch). A tuple or list of arrays are positional arguments
+                of the model; a dictionary is one argument.
+            y: targets, for x of arrays; a dictionary or tuple where the model has several outputs.
             epochs: run until so many epochs are done, those of a resumed run included.
             batch_size, shuffle, seed: for x that is not a loader already; the order depends on the seed alone.
-            validation_data: (x, y), a data set or a loader, evaluated after each epoch.
+            validation_data: (x, y), (x, y, weights), a data set or a loader, evaluated after each epoch.
             validation_split: or this share of x, chosen at random.
+            validation_freq: evaluate after every so many epochs.
             callbacks: see twain.train.Callback.
             verbose: 0 silent, 1 a progress bar (a line per epoch where there is no terminal), 2 a line per epoch.
+            class_weight: {class: weight}, or a weight per class: how much its samples count in the loss.
+            sample_weight: (N,) beside arrays; True where the batches of a loader end in their weights. The loss is the
+                mean of weight times loss over the samples of a batch.
+            steps_per_epoch, validation_steps: batches in an epoch, in place of all; a generator goes on where it was.
             resume: path of a checkpoint that the Checkpoint callback wrote; training goes on from there and gives the
                 same bits as if it had not been interrupted.
 
@@ -249,25 +272,39 @@ class Model(Module):
             ShapeError, ArgumentError, ValueRangeError: data that doesn't fit the model, the loss or each other.
             NonFiniteLossError: the loss became NaN or infinite.
             KeyboardInterrupt: Ctrl-C, after the batch under way; a Checkpoint callback writes its file first.
+            SystemExit: SIGTERM, likewise.
         """
         recipe = self._compiled("fit")
-        if not isinstance(epochs, int) or epochs < 1:
-            raise ValueRangeError(f"[fit] expected epochs to be an int of at least 1, got {epochs!r}")
+        for name, count in (("epochs", epochs), ("validation_freq", validation_freq)):
+            if not isinstance(count, int) or count < 1:
+                raise ValueRangeError(f"[fit] expected {name} to be an int of at least 1, got {count!r}")
+        if class_weight is not None or sample_weight is not None:
+            recipe.per_sample.check("fit")
         if validation_split:
-            x, validation_data = split_validation(x, y, validation_split, seed)
+            x, validation_data = split_validation(x, y, validation_split, seed, sample_weight)
             y = None
-        source = as_source("fit", x, y, batch_size=batch_size, shuffle=shuffle, seed=seed, need_target=True)
-        validation = None if validation_data is None else _validation_source(validation_data, batch_size)
+            sample_weight = None if sample_weight is None else True
+            validation_weight = sample_weight
+        else:
+            validation_weight = None
+        source = as_source(
+            "fit", x, y, batch_size=batch_size, shuffle=shuffle, seed=seed, weight=sample_weight, steps=steps_per_epoch
+        )
+        validation = None
+        if validation_data is not None:
+            validation = _validation_source(validation_data, batch_size, validation_weight, validation_steps)
         every = list(callbacks)
         if verbose:
             every.append(ProgressBar(verbose))
         training = self._training
         training.callbacks = every
         training.source = source
-        training.stop = False
+        training.stop = training.stop_now = False
         training.history = History()
         training.epoch = 0
         recipe.reset()
+        recipe.class_weight = None
+        recipe.optimizer.zero_grad()
         first_batch = 0
         if resume is not None:
             first_batch = self._resume(resume, training, source)
@@ -282,15 +319,47 @@ class Model(Module):
             callback.model = self
             callback.params = parameters
         was_training = self.training
-        with _Interrupt() as interrupt:
-            run = _Run(self, training, recipe, source, validation, parameters, interrupt)
+        with Interrupt() as interrupt:
+            run = Run(
+                self, training, recipe, source, validation, validation_freq, class_weight, parameters, interrupt
+            )  # fmt: skip
             try:
-                _call(every, "on_train_begin", {})
+                call(every, "on_train_begin", {})
                 run.epochs(epochs, first_batch)
             finally:
-                _call(every, "on_train_end", {})
+                call(every, "on_train_end", {})
+                recipe.class_weight = None
                 self.train(was_training)
         return training.history
+
+    def train_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """One optimizer step on one batch; returns its loss and metrics. Arguments as fit's, x and y of arrays."""
+        return self._on_batch("train_on_batch", "train", x, y, sample_weight)
+
+    def test_on_batch(self, x: Any, y: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """Loss and metrics of one batch, in eval mode and without gradients."""
+        return self._on_batch("test_on_batch", "test", x, y, sample_weight)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """The outputs for one batch; eval mode, no gradients."""
+        return self.predict(x, batch_size=max(1, samples_in(x)))
+
+    def _on_batch(self, function: str, kind: str, x: Any, y: Any, weight: Any) -> dict[str, Any]:
+        recipe = self._compiled(function)
+        batch = next(as_source(function, x, y, batch_size=max(1, samples_in(x)), weight=weight).batches())
+        step = self._training.steps[kind]
+        kept = recipe.sums()
+        was_training = self.training
+        self.train(kind == "train")
+        try:
+            prepare(recipe, batch)
+            recipe.reset()
+            step(recipe, *batch, True) if kind == "train" and recipe.accumulate > 1 else step(recipe, *batch)
+            logs = recipe.results()
+        finally:
+            self.train(was_training)
+        recipe.load_sums(kept) if len(kept) == len(recipe.sums()) and all(kept) else recipe.reset()
+        return logs
 
     def current_logs(self) -> dict[str, Any]:
         """Loss and metrics of the epoch so far (reads the device)."""
@@ -310,6 +379,8 @@ class Model(Module):
             "random": random.default_generator.state_dict(),
             "loader": source.loader.state_dict() if source is not None and source.resumable else None,
             "sums": recipe.sums(),
+            # Those of the batches since the last optimizer step, where several share one.
+            "gradients": [p.grad for p in recipe.parameters] if recipe.accumulate > 1 else None,
             "epoch": training.epoch,
             "history": training.history.state_dict(),
             "callbacks": [
@@ -339,6 +410,8 @@ class Model(Module):
         training.history.load_state_dict(state["history"])
         if state["sums"]:
             recipe.load_sums(state["sums"])
+        for parameter, gradient in zip(recipe.parameters, state.get("gradients") or (), strict=False):
+            parameter.grad = gradient
         keeping = [c for c in training.callbacks if hasattr(c, "load_state_dict")]
         for saved in state["callbacks"]:
             match = next((c for c in keeping if type(c).__name__ == saved["name"]), None)
@@ -352,13 +425,24 @@ class Model(Module):
         return int(state["loader"]["batch"])
 
     # ------------------------------------------------------------ evaluate, predict
-    def evaluate(self, x: Any = None, y: Any = None, *, batch_size: int = 32, verbose: int = 0) -> dict[str, Any]:
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        *,
+        batch_size: int = 32,
+        sample_weight: Any = None,
+        steps: int | None = None,
+        verbose: int = 0,
+    ) -> dict[str, Any]:
         """Loss and metrics on x (and y), in eval mode and without gradients; arguments as fit's."""
         recipe = self._compiled("evaluate")
-        source = as_source("evaluate", x, y, batch_size=batch_size, shuffle=False, seed=0, need_target=True)
+        if sample_weight is not None:
+            recipe.per_sample.check("evaluate")
+        source = as_source("evaluate", x, y, batch_size=batch_size, weight=sample_weight, steps=steps)
         kept = recipe.sums()
         logs = self._evaluate(recipe, source)
-        recipe.load_sums(kept)
+        recipe.load_sums(kept) if all(kept) else recipe.reset()
         if verbose:
             print("  ".join(f"{name} {value:.4f}" for name, value in logs.items() if isinstance(value, float)))
         return logs
@@ -369,226 +453,49 @@ class Model(Module):
         was_training = self.training
         self.eval()
         try:
-            for inputs, target, size in source.batches():
-                _prepare(self, recipe, inputs, target)
-                step(recipe, inputs, target, size)
+            for batch in source.batches():
+                prepare(recipe, batch)
+                step(recipe, *batch)
         finally:
             self.train(was_training)
         return recipe.results()
 
-    def predict(self, x: Any, *, batch_size: int = 32) -> Any:
-        """The outputs for x, all batches in one tensor; eval mode, no gradients.
+    def predict(self, x: Any, *, batch_size: int = 32, steps: int | None = None) -> Any:
+        """The outputs for x, all batches in one tensor (or one per output); eval mode, no gradients.
 
-        x: an array, a list of arrays (several inputs), or a loader of batches of inputs.
+        x: an array, a tuple, list or dictionary of arrays (several inputs), or a loader of batches of inputs.
         """
-        source = as_source("predict", x, None, batch_size=batch_size, shuffle=False, seed=0, need_target=False)
+        source = as_source("predict", x, None, batch_size=batch_size, need_target=False, steps=steps)
         step = self._training.steps.get("predict", predict_step)
         was_training = self.training
         self.eval()
         try:
-            results = [step(self, inputs) for inputs, _, _ in source.batches()]
+            results = [step(self, batch.inputs) for batch in source.batches()]
         finally:
             self.train(was_training)
-        if isinstance(results[0], (tuple, list)):
-            return tuple(concat(list(column), axis=0) for column in zip(*results, strict=True))
-        return concat(results, axis=0) if len(results) > 1 else results[0]
+        if not results:
+            raise ValueRangeError("[predict] expected at least one batch, got none")
+        if len(results) == 1:
+            return results[0]
+        spec = pytree.flatten(results[0])[1]
+        columns = zip(*(pytree.flatten(result)[0] for result in results), strict=True)
+        return pytree.unflatten(spec, [concat(list(column), axis=0) for column in columns])
 
 
-class _Run:
-    """One call of fit."""
-
-    def __init__(
-        self,
-        model: Model,
-        training: Training,
-        recipe: Recipe,
-        source: Source,
-        validation: Source | None,
-        parameters: dict[str, Any],
-        interrupt: _Interrupt,
-    ):
-        self.model = model
-        self.training = training
-        self.recipe = recipe
-        self.source = source
-        self.validation = validation
-        self.parameters = parameters
-        self.callbacks = training.callbacks
-        self.interrupt = interrupt
-        self.step = training.steps["train"]
-        self.beginning = _overriding(self.callbacks, "on_batch_begin")
-        self.ending = _overriding(self.callbacks, "on_batch_end")
-
-    def epochs(self, count: int, first_batch: int) -> None:
-        model, training = self.model, self.training
-        while training.epoch < count and not training.stop:
-            epoch = training.epoch
-            _call(self.callbacks, "on_epoch_begin", epoch, {})
-            self.epoch(epoch, first_batch)
-            first_batch = 0
-            logs = self.recipe.results()
-            if self.validation is not None:
-                # A validation beside the epoch's own sums: those begin anew after it.
-                checked = model._evaluate(self.recipe, self.validation)
-                logs.update({f"val_{name}": value for name, value in checked.items()})
-            self.recipe.reset()
-            training.epoch = epoch + 1
-            self.finish(epoch, logs)
-
-    def finish(self, epoch: int, logs: dict[str, Any]) -> None:
-        """Callbacks of the epoch's end: those that write checkpoints last, so that these hold what the others did."""
-        for callback in self.callbacks:
-            if isinstance(callback, ProgressBar):
-                callback.clear()
-        late = [c for c in self.callbacks if isinstance(c, Checkpoint)]
-        _call([c for c in self.callbacks if c not in late], "on_epoch_end", epoch, logs)
-        self.training.history.add(epoch, logs)
-        _call(late, "on_epoch_end", epoch, logs)
-        self.stop_if_interrupted(epoch, None)
-
-    def epoch(self, epoch: int, first_batch: int) -> None:
-        model, recipe = self.model, self.recipe
-        model.train()
-        batch = first_batch - 1
-        for batch, (inputs, target, size) in enumerate(self.source.batches(), start=first_batch):
-            if batch == first_batch:
-                _prepare(model, recipe, inputs, target)
-                self.source.unit = unit_of(None, inputs)
-                self.parameters["unit"] = self.source.unit
-            for callback in self.beginning:
-                callback.on_batch_begin(batch, {"size": size})
-            try:
-                loss = self.step(recipe, inputs, target, size)
-            except IndexingError as error:
-                where = f"epoch {epoch + 1}, batch {batch + 1}"
-                raise _wrong_labels(model, recipe, inputs, target, where) or error from None
-            value = loss.item()
-            if not math.isfinite(value):
-                where = f"epoch {epoch + 1}, batch {batch + 1}"
-                raise _non_finite(model, recipe, value, inputs, target, where)
-            for callback in self.ending:
-                callback.on_batch_end(batch, {"loss": loss, "size": size})
-            self.stop_if_interrupted(epoch, batch)
-        if batch < 0:
-            raise ShapeError("[fit] expected at least one batch in an epoch, got a loader that gave none")
-
-    def stop_if_interrupted(self, epoch: int, batch: int | None) -> None:
-        if not self.interrupt.pressed:
-            return
-        where = f"epoch {epoch + 1}" + ("" if batch is None else f", batch {batch + 1}")
-        written = [c.write(self.training.epoch) for c in self.callbacks if isinstance(c, Checkpoint)]
-        print(f"\n[fit] interrupted after {where}; the model keeps what it has learned.", file=sys.stderr)
-        for path in written:
-            print(f"[fit] checkpoint: {path}; go on with fit(..., resume={path!r})", file=sys.stderr)
-        raise KeyboardInterrupt
+def _as_metrics(spec: Any) -> list[Metric]:
+    """Metrics from one, a list, or {output: metrics of it}."""
+    if isinstance(spec, dict):
+        return [PartMetric(key, metric) for key, own in spec.items() for metric in _as_metrics(own)]
+    one = isinstance(spec, (str, Metric)) or callable(spec)
+    return [as_metric(m) for m in ([spec] if one else spec)]
 
 
-class _Interrupt:
-    """Ctrl-C waits for the end of the batch; a second one doesn't wait. Only in the main thread."""
-
-    def __init__(self) -> None:
-        self.pressed = False
-        self._before: Any = None
-
-    def __enter__(self) -> _Interrupt:
-        if threading.current_thread() is threading.main_thread():
-            before = signal.getsignal(signal.SIGINT)
-            if before is signal.default_int_handler:
-                self._before = before
-                signal.signal(signal.SIGINT, self._handle)
-        return self
-
-    def _handle(self, number: int, frame: Any) -> None:
-        if self.pressed:
-            raise KeyboardInterrupt
-        self.pressed = True
-
-    def __exit__(self, *exception: object) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-
-
-def _call(callbacks: Sequence[Callback], method: str, *args: Any) -> None:
-    for callback in callbacks:
-        getattr(callback, method)(*args)
-
-
-def _overriding(callbacks: Sequence[Callback], method: str) -> list[Callback]:
-    """Those that do something there."""
-    base = getattr(Callback, method)
-    return [c for c in callbacks if getattr(c, method).__func__ is not base] if callbacks else []
-
-
-def _as_loss(spec: Any) -> Callable:
-    if spec is None:
-        raise ArgumentError(f"[compile] expected a loss: a function, a module or one of {', '.join(LOSSES)}, got None")
-    if isinstance(spec, str):
-        if spec not in LOSSES:
-            raise ArgumentError(f"[compile] expected a loss among {', '.join(LOSSES)}, got {spec!r}")
-        return LOSSES[spec]
-    if isinstance(spec, type) and issubclass(spec, Module):
-        return spec()
-    if not callable(spec):
-        raise ArgumentError(f"[compile] expected a loss function, got {type(spec).__name__}")
-    return spec
-
-
-def _validation_source(data: Any, batch_size: int) -> Source:
-    pair = isinstance(data, (tuple, list)) and len(data) == 2
-    x, y = data if pair else (data, None)
-    return as_source("fit: validation_data", x, y, batch_size=batch_size, shuffle=False, seed=0, need_target=True)
-
-
-def _prepare(model: Model, recipe: Recipe, inputs: tuple, target: Any) -> None:
-    """Show metrics that have no state yet the outputs for one sample."""
-    waiting = [m for m in recipe.metrics if not m.state]
-    if not waiting:
-        return
-    was_training = model.training
-    model.eval()
-    try:
-        with no_grad():
-            outputs = model(*(v[:1] if isinstance(v, Tensor) else v for v in inputs))
-    finally:
-        model.train(was_training)
-    for metric in waiting:
-        metric.prepare(outputs, target[:1] if isinstance(target, Tensor) else target)
-
-
-def _wrong_labels(model: Model, recipe: Recipe, inputs: tuple, target: Any, where: str) -> Exception | None:
-    """The error for class numbers that the model has no output for, or None."""
-    by_class = recipe.loss in _CLASS_LOSSES or isinstance(recipe.loss, (CrossEntropyLoss, NLLLoss))
-    if not (by_class and isinstance(target, Tensor) and target.dtype.kind in "iu"):
-        return None
-    model.eval()
-    with no_grad():
-        classes = model(*inputs).shape[1]
-    ignored = getattr(recipe.loss, "ignore_index", -100)
-    wrong = [int(v) for v in target.reshape(-1).tolist() if v != ignored and not 0 <= v < classes]
-    if not wrong:
-        return None
-    return ValueRangeError(
-        f"[fit] expected labels in [0, {classes}): the model has {classes} outputs; got {wrong[0]} in {where}"
-    )
-
-
-def _non_finite(model: Model, recipe: Recipe, value: float, inputs: tuple, target: Any, where: str) -> Exception:
-    """The error for a loss that is not a number: labels out of range, or a training that diverged."""
-    labels = _wrong_labels(model, recipe, inputs, target, where)
-    if labels is not None:
-        return labels
-    bad = [i for i, v in enumerate(inputs) if isinstance(v, Tensor) and v.dtype.kind == "f" and not _finite(v)]
-    if bad:
-        return NonFiniteLossError(f"[fit] the loss became {value} in {where}: input {bad[0]} holds NaN or infinity")
-    return NonFiniteLossError(
-        f"[fit] the loss became {value} in {where}; the parameters may not be usable any more. Try a lower learning "
-        "rate or compile(..., clip_grad_norm=1.0); `with twain.detect_anomaly():` around fit names the line of the "
-        "first NaN"
-    )
-
-
-def _finite(value: Tensor) -> bool:
-    return bool(((value - value) == 0).all())
+def _validation_source(data: Any, batch_size: int, weight: Any, steps: int | None) -> Source:
+    x, y = data, None
+    if isinstance(data, (tuple, list)) and len(data) in (2, 3):
+        x, y = data[:2]
+        weight = data[2] if len(data) == 3 else weight
+    return as_source("fit: validation_data", x, y, batch_size=batch_size, weight=weight, steps=steps)
 
 
 __all__ = ["Model"]

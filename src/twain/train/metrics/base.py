@@ -118,6 +118,33 @@ class FunctionMetric(Average):
         self.add_batch(self.function(outputs, targets), batch_of(targets))
 
 
+class PartMetric(Metric):
+    """A metric of one of several outputs: outputs[key] against targets[key]."""
+
+    def __init__(self, key: Any, metric: Metric):
+        super().__init__(f"{key}_{metric.name}")
+        self.key = key
+        self.metric = metric
+        self.state = metric.state
+        self.larger_is_better = metric.larger_is_better
+
+    def prepare(self, outputs: Any, targets: Any) -> None:
+        self.metric.prepare(outputs[self.key], targets[self.key])
+
+    def takes_logits(self) -> None:
+        self.metric.takes_logits()
+
+    def update(self, outputs: Any, targets: Any, weight: Tensor | None = None) -> None:
+        own = (outputs[self.key], targets[self.key])
+        if weight is None:
+            self.metric.update(*own)
+        else:
+            self.metric.update(*own, weight)  # type: ignore[call-arg]
+
+    def result(self) -> Any:
+        return self.metric.result()
+
+
 def batch_of(targets: Any) -> int:
     """Samples in a batch of targets: a tensor, or a container of them."""
     while not isinstance(targets, Tensor):
