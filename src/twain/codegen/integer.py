@@ -10,6 +10,9 @@ from .vmath_base import _BITS, Math, V
 def divide(m: Math, a: V, b: V, signed: bool) -> tuple[V, V]:
     """(a // b, a % b), rounded towards minus infinity; both 0 where b is 0; the smallest number // -1 wraps."""
     zero = b.eq(0)
+    if m.lanes > 1 and a.t == "i64" and signed and m.target.name.startswith("x86-64-v4"):
+        quotient, rest = _divide_wide(m, a, m.select(zero, 1, b))
+        return m.select(zero, 0, quotient), m.select(zero, 0, rest)
     if m.lanes > 1 and a.t != "i64":  # exact: the quotient's error is smaller than its distance from the next integer
         wide = "float" if _BITS[a.t] <= 16 else "double"
         to, back = ("sitofp", True) if signed else ("uitofp", False)
@@ -26,6 +29,22 @@ def divide(m: Math, a: V, b: V, signed: bool) -> tuple[V, V]:
         quotient = m.select(adjust, quotient - 1, quotient)
         rest = m.select(adjust, rest + divisor, rest)
     return m.select(zero, 0, quotient), m.select(zero, 0, rest)
+
+
+def _divide_wide(m: Math, a: V, b: V) -> tuple[V, V]:
+    """Signed 64-bit a // b and a % b where vectors convert between int64 and float64: the quotient of the floats, what it
+    leaves over (small, so that wrapping does no harm) divided again, and at most one step more."""
+    inverse = m.const(1.0, "double") / m.convert("sitofp", b, "double")
+    real = m.clamp_high(m.convert("sitofp", a, "double") * inverse, 2.0**63 - 1024)
+    first = m.convert("fptosi", m.clamp_low(real, -(2.0**63)), "i64")
+    rest = a - first * b
+    second = m.convert("fptosi", m.intrinsic("floor", m.convert("sitofp", rest, "double") * inverse), "i64")
+    quotient, rest = first + second, rest - second * b
+    below = rest.ne(0) & ((rest ^ b) < 0)
+    quotient, rest = m.select(below, quotient - 1, quotient), m.select(below, rest + b, rest)
+    over = rest - b
+    above = rest.ne(0) & (over.eq(0) | ((over ^ b) >= 0))
+    return m.select(above, quotient + 1, quotient), m.select(above, over, rest)
 
 
 def _truncate(m: Math, x: V, t: str, signed: bool) -> V:

@@ -28,6 +28,7 @@ from .kernel import (
 )
 from .lanes import LaneEmitter
 
+DECIDED = 64  # vectors after which any and all look whether they know already
 BLOCK = 4096  # vectors folded in registers before they join a row's running total (bounds rounding error)
 WORTH_A_STORE = 16  # an expression this costly is stored and loaded again rather than computed twice
 Expr = E.Expr
@@ -483,10 +484,13 @@ class RowsWriter(FoldWriter):
             """Several independent accumulators hide latency; blocks bound rounding error."""
             size = self.sizes[axis]
             ways = 1 if cost(roots) > 24 or lanes == 1 else 4
-            block = BLOCK * lanes
+            decides = len(members) == 1 and self.kernel.reductions[members[0]][0] in ("or", "and") and not spills
+            block = (DECIDED if decides else BLOCK) * lanes
             count = len(values)
             with b.loop("0", size, block, carried=list(zip(types, values)), hint="block") as outer:
                 end = b.min(b.add(outer.i, block), size)
+                if decides:  # the rest is passed over
+                    end = b.select(self.decided(members[0], outer.values[0], types[0]), "i64", outer.i, end)
                 sets = starts * ways
                 with b.loop(outer.i, b.sub(end, lanes * ways - 1), lanes * ways,
                             carried=[("i64", outer.i), *zip(types * ways, sets)], hint="fold") as main:  # fmt: skip
@@ -527,6 +531,15 @@ class RowsWriter(FoldWriter):
             result[E.reduced(n, e.dtype)] = em.emit([e], leaves)[0]
             at += len(mine)
         return result
+
+    def decided(self, member: int, state: str, type_: str) -> str:
+        """i1: whether some lane of an or is true, or of an and false, which no element can change."""
+        b, neutral = self.b, "0" if self.kernel.reductions[member][0] == "or" else "1"
+        if self.lanes == 1:
+            return b.compare("ne", state, neutral, type_)
+        element = type_.split()[-1].rstrip(">")
+        same = "zeroinitializer" if neutral == "0" else f"splat ({element} 1)"
+        return b.any_lane(b.value(f"icmp ne {type_} {state}, {same}"), self.lanes)
 
     def merge(self, members: list, a: list, b_: list) -> list:
         """Join two flattened sets of states."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from .builder import Builder, _mangle, literal, vector
+from .builder import Builder, literal, vector
 from .targets import Target
 
 INT_OF = {"float": "i32", "double": "i64"}
@@ -185,10 +185,20 @@ class Math:
         return V(self, self.builder.intrinsic(name, args[0].type, *[a.r for a in args]), args[0].t)
 
     def convert_saturating(self, x: V, t: str, signed: bool) -> V:
-        """Float to integer: truncates, saturates, NaN gives 0."""
-        to, source = vector(t, self.lanes), x.type
-        name = f"llvm.fpto{'s' if signed else 'u'}i.sat.{_mangle(to)}.{_mangle(source)}"
-        return V(self, self.builder.call(to, name, (source, x.r)), t)
+        """Float to integer: truncates, saturates, NaN gives 0. By comparisons: LLVM's own form takes lanes one by one."""
+        bits = _BITS[t]
+        low, end = (-(1 << bits - 1), 1 << bits - 1) if signed else (0, 1 << bits)
+        if bits < (32 if x.t == "float" else 64):  # both ends are floats
+            x = self.select(x.eq(x), x, 0.0)
+            x = self.clamp_low(self.clamp_high(x, float(end - 1)), float(low))
+            if bits == 32:
+                return self.convert("fptosi" if signed else "fptoui", x, t)
+            return self.convert("trunc", self.convert("fptosi", x, "i32"), t)
+        above = x >= float(end)
+        inside = (x >= float(low)) & (x < float(end))
+        whole = self.convert("fptosi" if signed else "fptoui", self.select(inside, x, 0.0), t)
+        whole = self.select(above, end - 1, whole)
+        return self.select(x < float(low), low, whole) if signed else whole
 
     # -- float arithmetic
     def fma(self, a: V, b: object, c: object) -> V:
