@@ -178,7 +178,11 @@ class _Planner:
         *outer, xs = residues
         width = max(x.count for x in xs)
         taps = max(x.taps for x in xs)
-        mode = "taps" if width < self.micro.lanes <= taps else "columns"
+        lanes = self.micro.lanes
+        while lanes > max(4, taps):
+            lanes //= 2
+        mode = "taps" if width < self.micro.lanes and lanes <= taps else "columns"
+        self.gather = _gather(mode, self.compute, self.micro.columns, lanes if mode == "taps" else self.micro.lanes)
         phases = xs[0].dilation if mode == "taps" else xs[0].stride
         image = None
         for one in product(*residues):
@@ -292,7 +296,7 @@ class _Planner:
         for v in views:
             params += (v[0], *v[2:])
         params += (1, s.g, row_tiles * k * rows, group, *batch_strides)
-        source = product_source(micro, epilogue, classes, target, _gather(mode, compute, columns, target))
+        source = product_source(micro, epilogue, classes, target, self.gather)
         grain = max(1, strips * TASK // max(1, s.g * m * n * k))
         buffers = (a_role, b_role, *roles, slots, table)
         self.steps.append(Step(source, buffers, tuple(params), strips, grain))
@@ -370,8 +374,8 @@ def _extent(residues: list) -> tuple[int, int]:
 _GATHERS: dict = {}
 
 
-def _gather(mode: str, compute: DType, columns: int, target) -> Gather:
-    memo = (mode, compute, columns, target.name)
+def _gather(mode: str, compute: DType, columns: int, lanes: int) -> Gather:
+    memo = (mode, compute, columns, lanes)
     if memo not in _GATHERS:
-        _GATHERS[memo] = Gather(mode, compute, columns, target)
+        _GATHERS[memo] = Gather(*memo)
     return _GATHERS[memo]

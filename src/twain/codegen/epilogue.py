@@ -77,14 +77,17 @@ def emit_epilogue(
     outputs = len(epilogue.outputs)
     leaf = expr.load(0, epilogue.compute)
 
-    def write(pointers: list, row: str, column: str, width: int) -> None:
-        """One vector (or element) of one row; `pointers` to row 0 of that column."""
+    def of_row(pointers: list, row: str) -> list:
+        out = []
+        for p, stride, dtype in zip(pointers, strides, dtypes, strict=True):
+            out.append(b.offset(p, b.mul(row, stride[0]), storage_type(dtype)))
+        return out
+
+    def write(places: list, row: str, column: str, width: int) -> None:
+        """One vector (or element) of one row; `places`: of its operands."""
         emitter = emit.ExprEmitter(b, width, target)
         at = b.add(b.mul(row, tile_columns), column)
         leaves = {leaf: b.load(vector(element, width), b.offset(tile, at, element), 4)}
-        places = []
-        for p, stride, dtype in zip(pointers, strides, dtypes, strict=True):
-            places.append(b.offset(p, b.mul(row, stride[0]), storage_type(dtype)))
         for i, dtype in enumerate(epilogue.extras):
             k = outputs + i
             step = strides[k][1] if classes[k] == "x" else int(classes[k])
@@ -124,13 +127,15 @@ def emit_epilogue(
         else:
             whole = b.sub(length, b.value(f"urem i64 {length}, {lanes}"))
         last = b.sub(length, lanes)
-        with b.loop(0, rows, hint="row") as row, b.loop(0, whole, lanes, hint="vector") as v:
-            place = b.min(v.i, last) if overlap else v.i
-            write(moved(pointers, place), row.i, b.add(start, place), lanes)
+        with b.loop(0, rows, hint="row") as row:
+            starts = of_row(pointers, row.i)
+            with b.loop(0, whole, lanes, hint="vector") as v:
+                place = b.min(v.i, last) if overlap else v.i
+                write(moved(starts, place), row.i, b.add(start, place), lanes)
     with b.loop(whole, length, hint="column") as c:
         single = moved(pointers, c.i)
         with b.loop(0, rows, hint="row") as row:
-            write(single, row.i, b.add(start, c.i), 1)
+            write(of_row(single, row.i), row.i, b.add(start, c.i), 1)
     following = b.add(start, length)
     b.lines[patch] = f"  {start} = phi i64 [ 0, %{before} ], [ {following}, %{b.block} ]"
     b.branch(head)

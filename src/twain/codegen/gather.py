@@ -33,20 +33,20 @@ class Gather:
 
     mode "columns": vectors along the output columns, offset(k) comes from a table; PHASES must be the stride.
     mode "taps": vectors along the taps of a row, then transposed, for few output columns and many taps (gradients of
-    weights); PHASES must be the kernel's dilation, and the table has one offset per row of taps.
+    weights); PHASES must be the kernel's dilation, and the table has one offset per row of taps. Rows of fewer taps than
+    a vector has lanes take `lanes` of them.
     """
 
     parameters = COUNT
 
-    def __init__(self, mode: str, compute: DType, columns: int, target):
+    def __init__(self, mode: str, compute: DType, columns: int, lanes: int):
         self.mode = mode
         self.compute = compute
         self.element = storage_type(compute)
         self.columns = columns
-        self.target = target
-        self.lanes = max(1, target.vector_bytes // compute.itemsize)
-        self.text = f"gather {mode} {columns}"
-        self.name = f"gather_{mode}_{columns}_{compute}"
+        self.lanes = lanes
+        self.text = f"gather {mode} {columns} by {lanes}"
+        self.name = f"gather_{mode}_{columns}_{lanes}_{compute}"
 
     def locate(self, b: Builder, column: str) -> tuple:
         """((x, y, z, image), columns left in the row) of a column of the result."""
@@ -58,7 +58,7 @@ class Gather:
             f"i64 {columns}, ptr {to})"
         )
 
-    def emit(self, module: Module) -> None:
+    def emit(self, module: Module, target) -> None:
         """Write the function that packs `kc` rows from k0 of the panel at `column`; the last column is repeated."""
         if self.name in module.helpers:
             return
@@ -67,7 +67,7 @@ class Gather:
             ("ptr", "source"), ("ptr", "table"), ("ptr", "params"), ("i64", "k0"), ("i64", "kc"), ("i64", "column"),
             ("i64", "columns"), ("ptr", "to"),
         )  # fmt: skip
-        b = Builder(module, self.name, arguments, self.target.attributes)
+        b = Builder(module, self.name, arguments, target.attributes)
         offsets = b.alloca("i64", self.columns)
         self._column_offsets(b, offsets)
         if self.mode == "columns":
@@ -249,15 +249,18 @@ def _pad_unit(b: Builder, source: str, padded: str, h: str, dtype: DType, comput
     begin = b.min(b.max(left, 0), phase)
     end = b.max(begin, b.min(phase, b.add(left, w)))
     length = b.sub(end, begin)
-    whole = b.select(b.compare("sge", length, lanes), "i64", length, 0)
     with b.loop(b.max(0, b.sub("0", top)), b.min(h, b.sub(rows, top)), hint="row") as y:
         line = b.offset(source, b.add(b.mul(y.i, stride_h), b.sub(begin, left)), stored)
         to = b.offset(padded, b.add(b.mul(b.add(y.i, top), phase), begin), element)
-        with b.loop(0, whole, lanes, hint="x") as x:
-            at = b.min(x.i, b.sub(length, lanes))
-            v = b.load(vector(stored, lanes), b.offset(line, at, stored))
-            b.store(vector(element, lanes), widen(b, v, dtype, compute, lanes), b.offset(to, at, element))
-        with b.loop(whole, length, hint="x") as x:
+        done, size = "0", lanes
+        while size >= 4 or size == lanes:  # short rows in vectors as long as fit; the last one overlaps the one before
+            whole = b.select(b.compare("sge", length, size), "i64", length, 0)
+            with b.loop(done, whole, size, hint="x") as x:
+                at = b.min(x.i, b.sub(length, size))
+                v = b.load(vector(stored, size), b.offset(line, at, stored))
+                b.store(vector(element, size), widen(b, v, dtype, compute, size), b.offset(to, at, element))
+            done, size = whole, size // 2
+        with b.loop(done, length, hint="x") as x:
             v = widen(b, b.load(stored, b.offset(line, x.i, stored)), dtype, compute, 1)
             b.store(element, v, b.offset(to, x.i, element))
 

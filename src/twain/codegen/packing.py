@@ -64,6 +64,9 @@ def _emit(module: Module, name: str, dtype: DType, compute: DType, width: int, m
     source, panels = b.buffer(0), b.buffer(1)
     stored, element = storage_type(dtype), storage_type(compute)
     lanes = max(1, target.vector_bytes // compute.itemsize)
+    if mode == "columns":  # blocks are square: more lanes than a panel has rows would transpose them for nothing
+        while lanes >= 2 * width:
+            lanes //= 2
     units = b.mul(p[K_BLOCKS], p[GROUPS])
 
     with b.loop("%begin", "%end", hint="unit") as unit:

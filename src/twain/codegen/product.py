@@ -52,7 +52,7 @@ def product_source(micro: MicroKernel, epilogue: Epilogue, classes: str, target,
         def emit(module: Module, name: str) -> None:
             micro.emit(module)
             if gather:
-                gather.emit(module)
+                gather.emit(module, target)
             _emit(module, name, micro, epilogue, classes, target, gather)
 
         source = epilogue.kernels[memo] = KernelSource("convolution" if gather else "product", key, emit)
