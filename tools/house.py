@@ -26,10 +26,10 @@ ROOMS = {
     "extend": 7,
     "sparse": 7,
     "nn": 7,
-    "optim": 7,
     "data": 7,
     "io": 7,
-    "train": 8,
+    "optim": 8,
+    "train": 9,
 }
 # The native core knows no Python room, so every room may import it.
 CORE = "_core"

@@ -15,7 +15,9 @@ MORE = (dt.float16, dt.complex128)
 REAL = (
     "adaptive_avg_pool avg_pool batch_norm group_norm layer_norm rotary_embedding huber_loss smooth_l1_loss logsigmoid mish "
     "binary_cross_entropy_with_logits multilabel_soft_margin_loss soft_margin_loss lp_pool "
-    "cov linalg.least_squares linalg.pinv linalg.pseudoinverse adam_update sgd_update clip_by_value stft"
+    "cov linalg.least_squares linalg.pinv linalg.pseudoinverse clip_by_value stft "
+    "adadelta_update adafactor_update adagrad_update adam_update adamax_update asgd_update muon_update nadam_update "
+    "radam_update rmsprop_update rprop_update sgd_update sparse_adam_update"
 ).split()
 
 

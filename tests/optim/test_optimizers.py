@@ -71,7 +71,8 @@ def test_settings_read_and_write_like_numbers():
     group["lr"] = 0.025
     group["betas"] = (0.5, 0.6)
     assert group["lr"] == 0.025 and group["betas"] == (0.5, 0.6)
-    assert set(group) == {"params", "lr", "betas", "eps", "weight_decay", "amsgrad", "maximize"}
+    own = {"params", "lr", "betas", "eps", "weight_decay", "amsgrad", "maximize", "decoupled_weight_decay"}
+    assert set(group) == own | {"foreach", "capturable", "differentiable", "fused"}
     assert "lr=0.025" in repr(optimizer)
     group["lr"] *= 2
     assert group["lr"] == 0.05

@@ -1,7 +1,25 @@
 """Optimizers, learning-rate schedules and gradient clipping, by PyTorch's names."""
 
-from .algorithms import SGD, Adam, AdamW
+from collections.abc import Callable
+
+from .algorithms import (
+    ASGD,
+    SGD,
+    Adadelta,
+    Adafactor,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Muon,
+    NAdam,
+    RAdam,
+    RMSprop,
+    Rprop,
+    SparseAdam,
+)
 from .clipping import clip_grad_norm_, clip_grad_value_
+from .lbfgs import LBFGS
 from .optimizer import Optimizer, ParameterGroup
 from .schedules import (
     ConstantLR,
@@ -18,10 +36,38 @@ from .schedules import (
     WarmUpLR,
 )
 
+# By name, as `Model.compile` takes them; LBFGS is not among them, as its steps ask for the loss several times.
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    c.__name__.lower(): c
+    for c in (
+        SGD,
+        Adam,
+        AdamW,
+        RMSprop,
+        Adagrad,
+        Adadelta,
+        Adamax,
+        NAdam,
+        RAdam,
+        ASGD,
+        Rprop,
+        Adafactor,
+        Muon,
+        SparseAdam,
+    )
+}
+
 __all__ = [
+    "ASGD",
+    "LBFGS",
+    "OPTIMIZERS",
     "SGD",
+    "Adadelta",
+    "Adafactor",
+    "Adagrad",
     "Adam",
     "AdamW",
+    "Adamax",
     "ConstantLR",
     "CosineAnnealingLR",
     "ExponentialLR",
@@ -29,11 +75,17 @@ __all__ = [
     "LambdaLR",
     "LinearLR",
     "MultiStepLR",
+    "Muon",
+    "NAdam",
     "OneCycleLR",
     "Optimizer",
     "ParameterGroup",
+    "RAdam",
+    "RMSprop",
     "ReduceLROnPlateau",
+    "Rprop",
     "SequentialLR",
+    "SparseAdam",
     "StepLR",
     "WarmUpLR",
     "clip_grad_norm_",

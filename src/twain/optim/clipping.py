@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from .. import _core
 from ..base.errors import ValueRangeError
-from ..ops.nn.updates import clip_by_norm, clip_by_value
+from ..ops.nn.clipping import clip_by_norm, clip_by_value
 from ..tensor import asarray, no_grad
 
 Tensor = _core.Tensor

@@ -268,46 +268,6 @@ def one_hot(x, num_classes, axis=-1):
 
 
 # ---------------------------------------------------------------- optimizer steps
-def sgd_update(values, steps, momentum=False, dampening=False, weight_decay=False, nesterov=False, maximize=False):
-    lr, factor, damp, decay, *rest = values
-    count = max(steps) + 1
-    counters, rest = rest[:count], rest[count:]
-    results = [c + 1 for c in counters]
-    width = 3 if momentum else 2
-    for i, number in enumerate(steps):
-        p, g, *buffer = rest[i * width : (i + 1) * width]
-        g = (-g if maximize else g) + (decay * p if weight_decay else 0)
-        if not momentum:
-            results.append(p - lr * g)
-            continue
-        share = 1 - damp if dampening and counters[number] != 0 else 1.0
-        new = factor * buffer[0] + share * g
-        results += [p - lr * (g + factor * new if nesterov else new), new]
-    return results
-
-
-def adam_update(values, steps, decoupled=False, weight_decay=False, amsgrad=False, maximize=False):
-    lr, beta1, beta2, eps, decay, *rest = values
-    count = max(steps) + 1
-    counters, rest = rest[:count], rest[count:]
-    results = [c + 1 for c in counters]
-    width = 5 if amsgrad else 4
-    for i, number in enumerate(steps):
-        p, g, first, second, *largest = rest[i * width : (i + 1) * width]
-        t = counters[number] + 1
-        g = -g if maximize else g
-        if weight_decay and decoupled:
-            p = p * (1 - lr * decay)
-        elif weight_decay:
-            g = g + decay * p
-        first = beta1 * first + (1 - beta1) * g
-        second = beta2 * second + (1 - beta2) * g * g
-        top = np.maximum(largest[0], second) if amsgrad else second
-        spread = np.sqrt(top / (1 - beta2**t)) + eps
-        results += [p - lr * first / (1 - beta1**t) / spread, first, second, *([top] if amsgrad else [])]
-    return results
-
-
 def clip_by_norm(gradients, max_norm, norm_type=2.0):
     flat = np.concatenate([np.abs(g).ravel() for g in gradients])
     total = flat.max() if norm_type == math.inf else (flat**norm_type).sum() ** (1 / norm_type)

@@ -12,7 +12,7 @@ from ..base import pytree
 from ..base.errors import ArgumentError, ValueRangeError
 from ..io import load
 from ..nn import Graph, Module
-from ..optim import SGD, Adam, AdamW
+from ..optim import OPTIMIZERS
 from ..tensor import concat, random
 from .callbacks import Callback
 from .errors import NotCompiledError
@@ -27,7 +27,6 @@ from .step import Recipe, accumulating_step, compiled, predict_step, prepare, te
 
 Tensor = _core.Tensor
 
-OPTIMIZERS: dict[str, Callable] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
 FORMAT = 1
 
 
@@ -108,7 +107,7 @@ class Model(Module):
         """Say how to train.
 
         Args:
-            optimizer: an optimizer, its class, its name ("adam", "adamw", "sgd"), or a function of the parameters.
+            optimizer: an optimizer, its class, its name (of `optim.OPTIMIZERS`), or a function of the parameters.
             loss: a function(outputs, targets) or module that gives a 0-d tensor, or a name such as "cross_entropy"; for
                 a model with several outputs a dictionary or list of these.
             metrics: metrics, their names ("accuracy"), or functions(outputs, targets); for several outputs a dictionary

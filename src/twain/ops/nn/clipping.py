@@ -1,0 +1,63 @@
+"""Limits on all gradients at once, each one op."""
+
+from __future__ import annotations
+
+import math
+
+from ...base.errors import ArgumentError
+from ..complex_parts import complex
+from ..elementwise import abs as abs_
+from ..elementwise import cast, greater, imag, less, maximum, minimum, multiply, power, real, sqrt, where
+from ..families import composite
+from ..reduce import max as max_
+from ..reduce import sum as sum_
+from ..samples import Samples
+
+_REFERENCES = "twain.testing.nn_references."
+
+
+def _norm_attributes(max_norm, norm_type=2.0):
+    max_norm, norm_type = float(max_norm), float(norm_type)
+    if not max_norm >= 0 or norm_type <= 0:
+        raise ArgumentError(f"[clip_grad_norm_] expected max_norm >= 0 and norm_type > 0, got {max_norm}, {norm_type}")
+    return (max_norm, norm_type)
+
+
+def _clip_by_norm(attrs, *gradients):
+    """(norm of all gradients taken together, each gradient scaled so that the norm is at most max_norm)."""
+    max_norm, kind = attrs
+    if kind == math.inf:
+        tops = [max_(abs_(g)) for g in gradients if g.size]
+        total = tops[0]
+        for t in tops[1:]:
+            total = maximum(total, t)
+    else:
+        total = None
+        for g in gradients:
+            size = abs_(g) if g.dtype.kind == "c" else g
+            part = sum_(multiply(size, size)) if kind == 2.0 else sum_(power(abs_(g), kind))
+            total = part if total is None else total + part
+        total = sqrt(total) if kind == 2.0 else power(total, 1.0 / kind)
+    factor = minimum(max_norm / (total + 1e-6), 1.0)
+    return [total, *(g * cast(factor, g.dtype) for g in gradients)]
+
+
+clip_by_norm = composite(
+    "clip_by_norm", -1, _clip_by_norm, attributes=_norm_attributes, reference=_REFERENCES + "clip_by_norm",
+    samples=Samples(((-5, 5), (-5, 5)), arguments=(((1.0,), {}), ((100.0,), {}), ((1.0, math.inf), {})),
+                    shapes=(((3, 4), (5,)),)),
+)  # fmt: skip
+
+
+def _clip_by_value(limit, *gradients):
+    """Each element of each gradient (of complex ones each part) into [-limit, limit]; NaN stays."""
+    if any(g.dtype.kind == "c" for g in gradients):
+        return [complex(*_clip_by_value(limit, real(g), imag(g))) if g.dtype.kind == "c" else _clip_by_value(limit, g)[0]
+                for g in gradients]  # fmt: skip
+    return [where(greater(g, limit), limit, where(less(g, -limit), -limit, g)) for g in gradients]
+
+
+clip_by_value = composite(
+    "clip_by_value", -1, _clip_by_value, attributes=lambda limit: float(limit), reference=_REFERENCES + "clip_by_value",
+    samples=Samples(((-5, 5), (-5, 5)), arguments=(((1.0,), {}),), shapes=(((3, 4), (5,)),)),
+)  # fmt: skip
