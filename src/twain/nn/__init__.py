@@ -1,6 +1,6 @@
 """Layers and models. Names, arguments, parameter names and shapes are PyTorch's; `Input` and `Graph` are Keras' way."""
 
-from . import functional, init
+from . import functional, init, utils
 from .activations import (
     CELU,
     ELU,
@@ -63,6 +63,7 @@ from .module import Module
 from .norms import InstanceNorm1d, InstanceNorm2d, InstanceNorm3d, LocalResponseNorm
 from .noise_layers import AlphaDropout, Dropout1d, Dropout2d, Dropout3d, FeatureAlphaDropout, RReLU
 from .pooling import AdaptiveAvgPool2d, AvgPool2d, GlobalAveragePooling1d, GlobalAveragePooling2d, MaxPool2d
+from .recurrent import GRU, LSTM, RNN, GRUCell, LastStep, LSTMCell, RNNCell
 from .symbols import Input
 
 __all__ = [
@@ -70,6 +71,9 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
+    "RNN",
     "SELU",
     "AdaptiveAvgPool2d",
     "AlphaDropout",
@@ -91,6 +95,7 @@ __all__ = [
     "Embedding",
     "FeatureAlphaDropout",
     "Flatten",
+    "GRUCell",
     "GaussianNLLLoss",
     "GlobalAveragePooling1d",
     "GlobalAveragePooling2d",
@@ -109,7 +114,9 @@ __all__ = [
     "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
+    "LSTMCell",
     "Lambda",
+    "LastStep",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -132,6 +139,7 @@ __all__ = [
     "PairwiseDistance",
     "PoissonNLLLoss",
     "RMSNorm",
+    "RNNCell",
     "RReLU",
     "ReLU",
     "ReLU6",
@@ -151,4 +159,5 @@ __all__ = [
     "Unflatten",
     "functional",
     "init",
+    "utils",
 ]

@@ -20,6 +20,7 @@ class _Elementwise(Module):
 
     function: Any
     settings: tuple[str, ...] = ()
+    stepwise = True
 
     def forward(self, x: Tensor) -> Tensor:
         return type(self).function(x, *[getattr(self, name) for name in self.settings])
@@ -75,6 +76,8 @@ GLU = _layer("GLU", F.glu, "The first half of `axis` times the sigmoid of the se
 class PReLU(Module):
     """x where x > 0, weight * x elsewhere, with a learned weight (one, or one per channel) (He et al. 2015)."""
 
+    stepwise = True
+
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None):
         self.num_parameters = num_parameters
         self.weight = full((num_parameters,), init, dtype=dtype or "float32", device=device).requires_grad_()
@@ -88,6 +91,8 @@ class PReLU(Module):
 
 class Dropout(Module):
     """In training, each element is 0 with probability p, the others grow by 1 / (1 - p) (Srivastava et al. 2014)."""
+
+    stepwise = True
 
     def __init__(self, p: float = 0.5, inplace: bool = False):
         if not 0.0 <= p <= 1.0:
@@ -103,6 +108,8 @@ class Dropout(Module):
 
 class Identity(Module):
     """Its input; takes and ignores any arguments."""
+
+    stepwise = True
 
     def __init__(self, *args: Any, **kwargs: Any):
         pass

@@ -8,12 +8,19 @@ from typing import Any
 
 from ..base.errors import ArgumentError
 from .module import Module
+from .utils.rnn import PackedSequence
 
 
 class Sequential(Module):
     """Layers applied one after another; children are named "0", "1", ... or by the keys of an OrderedDict.
 
     >>> nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 10))
+
+    Recurrent layers return (output, state). Inside, the next layer takes the output; at the end, the pair is the result.
+    Packed sequences go through: layers that treat every step alike (`stepwise`: linear maps, activations, dropout,
+    embeddings, normalisations over features) work on the steps' data, the others take the PackedSequence itself.
+
+    >>> nn.Sequential(nn.Embedding(90, 8), nn.LSTM(8, 16), nn.Dropout(0.1), nn.LSTM(16, 16), nn.LastStep(), nn.Linear(16, 2))
     """
 
     def __init__(self, *layers: Any):
@@ -49,9 +56,19 @@ class Sequential(Module):
         self.add_module(str(len(self)), layer)
         return self
 
+    @property
+    def gives_state(self) -> bool:  # type: ignore[override]
+        """Whether the last layer returns (output, state)."""
+        last = next(reversed(self._layers.values()), None)
+        return last is not None and last.gives_state
+
     def forward(self, x: Any) -> Any:
+        with_state = False
         for layer in self._layers.values():
-            x = layer(x)
+            if with_state:
+                x = x[0]
+            x = x.like(layer(x.data)) if layer.stepwise and type(x) is PackedSequence else layer(x)
+            with_state = layer.gives_state
         return x
 
     def named_children(self) -> Iterator[tuple[str, Module]]:

@@ -47,6 +47,8 @@ class Linear(Module):
     Shapes: x (..., in_features) -> (..., out_features); weight (out_features, in_features), bias (out_features,).
     """
 
+    stepwise = True
+
     def __init__(self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None):
         check_sizes("Linear", in_features=in_features, out_features=out_features)
         self.in_features = in_features
@@ -142,6 +144,8 @@ class Embedding(Module):
     Shapes: integer x (...) -> (..., embedding_dim); weight (num_embeddings, embedding_dim).
     """
 
+    stepwise = True
+
     def __init__(
         self,
         num_embeddings: int,
@@ -186,6 +190,8 @@ class Embedding(Module):
 class LayerNorm(Module):
     """Zero mean and unit variance over the last axes, then a learned scale and shift (Ba, Kiros, Hinton 2016)."""
 
+    stepwise = True
+
     def __init__(
         self,
         normalized_shape: int | tuple[int, ...],
@@ -211,6 +217,8 @@ class LayerNorm(Module):
 
 class RMSNorm(Module):
     """x / sqrt(mean(x ** 2) + eps) over the last axes, then a learned scale (Zhang, Sennrich 2019)."""
+
+    stepwise = True
 
     def __init__(
         self,
@@ -320,6 +328,7 @@ class BatchNorm1d(_BatchNorm):
     """
 
     ranks = (2, 3)
+    stepwise = True
 
 
 class BatchNorm2d(_BatchNorm):

@@ -51,6 +51,10 @@ class Module:
     `super().__init__()` may be called and need not be.
     """
 
+    # What a Sequential asks: does it return (output, state), and does it treat every step of sequences alike?
+    gives_state: bool = False
+    stepwise: bool = False
+
     training: bool
     _parameter_names: dict[str, None]
     _buffer_names: dict[str, bool]

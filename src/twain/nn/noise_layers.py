@@ -15,6 +15,7 @@ Tensor = _core.Tensor
 
 class _Dropout(Module):
     function: Any
+    stepwise = True
 
     def __init__(self, p: float = 0.5, inplace: bool = False):
         if not 0.0 <= p <= 1.0:

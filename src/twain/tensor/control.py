@@ -74,7 +74,7 @@ def _check_structure(name: str, what: str, expected: object, got: object) -> Non
         raise ArgumentError(f"[{name}] expected {what} in the structure {expected!r}, got {got!r}")
 
 
-def _differentiated(inputs: list) -> bool:
+def differentiated(inputs: list) -> bool:
     """May somebody ask for the gradient?"""
     return _core.grad_enabled() and any(
         x.requires_grad if type(x) is Tensor else type(x) is Taped or _lies_on_tape(x) for x in inputs
@@ -230,7 +230,7 @@ def scan(
     inputs = [*(v for _, v in captured), *carry, *(c[2] for c in counters), *slices]
     carries = count + len(counters)
     stacked = len(traced.outputs) - count
-    kept = carries > 0 and _differentiated(inputs)
+    kept = carries > 0 and differentiated(inputs)
     if kept:
         body = keeping_carries(body, len(captured), carries)
     results = []
@@ -276,7 +276,7 @@ def while_loop(condition: Callable, function: Callable, init: object, max_iterat
     step = Traceable("while_loop", function, own, build)
     _check_structure("while_loop", "the function to return a carry", spec, step.spec)
     _check_same("while_loop", "the carry", own, paths(init), _specs(step.outputs))
-    if max_iterations is not None and (_differentiated([*carry, *(v for _, v in step.level.captured)]) or _in_body()):
+    if max_iterations is not None and (differentiated([*carry, *(v for _, v in step.level.captured)]) or _in_body()):
         return _bounded(condition, function, init, max_iterations)
     counters = list(step.level.counters.values())
     extra = [make_parameter(0, c[0].spec) for c in counters]

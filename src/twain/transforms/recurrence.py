@@ -1,0 +1,185 @@
+"""Recurrent layers over a whole sequence as one op: the products of the inputs are made outside, all steps at once; here one
+scan does what each step owes to the one before.
+
+The backward rule scans once more, for the gradients of what enters the cells only. The gradient of the recurrent weight is
+then a single product over all steps and examples, where the rule of a scan would add up one per step.
+"""
+
+from __future__ import annotations
+
+from .. import _core
+from ..base.errors import ArgumentError, ShapeError
+from ..base.shapes import size_of
+from ..ir.node import Spec, substitute
+from ..ir.op import OpRecord, expand
+from ..ops.elementwise import less, where
+from ..ops.index import iota
+from ..ops.linalg import product, transpose_last
+from ..ops.nn.recurrent import GATES, cell
+from ..ops.reduce import sum as sum_
+from ..ops.shape import reshape
+from ..passes.simplify import simplify
+from .control import made, parameters, pulled, run, scan, scan_attrs, zeros_of
+from .vjp import gradients
+
+
+class _Operands:
+    """The operands of a call, by what they are: nodes, or None where absent."""
+
+    __slots__ = ("bias", "c", "h", "lengths", "projection", "weight", "x")
+
+    def __init__(self, values):
+        self.x, self.h, self.c, self.weight, self.bias, self.projection, self.lengths = values
+
+    @property
+    def states(self) -> list:
+        return [self.h] if self.c is None else [self.h, self.c]
+
+    def active(self):
+        """(T, B, 1): whether a step belongs to its sequence; None without lengths."""
+        if self.lengths is None:
+            return None
+        steps, batch = self.x.shape[:2]
+        return less(iota((steps, batch, 1), 0), reshape(self.lengths, (1, batch, 1)))
+
+
+def _check(mode: str, o: _Operands) -> None:
+    name = f"recurrence {mode}"
+    if o.x.ndim != 3 or o.h.ndim != 2 or o.x.shape[1] != o.h.shape[0]:
+        raise ShapeError(f"[{name}] expected x (T, B, G) and h (B, H), got {tuple(o.x.shape)} and {tuple(o.h.shape)}")
+    if (o.c is None) is (mode == "lstm"):
+        raise ArgumentError(f"[{name}] expected {'a' if mode == 'lstm' else 'no'} cell state")
+    width = o.h.shape[1] if o.c is None else o.c.shape[1]
+    if tuple(o.weight.shape) != (GATES[mode] * width, o.h.shape[1]) or o.x.shape[2] != GATES[mode] * width:
+        raise ShapeError(
+            f"[{name}] expected x and weight for {GATES[mode]} gates of {width} features, got {tuple(o.x.shape)} and "
+            f"{tuple(o.weight.shape)}"
+        )
+
+
+def _step(mode: str, o: _Operands, keep: bool):
+    """(body of the scan, its constants, what it scans over)."""
+    active = o.active()
+    # Rows of the transposed weight lie together, so that no step has to bring it into order.
+    flat = reshape(transpose_last(o.weight), (size_of(o.weight.shape),))
+    consts = [flat, *(v for v in (o.bias, o.projection) if v is not None)]
+    slices = [o.x] if active is None else [o.x, active]
+    order = parameters([v.spec for v in (*consts, *o.states)] + [Spec(v.dtype, v.shape[1:]) for v in slices])
+    rest = iter(order)
+    weight = reshape(next(rest), (o.weight.shape[1], o.weight.shape[0]))
+    bias = None if o.bias is None else next(rest)
+    projection = None if o.projection is None else next(rest)
+    states = [next(rest) for _ in o.states]
+    x = next(rest)
+    mask = None if active is None else next(rest)
+    recurrent = product(states[0], weight)
+    if bias is not None:
+        recurrent = recurrent + bias
+    after, out = _masked(_after(mode, x, recurrent, states, projection), states, mask)
+    kept = [recurrent, *states] if keep else []
+    return made(f"{mode}_step", order, [*after, out, *kept]), consts, slices
+
+
+def _after(mode: str, x, recurrent, states: list, projection) -> list:
+    after = cell(mode, x, recurrent, states[0], states[1] if len(states) > 1 else None)
+    if projection is not None:
+        after[0] = product(after[0], transpose_last(projection))
+    return after
+
+
+def _masked(after: list, states: list, mask) -> tuple:
+    """(states, result of the step): beyond a sequence's end states stay and results are 0."""
+    if mask is None:
+        return after, after[0]
+    return [where(mask, new, old) for new, old in zip(after, states)], where(mask, after[0], 0.0)
+
+
+def _recurrence(attrs, *operands):
+    """(every h, last h, (last c), and with keep what the gradient wants: recurrent projections, states before each step)."""
+    mode, reverse, keep = attrs
+    o = _Operands(operands)
+    _check(mode, o)
+    body, consts, slices = _step(mode, o, keep)
+    count = len(o.states)
+    results = run(
+        scan, scan_attrs(body, len(consts), count, o.x.shape[0], reverse, False), [*consts, *o.states, *slices]
+    )
+    return [results[count], *results[:count], *results[count + 1 :]]
+
+
+def _general_vjp(attrs, cotangents, inputs, needs) -> list:
+    """The gradient that follows from the graph."""
+    graph = expand(RECORD, attrs, tuple(None if i is None else i.spec for i in inputs))
+    flat = simplify(graph)
+    known = {p: inputs[p.attrs] for p in flat.parameters}
+    from_graph = gradients(flat.outputs, cotangents, [p for p in flat.parameters if needs[p.attrs]])
+    found = iter(substitute(from_graph, known))
+    return [next(found) if i is not None and n else None for i, n in zip(inputs, needs)]
+
+
+def _vjp(attrs, cotangents, inputs, outputs, needs):
+    mode, reverse, keep = attrs
+    o = _Operands(inputs)
+    if o.projection is not None:
+        return _general_vjp(attrs, cotangents, inputs, needs)
+    count = len(o.states)
+    if not keep:
+        outputs = recurrence(*inputs, mode, reverse, True)
+    recurrent, *before = outputs[1 + count :]
+    further = cotangents[1 + count :]  # someone differentiates a gradient
+    x_spec, r_spec = (Spec(v.dtype, v.shape[1:]) for v in (o.x, recurrent))
+    states = [s.spec for s in o.states]
+    active = o.active()
+    masks = [] if active is None else [active]
+
+    own = parameters([x_spec, r_spec, *states, *(Spec(m.dtype, m.shape[1:]) for m in masks)])
+    after, out = _masked(
+        _after(mode, own[0], own[1], own[2 : 2 + count], None), own[2 : 2 + count], (*own[2 + count :], None)[0]
+    )
+    forward = made(f"{mode}_cell", own, [*after, out])
+
+    # The step backwards: weight | gradients of the states | what the cell was given, gradients of the results
+    order = parameters(
+        [o.weight.spec, *states, *(p.spec for p in own), out.spec] + [Spec(g.dtype, g.shape[1:]) for g in further]
+    )
+    first, last = 1 + count, 1 + count + len(own)
+    weight, moved, given, rest = order[0], order[1:first], order[first:last], order[last:]
+    found = pulled(forward, given, [*moved, rest[0]], list(range(2 + count)))
+    found = [zeros_of(p.spec) if g is None else g for p, g in zip(own, found)]
+    of_x, of_r, *of_states = found
+    if further:
+        of_r = of_r + rest[1]
+        of_states = [g + more for g, more in zip(of_states, rest[2:])]
+    of_states[0] = of_states[0] + product(of_r, weight)
+    separate = mode == "gru" or bool(further)
+    stacked = [of_r, of_x] if separate else [of_r]
+    body = made(f"{mode}_back", order, [*of_states, *stacked])
+    back = run(
+        scan, scan_attrs(body, 1, count, o.x.shape[0], not reverse, False),
+        [o.weight, *cotangents[1 : 1 + count], o.x, recurrent, *before, *masks, cotangents[0], *further],
+    )  # fmt: skip
+    gradients_of_states, of_r = list(back[:count]), back[count]
+    of_x = back[count + 1] if separate else of_r
+    rows = o.x.shape[0] * o.x.shape[1]
+    result = [of_x, gradients_of_states[0], gradients_of_states[1] if count > 1 else None, None, None, None, None]
+    if needs[3]:
+        flat = reshape(of_r, (rows, of_r.shape[2]))
+        result[3] = product(transpose_last(flat), reshape(before[0], (rows, o.h.shape[1])))
+    if needs[4] and o.bias is not None:
+        result[4] = sum_(of_r, (0, 1))
+    return result
+
+
+def _attributes(mode, reverse=False, keep=False):
+    if mode not in GATES:
+        raise ArgumentError(f"expected mode to be one of {', '.join(GATES)}, got {mode!r}")
+    return (mode, bool(reverse), bool(keep))
+
+
+RECORD = OpRecord(
+    "recurrence", "composite", 7, composite=_recurrence, attributes=_attributes, vjp=_vjp,
+    argument_names=("x", "h", "c", "weight", "bias", "projection", "lengths"), doc=_recurrence.__doc__,
+)  # fmt: skip
+recurrence = _core.Op(RECORD.name, RECORD.arity, RECORD)
+
+__all__ = ["recurrence"]
