@@ -197,3 +197,17 @@ def test_misuse_is_one_clear_sentence():
         nn.Module().register_buffer("forward", twain.zeros(()))
     with pytest.raises(AttributeError):
         _ = nn.Linear(2, 2).wieght
+
+
+def test_layers_that_hold_functions_are_copied():
+    class Net(nn.Module):
+        def __init__(self):
+            self.linear = nn.Linear(2, 2)
+            self.activation = nn.functional.relu
+
+        def forward(self, x):
+            return self.activation(self.linear(x))
+
+    net = Net()
+    other = copy.deepcopy(net)
+    assert other.activation is net.activation and other.linear.weight is not net.linear.weight

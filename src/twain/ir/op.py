@@ -8,6 +8,7 @@ whole family shares.
 
 from __future__ import annotations
 
+import copyreg
 import threading
 
 from .. import _core
@@ -16,6 +17,9 @@ from ..base.errors import ArgumentError, TwainError, ValueRangeError
 from .node import Graph, Node, is_python_scalar, make_constant, make_parameter
 
 REGISTRY: dict[str, OpRecord] = {}
+
+# An op is what it is, as a function is: copies of a layer that holds one, an activation, share it.
+copyreg.pickle(_core.Op, lambda op: op.name)
 
 
 class OpRecord:

@@ -65,6 +65,13 @@ from .noise_layers import AlphaDropout, Dropout1d, Dropout2d, Dropout3d, Feature
 from .pooling import AdaptiveAvgPool2d, AvgPool2d, GlobalAveragePooling1d, GlobalAveragePooling2d, MaxPool2d
 from .recurrent import GRU, LSTM, RNN, GRUCell, LastStep, LSTMCell, RNNCell
 from .symbols import Input
+from .transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 __all__ = [
     "CELU",
@@ -154,6 +161,11 @@ __all__ = [
     "Softsign",
     "Tanh",
     "Tanhshrink",
+    "Transformer",
+    "TransformerDecoder",
+    "TransformerDecoderLayer",
+    "TransformerEncoder",
+    "TransformerEncoderLayer",
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
     "Unflatten",

@@ -119,6 +119,7 @@ def multi_head_attention_forward(
             f"[{name}] expected query, key and value of 2 or 3 axes, got {tuple(query.shape)}, {tuple(key.shape)} and "
             f"{tuple(value.shape)}"
         )
+    same = query is key is value and not use_separate_proj_weight
     if alone:
         query, key, value = (reshape(x, (x.shape[0], 1, x.shape[1])) for x in (query, key, value))
         if key_padding_mask is not None:
@@ -141,12 +142,19 @@ def multi_head_attention_forward(
         if in_proj_weight is None or tuple(in_proj_weight.shape) != (3 * width, width):
             got = None if in_proj_weight is None else tuple(in_proj_weight.shape)
             raise ShapeError(f"[{name}] expected in_proj_weight of shape {(3 * width, width)}, got {got}")
-        weights = [part(in_proj_weight, 0, i * width, width) for i in range(3)]
-    biases = [None if in_proj_bias is None else part(in_proj_bias, 0, i * width, width) for i in range(3)]
-    q, k, v = (_linear.linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases))
+        weights = [] if same else [part(in_proj_weight, 0, i * width, width) for i in range(3)]
+    if same:  # one product instead of three
+        whole = _linear.linear(query, in_proj_weight, in_proj_bias)
+        q, k, v = (part(whole, 2, i * width, width) for i in range(3))
+    else:
+        biases = [None if in_proj_bias is None else part(in_proj_bias, 0, i * width, width) for i in range(3)]
+        q, k, v = (_linear.linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases))
     attn_mask = None if attn_mask is None else _additive(attn_mask, q.dtype)
     padding = None if key_padding_mask is None else _additive(key_padding_mask, q.dtype)
-    if is_causal and attn_mask is None:
+    # Without masks and weights to return, attention itself looks back only.
+    looks_back = is_causal and attn_mask is None and padding is None and not need_weights
+    looks_back = looks_back and bias_k is None and not add_zero_attn
+    if is_causal and attn_mask is None and not looks_back:
         attn_mask = _additive(tril(ones((length, key.shape[0]), dtype="bool")) == False, q.dtype)  # noqa: E712
     if bias_k is not None and bias_v is not None:
         k = _longer(k, broadcast_to(bias_k, (1, number, width)))
@@ -182,7 +190,7 @@ def multi_head_attention_forward(
         if alone:
             shares = reshape(shares, tuple(shares.shape[1:]))
     else:
-        result = scaled_dot_product_attention(q, k, v, mask, dropped)
+        result = scaled_dot_product_attention(q, k, v, mask, dropped, looks_back)
     result = reshape(permute_dims(result, (2, 0, 1, 3)), (length, number, width))
     result = _linear.linear(result, out_proj_weight, out_proj_bias)
     return (reshape(result, (length, width)) if alone else result), shares

@@ -93,7 +93,8 @@ class MultiheadAttention(Module):
     ) -> tuple[Tensor, Tensor | None]:
         turned = self.batch_first and query.ndim == 3
         if turned:
-            query, key, value = (x.transpose(0, 1) for x in (query, key, value))
+            known = {id(x): x.transpose(0, 1) for x in (query, key, value)}  # self-attention stays recognisable
+            query, key, value = (known[id(x)] for x in (query, key, value))
         result, weights = F.multi_head_attention_forward(
             query, key, value, self.embed_dim, self.num_heads, self.in_proj_weight, self.in_proj_bias, self.bias_k,
             self.bias_v, self.add_zero_attn, self.dropout, self.out_proj.weight, self.out_proj.bias, self.training,
