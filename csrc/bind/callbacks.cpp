@@ -315,6 +315,7 @@ PyMethodDef functions[] = {
 }  // namespace
 
 void report_read(PyObject* tensor, const char* kind) {
+  if (modes().observer != nullptr) modes().observer->spoil();
   auto* recorder = static_cast<PyObject*>(modes().recorder);
   if (recorder == nullptr) return;
   Ref held = Ref::borrow(recorder);

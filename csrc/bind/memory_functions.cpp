@@ -1,5 +1,5 @@
 // _core functions about memory and caches.
-#include "bind/index_memory.h"
+#include "bind/call_memory.h"
 #include "bind/module_parts.h"
 #include "bind/python.h"
 
@@ -64,7 +64,7 @@ PyObject* cache_stats(PyObject*, PyObject*) {
 
 PyObject* clear_caches(PyObject*, PyObject*) {
   return guarded([]() -> PyObject* {
-    forget_indices();
+    forget_calls();
     table_clear();
     Py_RETURN_NONE;
   });

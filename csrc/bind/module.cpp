@@ -10,7 +10,7 @@ NB_MODULE(_core, module) {
   module.doc() = "The native core of twain.";
   twain::install_runtime();
   PyObject* raw = module.ptr();
-  if (!twain::add_meta_type(raw) || !twain::add_program_type(raw) || !twain::add_op_type(raw) ||
+  if (!twain::add_meta_type(raw) || !twain::add_program_type(raw) || !twain::add_op_type(raw) || !twain::add_remembered_type(raw) ||
       !twain::add_tensor_type(raw) || !twain::add_tape(raw) || !twain::add_callbacks(raw) || !twain::add_memory(raw) ||
       !twain::add_control_type(raw) || !twain::add_c_api(raw) || !twain::add_compiled_function(raw))
     throw nanobind::python_error();

@@ -151,6 +151,7 @@ void report_read(PyObject* tensor, const char* kind);
 bool add_meta_type(PyObject* module);
 bool add_program_type(PyObject* module);
 bool add_op_type(PyObject* module);
+bool add_remembered_type(PyObject* module);
 bool add_tensor_type(PyObject* module);
 void install_runtime();
 

@@ -115,23 +115,6 @@ PyObject* copy(PyObject*, PyObject* tensor) {
   return guarded([&]() -> PyObject* { return wrap(contiguous_copy(value_of(expect_tensor(tensor, "copy", "x")))); });
 }
 
-// A view of the first elements of a row-major tensor, one-dimensional: for results whose size is data, which no program
-// should be made for.
-PyObject* leading(PyObject*, PyObject* args) {
-  PyObject* tensor;
-  Py_ssize_t count;
-  if (!PyArg_ParseTuple(args, "On", &tensor, &count)) return nullptr;
-  return guarded([&]() -> PyObject* {
-    const Value& value = value_of(expect_tensor(tensor, "leading", "x"));
-    if (!value.meta->contiguous || count < 0 || count > value.meta->size)
-      throw Error(ErrorKind::value, "[leading] expected a row-major tensor of at least as many elements");
-    const int64_t shape[1] = {count};
-    Meta* meta = meta_intern(value.meta->dtype, shape, nullptr, 1, value.meta->device);
-    storage_retain(value.storage);
-    return wrap(Value(value.storage, meta, value.data));
-  });
-}
-
 PyObject* import_dlpack(PyObject*, PyObject* args, PyObject* kwargs) {
   static const char* names[] = {"source", "device", "copy", nullptr};
   PyObject *source, *copy_given = Py_None;
@@ -148,8 +131,6 @@ PyMethodDef exchange_functions[] = {
     {"empty", empty, METH_O, "empty(meta): a new Tensor, contents undefined."},
     {"filled", full, METH_VARARGS, "filled(meta, number): a new Tensor of equal elements."},
     {"copy", copy, METH_O, "copy(x): the same elements, row-major, in memory of their own; without history."},
-    {"leading", leading, METH_VARARGS,
-     "leading(x, count): the first elements of a row-major tensor as a one-dimensional view without history."},
     {"from_buffer", from_buffer, METH_VARARGS, "from_buffer(meta, object): a new Tensor with a copy of the object's bytes."},
     {"wrap", wrap_memory, METH_VARARGS,
      "wrap(address, nbytes, owner, meta): a Tensor on memory that `owner` keeps alive. It is never written."},

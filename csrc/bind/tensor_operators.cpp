@@ -3,7 +3,7 @@
 #include <cstring>
 #include <string>
 
-#include "bind/index_memory.h"
+#include "bind/call_memory.h"
 #include "bind/op_type.h"
 #include "bind/tensor_type.h"
 #include "dispatch/error.h"
@@ -122,7 +122,7 @@ PyObject* unary(PyObject* a) {
 bool in_place_fast(const PyOp* op, Handle& handle, const Value& other) {
   Value& value = handle.value;
   const Modes& current = modes();
-  if (current.recorder != nullptr || current.anomaly || handle.retains_grad) return false;
+  if (current.recorder != nullptr || current.anomaly || current.observer != nullptr || handle.retains_grad) return false;
   if (value.node != nullptr || other.node != nullptr)
     if (current.grad_enabled || !handle_is_leaf(&handle)) return false;
   Program* program = table_find(op->op.id, attrs_id(op->default_attrs), value.meta->id, other.meta->id, 2);
@@ -237,14 +237,8 @@ PyObject* subscript(PyObject* self, PyObject* index) {
     PyErr_SetString(PyExc_TypeError, "[getitem] no indexing is installed");
     return nullptr;
   }
-  try {
-    if (PyObject* known = remembered_index(self, index)) return known;
-  } catch (...) {
-    set_python_error();
-    return nullptr;
-  }
-  if (PyErr_Occurred()) return nullptr;
-  return PyObject_CallFunctionObjArgs(operators[getitem].callable, self, index, nullptr);
+  PyObject* const arguments[2] = {self, index};
+  return PyObject_Vectorcall(operators[getitem].callable, arguments, 2, nullptr);
 }
 
 PyObject* sequence_item(PyObject* self, Py_ssize_t i) {
@@ -309,7 +303,7 @@ PyObject* set_operator(PyObject*, PyObject* args) {
   if (!PyArg_ParseTuple(args, "sO", &name, &callable)) return nullptr;
   for (int slot = 0; slot < slot_count; ++slot)
     if (std::strcmp(name, slot_names[slot]) == 0) {
-      if (slot == getitem) forget_indices();
+      if (slot == getitem) forget_calls();
       operators[slot].op = is_op(callable) ? as_op(callable) : nullptr;
       PyObject* previous = std::exchange(operators[slot].callable, callable == Py_None ? nullptr : Py_NewRef(callable));
       return previous == nullptr ? Py_NewRef(Py_None) : previous;

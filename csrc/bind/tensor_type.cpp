@@ -1,7 +1,7 @@
 // _core.Tensor: how objects are made and freed, and its plain attributes and methods.
 #include "bind/tensor_type.h"
 
-#include "bind/index_memory.h"
+#include "bind/reading_functions.h"
 
 #include <cstddef>
 #include <new>
@@ -199,7 +199,7 @@ bool add_tensor_type(PyObject* module) {
   return PyType_Ready(&tensor_type) == 0 &&
          PyModule_AddObject(module, "Tensor", Py_NewRef(reinterpret_cast<PyObject*>(&tensor_type))) == 0 &&
          PyModule_AddFunctions(module, functions) == 0 && PyModule_AddFunctions(module, tensor_operator_functions) == 0 &&
-         PyModule_AddFunctions(module, exchange_functions) == 0 && PyModule_AddFunctions(module, index_functions) == 0;
+         PyModule_AddFunctions(module, exchange_functions) == 0 && PyModule_AddFunctions(module, reading_functions) == 0;
 }
 
 }  // namespace twain

@@ -73,6 +73,7 @@ void dispatch_pinned(const Call& call, Values& pinned, Values& outputs) {
   SmallArray<Value*, 8> inputs(call.count);
   for (uint32_t i = 0; i < call.count; ++i) inputs[i] = pinned[i] ? &pinned[i] : nullptr;
   const Modes current = modes();
+  const ObserverScope unobserved(nullptr);  // what preparing calls is no part of what is observed
   Program* program = table_find_any(call.op->id, attrs_id(call.attrs), inputs.data(), call.count);
   if (program != nullptr) {
     program_retain(program);
@@ -111,6 +112,7 @@ void dispatch_pinned(const Call& call, Values& pinned, Values& outputs) {
     runtime.on_op({call.op, call.attrs, inputs.data(), call.handles, call.count, outputs.data(), program->output_count});
   const bool taped = rule != nullptr && rule->differentiable;
   if (taped) tape_record(program, rule, inputs.data(), outputs.data());
+  if (current.observer != nullptr) [[unlikely]] current.observer->on_op(call, inputs.data(), outputs);
   if (current.anomaly) [[unlikely]] look_for_nan(call, taped, outputs);
 }
 
@@ -118,7 +120,7 @@ void dispatch_pinned(const Call& call, Values& pinned, Values& outputs) {
 // the lock pin what they use.
 bool dispatch_known(const Call& call, Values& outputs) {
   const Modes& current = modes();
-  if (current.recorder != nullptr || current.anomaly || call.like != nullptr) return false;
+  if (current.recorder != nullptr || current.anomaly || current.observer != nullptr || call.like != nullptr) return false;
   Program* program = table_find_any(call.op->id, attrs_id(call.attrs), call.inputs, call.count);
   if (program == nullptr || program->releases_lock || program->has_host_steps) return false;
   Rule* rule = nullptr;

@@ -32,6 +32,16 @@ struct Call {
 // Runs any call: looks up or prepares its program, tells the recorder, records the tape node.
 void dispatch(const Call& call, Values& outputs);
 
+// Sees what a call of a Python function is made of (see Modes).
+class CallObserver {
+ public:
+  virtual void on_op(const Call& call, const Value* const* inputs, const Values& outputs) = 0;
+  virtual void spoil() = 0;  // something else than ops and what it is told of: a value was read
+
+ protected:
+  ~CallObserver() = default;
+};
+
 namespace detail {
 
 inline Value run_simple(Program* program, const Value* a, const Value* b) {
@@ -63,7 +73,7 @@ inline Value run_view(const Program* program, const Value* a) {
 TWAIN_INLINE bool dispatch_fast(const Op* op, const Attrs* attrs, const Value* a, const Value* b, Value& output) {
   if (special_threads != 0) [[unlikely]] {
     const Modes& current = thread_modes;
-    if (current.recorder != nullptr || current.anomaly) return false;
+    if (current.recorder != nullptr || current.anomaly || current.observer != nullptr) return false;
   }
   Program* program = table_find(op->id, attrs_id(attrs), a->meta->id, b != nullptr ? b->meta->id : 0, b != nullptr ? 2 : 1);
   if (program == nullptr || !(program->simple || program->view)) [[unlikely]] return false;

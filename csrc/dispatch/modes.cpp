@@ -10,7 +10,7 @@ const Modes default_modes{};
 
 namespace {
 
-bool is_special(const Modes& modes) { return !modes.grad_enabled || modes.anomaly || modes.tracing || modes.device != 0 || modes.recorder != nullptr; }
+bool is_special(const Modes& modes) { return !modes.grad_enabled || modes.anomaly || modes.tracing || modes.device != 0 || modes.recorder != nullptr || modes.observer != nullptr; }
 
 template <typename T>
 T change(T Modes::* field, T setting) {
@@ -26,6 +26,7 @@ bool set_grad_enabled(bool flag) { return change(&Modes::grad_enabled, flag); }
 bool set_anomaly(bool flag) { return change(&Modes::anomaly, flag); }
 bool set_tracing(bool flag) { return change(&Modes::tracing, flag); }
 int set_default_device(int device) { return change(&Modes::device, device); }
+CallObserver* set_observer(CallObserver* observer) { return change(&Modes::observer, observer); }
 void* set_recorder(void* recorder) {
   if (thread_modes.parked) return std::exchange(thread_modes.parked_recorder, recorder);
   return change(&Modes::recorder, recorder);

@@ -4,6 +4,8 @@
 
 namespace twain {
 
+class CallObserver;
+
 struct Modes {
   bool grad_enabled = true;
   bool anomaly = false;
@@ -11,6 +13,7 @@ struct Modes {
   void* recorder = nullptr;  // the binding's object, owned
   bool parked = false;       // the recorder is at work: what it does is not told to itself, and it waits here
   void* parked_recorder = nullptr;
+  CallObserver* observer = nullptr;  // sees the ops of one call of a Python function, not owned
   int device = 0;            // where new tensors are made
   uint32_t epoch = 0;        // number of the current recording; marks of other recordings don't count
 };
@@ -26,6 +29,7 @@ bool set_grad_enabled(bool flag);     // returns the previous setting
 bool set_anomaly(bool flag);          // likewise
 bool set_tracing(bool flag);          // likewise
 int set_default_device(int device);   // likewise
+CallObserver* set_observer(CallObserver* observer);  // likewise
 void* set_recorder(void* recorder);   // likewise; ownership moves in and out
 uint32_t new_epoch();
 
@@ -48,6 +52,18 @@ class GradScope {
 
  private:
   bool previous_;
+};
+
+// Sets the observer for one scope.
+class ObserverScope {
+ public:
+  explicit ObserverScope(CallObserver* observer) : previous_(set_observer(observer)) {}
+  ~ObserverScope() { set_observer(previous_); }
+  ObserverScope(const ObserverScope&) = delete;
+  ObserverScope& operator=(const ObserverScope&) = delete;
+
+ private:
+  CallObserver* previous_;
 };
 
 }  // namespace twain

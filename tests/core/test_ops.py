@@ -2,12 +2,14 @@
 
 import gc
 import math
+from array import array
 
 import pytest
 from core_programs import (
     ADD,
     FLOAT32,
     GRAIN,
+    INT64,
     KERNELS,
     MUL,
     NEG,
@@ -319,7 +321,7 @@ def test_apply_takes_attrs_and_targets():
     assert WEAK_FLOAT == 16
 
 
-def test_remembered_indices():
+def test_remembered_calls():
     calls = []
 
     def prepare(attrs, metas):
@@ -330,25 +332,86 @@ def test_remembered_indices():
 
     def getitem(x, key):
         calls.append(key)
-        number = key if isinstance(key, int) else 1
-        _core.remember_index(x, key, row, number)
-        return row(x, number)
+        return row(x, key if isinstance(key, int) else 1)
 
-    _core.set_operator("getitem", getitem)
+    _core.set_operator("getitem", _core.Remembered(getitem))
     x = tensor(range(6), (3, 2))
-    keys = [1, 2, 0, (1,), slice(1, 2), slice(1, None), (slice(None), None, ...), -1, True, 2**70, (0,) * 5, "text"]
+    keys = [
+        1,
+        2,
+        0,
+        (1,),
+        slice(1, 2),
+        slice(1, None),
+        (slice(None), None, ...),
+        -1,
+        True,
+        2**70,
+        (0,) * 50,
+        object(),
+    ]
     for _ in range(3):
         assert x[1].tolist() == [2, 3]
         for key in keys[1:7]:
             x[key]
-    assert calls == [1, 2, 0, slice(1, 2), slice(1, None), (slice(None), None, ...)]
+    assert calls == [1, 2, 0, (1,), slice(1, 2), slice(1, None), (slice(None), None, ...)]
     calls.clear()
-    for _ in range(2):
-        x[True]  # not the int 1
-        x["text"]
-    assert len(calls) == 4
+    x[True]  # not the int 1
+    for key in keys[10:]:  # not to be remembered
+        x[key]
+        x[key]
+    assert calls == [True, keys[10], keys[10], keys[11], keys[11]]
     assert tensor(range(12), (4, 3))[1].tolist() == [3, 4, 5]  # another description
-    y = x.requires_grad_()[1]
-    assert y.requires_grad is False
+    assert x.requires_grad_()[1].requires_grad is False
     with pytest.raises(TypeError):
-        _core.remember_index(x, 1)
+        _core.Remembered(3)
+
+
+def test_remembered_are_only_checks_and_ops():
+    """A call is remembered if all that the function did was to check ranges and call ops on what it was given."""
+    calls = []
+    shift = _core.Op("shift", 2, Record("shift", lambda attrs, metas: _core.Program(
+        "shift", metas, [(metas[0], 0, 0, ())], 0, []), bind=lambda: ()))  # fmt: skip
+
+    def remembered(function):
+        def counted(*args, **named):
+            calls.append(function)
+            return function(*args, **named)
+
+        return _core.Remembered(counted)
+
+    x, y, k = (
+        tensor(range(4), (4,)),
+        tensor([5, 6, 7, 8], (4,)),
+        _core.from_buffer(_core.meta(INT64, (2,)), array("q", [1, 3])),
+    )
+    far = _core.from_buffer(_core.meta(INT64, (2,)), array("q", [1, 4]))
+
+    def times_called(function, *args):
+        calls.clear()
+        for _ in range(3):
+            last = function(*args)
+        return len(calls), last
+
+    assert times_called(remembered(lambda x, y: shift(x, y)), x, y)[0] == 1
+    found = remembered(lambda x, y: (shift(y, x), x))
+    assert times_called(found, x, x)[0] == 3  # it says nothing of two tensors
+    count, (first, second) = times_called(found, x, y)
+    assert count == 1 and first.tolist() == y.tolist() and second is x
+    assert times_called(found, y, x)[1][0].tolist() == x.tolist()
+    assert times_called(remembered(lambda x, y: shift(x, y) if x.tolist() else x), x, y)[0] == 3  # looked
+    other = tensor([1, 1, 1, 1], (4,))
+    assert times_called(remembered(lambda x, y: shift(other, y)), x, y)[0] == 3  # not an argument
+    assert times_called(remembered(lambda x, y: 3), x, y) == (3, 3)
+
+    def checked(x, k):
+        bad = _core.index_outside(k, -4, 4)
+        if bad is not None:
+            raise IndexError(bad)
+        return shift(x, k)
+
+    checked = remembered(checked)
+    assert times_called(checked, x, k)[0] == 1
+    with pytest.raises(IndexError, match="4"):
+        checked(x, far)
+    assert times_called(checked, x, k)[0] == 0

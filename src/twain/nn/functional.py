@@ -280,6 +280,7 @@ def _check_labels(function: str, input: Tensor, target: Tensor, ignore_index: in
         check_classes(function, "labels", target, input.shape[min(1, input.ndim - 1)], ignore_index)
 
 
+@_core.Remembered
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -303,6 +304,7 @@ def cross_entropy(
     return _losses.cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
 
 
+@_core.Remembered
 def nll_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100, reduction: str = "mean"
 ) -> Tensor:

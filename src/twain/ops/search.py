@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .. import _core
 from ..base import dtypes as dt
 from ..base.dtypes import int_fits, promote, strengthen
 from ..base.errors import ArgumentError, DTypeError, ShapeError
@@ -69,6 +70,7 @@ def alike(function: str, x, y) -> tuple:
     return tuple(v if v.dtype is common else cast(v, common) for v in (x, y))
 
 
+@_core.Remembered
 def searchsorted(x1, x2, /, *, side: str = "left", sorter=None, right: bool | None = None, out_int32: bool = False):
     """Where each element of `x2` would have to be put in the sorted `x1` to keep its order: int64, shape of x2.
 
@@ -91,6 +93,7 @@ def searchsorted(x1, x2, /, *, side: str = "left", sorter=None, right: bool | No
     return cast(found, dt.int32) if out_int32 else found
 
 
+@_core.Remembered
 def bucketize(x, boundaries, /, *, right: bool = False, out_int32: bool = False):
     """The number of the bucket between `boundaries` (sorted, one-dimensional) in which each element lies: int64, shape of x.
 

@@ -20,10 +20,9 @@ def recording() -> bool:
 
 def out_of_range(index: object, low: int, high: int) -> int | None:
     """An element of an integer tensor outside [low, high), if there is one and its values may be read."""
-    if type(index) is not Tensor or index.dtype.kind not in "iu" or index.size == 0 or recording():
+    if type(index) is not Tensor or index.dtype.kind not in "iu":
         return None
-    least, most = _core.index_range(index)
-    return least if least < low else most if most >= high else None
+    return _core.index_outside(index, low, high)
 
 
 def check_index(function: str, index: object, size: int, axis: int, shape: tuple) -> None:
@@ -44,6 +43,7 @@ def check_classes(function: str, what: str, classes: object, count: int, ignore:
         raise IndexingError(f"[{function}] expected {what} in [0, {count}), got {bad}")
 
 
+@_core.Remembered
 def take(x: Tensor, indices: Tensor, /, axis: int | None = None) -> Tensor:
     """Elements of `x` along `axis` at `indices`; shape x[:axis] + indices + x[axis+1:]. axis may be left out of a vector.
 
@@ -65,6 +65,7 @@ def take(x: Tensor, indices: Tensor, /, axis: int | None = None) -> Tensor:
     return ops.take(x, indices, axis)
 
 
+@_core.Remembered
 def take_along_axis(x: Tensor, indices: Tensor, /, axis: int = -1) -> Tensor:
     """For each place of `indices`, the element of `x` at that place but along `axis` at the index; shape of `indices`.
 

@@ -256,6 +256,7 @@ def to_device(x: Tensor, device: object) -> Tensor:
     return x if source == target else move(x, target.index, source.index)
 
 
+@_core.Remembered
 def contiguous(x: Tensor) -> Tensor:
     """`x` in row-major order without gaps (itself if it is)."""
     if x.is_contiguous():
@@ -268,6 +269,7 @@ def _place(x: Tensor, device: object) -> Tensor:
     return x if device is None and not default_device() else to_device(x, as_device(device))
 
 
+@_core.Remembered
 def full(shape: object, fill_value: object, *, dtype: object = None, device: object = None) -> Tensor:
     """A tensor of `shape` with every element `fill_value`."""
     if dtype is None:
@@ -287,6 +289,7 @@ def full(shape: object, fill_value: object, *, dtype: object = None, device: obj
     return _place(index_ops.full(fill_value, check_shape("full", shape), target), device)
 
 
+@_core.Remembered
 def zeros(shape: object, *, dtype: object = None, device: object = None) -> Tensor:
     """A tensor of zeros (float32 unless told)."""
     return _place(
@@ -295,6 +298,7 @@ def zeros(shape: object, *, dtype: object = None, device: object = None) -> Tens
     )
 
 
+@_core.Remembered
 def ones(shape: object, *, dtype: object = None, device: object = None) -> Tensor:
     """A tensor of ones (float32 unless told)."""
     return _place(
@@ -309,18 +313,21 @@ def empty(shape: object, *, dtype: object = None, device: object = None) -> Tens
     return _core.empty(_core.meta(dtype.code, check_shape("empty", shape), None, as_device(device, "empty").index))
 
 
+@_core.Remembered
 def full_like(x: Tensor, /, fill_value: object, *, dtype: object = None, device: object = None) -> Tensor:
     """`full` with the shape, dtype and device of `x`."""
     x = tensor_argument("full_like", x)
     return full(x.shape, fill_value, dtype=dtype or x.dtype, device=device or x.device)
 
 
+@_core.Remembered
 def zeros_like(x: Tensor, /, *, dtype: object = None, device: object = None) -> Tensor:
     """`zeros` with the shape, dtype and device of `x`."""
     x = tensor_argument("zeros_like", x)
     return zeros(x.shape, dtype=dtype or x.dtype, device=device or x.device)
 
 
+@_core.Remembered
 def ones_like(x: Tensor, /, *, dtype: object = None, device: object = None) -> Tensor:
     """`ones` with the shape, dtype and device of `x`."""
     x = tensor_argument("ones_like", x)
@@ -354,6 +361,7 @@ def _number(function: str, name: str, value: object, kinds: tuple = (int, float)
     return value
 
 
+@_core.Remembered
 def arange(
     start: object, /, stop: object = None, step: object = 1, *, dtype: object = None, device: object = None
 ) -> Tensor:
@@ -383,6 +391,7 @@ def arange(
     return _place(index_ops.arange(start, step, max(0, count), target), device)
 
 
+@_core.Remembered
 def linspace(
     start: object, stop: object, /, num: int, *, dtype: object = None, device: object = None, endpoint: bool = True
 ) -> Tensor:
@@ -399,6 +408,7 @@ def linspace(
     return _place(index_ops.linspace(kind(start), kind(stop), num, target, bool(endpoint)), device)
 
 
+@_core.Remembered
 def eye(
     n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: object = None, device: object = None
 ) -> Tensor:

@@ -261,9 +261,8 @@ def _zeros(count: int) -> Tensor:
 
 def check_range(function: str, index: object, size: int, axis: int, shape: tuple) -> None:
     """Refuse indices out of range; looks at their values, which a recording must not do."""
-    found = _core.index_range(index) if type(index) is Tensor else None
-    if found is not None and not (-size <= found[0] and found[1] < size):
-        bad = found[0] if found[0] < -size else found[1]
+    bad = _core.index_outside(index, -size, size) if type(index) is Tensor else None
+    if bad is not None:
         raise IndexingError(
             f"[{function}] index {bad} is out of range for axis {axis} of size {size} (shape {tuple(shape)})"
         )
@@ -297,6 +296,7 @@ class Advanced:
 
 
 # ---------------------------------------------------------------- reading
+@_core.Remembered
 def getitem(x: Tensor, key: object) -> Tensor:
     """x[key]."""
     if type(key) is Tensor and x.shape and key.dtype.kind in "iu":
@@ -304,8 +304,6 @@ def getitem(x: Tensor, key: object) -> Tensor:
         return take(x, key, 0)
     known = learned("getitem", x.shape, key)
     if type(known) is tuple:
-        if type(x) is Tensor:  # a traced value has nothing to remember
-            _core.remember_index(x, key, basic_index, *known)
         return basic_index(x, *known)
     if known is not None:
         indices = known.indices("getitem", x.shape, key)
@@ -334,9 +332,10 @@ def getitem(x: Tensor, key: object) -> Tensor:
     return advanced.index([x, *indices], axes, places.at)
 
 
+@_core.Remembered
 def nonzero(x: Tensor, /) -> tuple:
     """Indices of the elements that are not zero, in row-major order: a tuple of int64 tensors, one per axis."""
     x = tensor_argument("nonzero", x)
     if x.ndim == 0:
         raise IndexingError("[nonzero] expected at least one dimension, got a 0-d tensor")
-    return (selection.flat_nonzero(x),) if x.ndim == 1 else tuple(selection.nonzero_indices(x))
+    return (selection.flat_nonzero(x),) if x.ndim == 1 else selection.nonzero_indices(x)

@@ -171,11 +171,13 @@ def _joined(function: str, op, arrays: object, axis: object) -> Tensor:
     return op(_tensors(function, arrays), axis)
 
 
+@_core.Remembered
 def stack(arrays: object, /, *, axis: int = 0) -> Tensor:
     """Tensors of one shape joined along a new axis."""
     return _joined("stack", rearrange.stack, arrays, axis)
 
 
+@_core.Remembered
 def concat(arrays: object, /, *, axis: int | None = 0) -> Tensor:
     """Tensors joined along an existing axis (None: flattened first)."""
     if axis is None:
@@ -224,6 +226,7 @@ def matrix_transpose(x: Tensor, /) -> Tensor:
     return linalg.transpose_last(x)
 
 
+@_core.Remembered
 def _transposed(x: Tensor) -> Tensor:
     return shape_ops.permute_dims(x, tuple(range(x.ndim - 1, -1, -1)))
 

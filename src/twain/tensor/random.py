@@ -166,10 +166,22 @@ def _request(function: str, shape: object, dtype: object) -> tuple:
     return shape, dtype, blocks_of(size_of(shape), numbers_per_block(dtype))
 
 
-def draw_floats(function: str, op, shape: object, dtype: object, generator: Generator | None) -> Tensor:
-    """One of the draws of floats that use whole blocks."""
+@_core.Remembered
+def _floats(seed: Tensor, counter: Tensor, function: str, op, shape: object, dtype: object) -> tuple[Tensor, Tensor]:
+    """(numbers, the counter behind them)"""
     shape, dtype, blocks = _request(function, tuple(shape) if type(shape) is list else shape, dtype)
-    return source_of(generator).draw(op, blocks, shape, dtype)
+    return op(seed, counter, shape, dtype), counter + blocks
+
+
+def draw_floats(function: str, op, shape: object, dtype: object, generator: Generator | Placed | None) -> Tensor:
+    """One of the draws of floats that use whole blocks."""
+    source = default_generator if generator is None and not default_device() else source_of(generator)
+    if type(source) is Generator and not stack.levels:
+        numbers, counter = _floats(source.seed_value, source.counter, function, op, shape, dtype)
+        source.counter.assign(counter)
+        return numbers
+    shape, dtype, blocks = _request(function, tuple(shape) if type(shape) is list else shape, dtype)
+    return source.draw(op, blocks, shape, dtype)
 
 
 def uniform(
@@ -225,8 +237,22 @@ def randint(
     generator=None,
 ) -> Tensor:
     """Integers in [low, high), or [0, low) with high left out, of `shape` and integer `dtype`, on `device`."""
+    source = source_of(generator, device)
+    if type(source) is Generator and not stack.levels:
+        numbers, counter = _integers(source.seed_value, source.counter, low, high, shape, dtype)
+        source.counter.assign(counter)
+        return numbers
     shape, low, high, kind, blocks = _integers_request(low, high, tuple(shape) if type(shape) is list else shape, dtype)
-    return source_of(generator, device).draw(random_integers, blocks, shape, low, high, kind)
+    return source.draw(random_integers, blocks, shape, low, high, kind)
+
+
+@_core.Remembered
+def _integers(
+    seed: Tensor, counter: Tensor, low: object, high: object, shape: object, dtype: object
+) -> tuple[Tensor, Tensor]:
+    """(numbers, the counter behind them)"""
+    shape, low, high, kind, blocks = _integers_request(low, high, tuple(shape) if type(shape) is list else shape, dtype)
+    return random_integers(seed, counter, shape, low, high, kind), counter + blocks
 
 
 @lru_cache(4096)

@@ -58,6 +58,7 @@ def _along(function: str, x: Tensor, axis: int, index: object, src: object) -> t
     return index, at, _updates(function, x, src, shape)
 
 
+@_core.Remembered
 def scatter(x: Tensor, axis: int, index: Tensor, src: Tensor | float, /) -> Tensor:
     """x with x[..., index[i, j, ...], ...] = src[i, j, ...], the index standing at `axis`.
 
@@ -68,12 +69,14 @@ def scatter(x: Tensor, axis: int, index: Tensor, src: Tensor | float, /) -> Tens
     return ops.scatter(x, index, src, at)
 
 
+@_core.Remembered
 def scatter_add(x: Tensor, axis: int, index: Tensor, src: Tensor | float, /) -> Tensor:
     """x with `src` added at `index` along `axis`; arguments as of `scatter`. Added in order, whatever the threads."""
     index, at, src = _along("scatter_add", x, axis, index, src)
     return index_ops.scatter_add(x, index, src, at, "along")
 
 
+@_core.Remembered
 def scatter_reduce(
     x: Tensor, axis: int, index: Tensor, src: Tensor | float, reduce: str, /, *, include_self: bool = True
 ) -> Tensor:
@@ -99,6 +102,7 @@ def _slices(function: str, x: Tensor, axis: int, index: object, source: object) 
     return index, at, source if source.dtype is x.dtype else e.cast(source, x.dtype)
 
 
+@_core.Remembered
 def index_add(x: Tensor, axis: int, index: Tensor, source: Tensor, /, *, alpha: float = 1) -> Tensor:
     """x with alpha * source[..., i, ...] added to x[..., index[i], ...] along `axis`, in order.
 
@@ -108,12 +112,14 @@ def index_add(x: Tensor, axis: int, index: Tensor, source: Tensor, /, *, alpha: 
     return index_ops.scatter_add(x, index, source if alpha == 1 else e.multiply(source, alpha), at, "take")
 
 
+@_core.Remembered
 def index_copy(x: Tensor, axis: int, index: Tensor, source: Tensor, /) -> Tensor:
     """x with x[..., index[i], ...] = source[..., i, ...] along `axis`; arguments as of `index_add`."""
     index, at, source = _slices("index_copy", x, axis, index, source)
     return ops.scatter(x, index, source, at, "take")
 
 
+@_core.Remembered
 def index_fill(x: Tensor, axis: int, index: Tensor, value: float | Tensor, /) -> Tensor:
     """x with x[..., index[i], ...] = value along `axis`; `value` is a number or a 0-d tensor."""
     if not is_python_scalar(value):
@@ -126,6 +132,7 @@ def index_fill(x: Tensor, axis: int, index: Tensor, value: float | Tensor, /) ->
     return ops.scatter(x, index, value, at, "take")
 
 
+@_core.Remembered
 def put(x: Tensor, index: Tensor, source: Tensor, /, accumulate: bool = False) -> Tensor:
     """x with source[i] at the positions index[i], counted in row-major order; or added there, if accumulate."""
     flat = reshape(x, (size_of(x.shape),))

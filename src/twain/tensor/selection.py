@@ -32,18 +32,12 @@ def number_true(mask: Tensor) -> int:
     return int(masks.count_true(flat(mask)).item())
 
 
-# Up to this many elements, all places are filled and the first ones kept: a program for each number that may be chosen
-# would take longer to make.
+# Up to this many elements the core does the work at once: a program for each number that may be chosen takes longer to
+# make. Beyond, kernels of several threads gain.
 SMALL = 1 << 17
 
 
-def _kept(x: Tensor, count: int) -> Tensor:
-    """The first `count` elements; in memory of their own if that saves much."""
-    first = _core.leading(x, count)
-    return _core.copy(first) if 4 * count < x.size else first
-
-
-def _simple(*values: object) -> bool:
+def simple(*values: object) -> bool:
     """Whether these are small tensors that nothing follows: no tape, no recording, no transformation."""
     for x in values:
         if type(x) is not Tensor or x.size > SMALL or (x.requires_grad and _core.grad_enabled()):
@@ -54,28 +48,27 @@ def _simple(*values: object) -> bool:
 def flat_nonzero(x: Tensor, /) -> Tensor:
     """Positions, int64, of the elements that are not zero, counted in row-major order."""
     mask = as_mask(x.detach())
-    if _simple(mask):
-        return _kept(masks.positions_of_true(flat(mask), mask.size), number_true(mask))
+    if simple(mask):
+        return _core.positions(mask, False)
     return reshape(masks.positions_of_true(flat(mask), number_true(mask)), (-1,))
 
 
 def nonzero_indices(x: Tensor, /) -> tuple:
     """The same as one int64 tensor per axis."""
-    if not _simple(x):
-        return advanced.unravel_index(flat_nonzero(x), x.shape)
     mask = as_mask(x.detach())
-    count = number_true(mask)
-    found = advanced.unravel_index(masks.positions_of_true(flat(mask), mask.size), x.shape)
-    return tuple(_kept(i, count) for i in found)
+    if simple(mask):
+        return _core.positions(mask, True)
+    return tuple(advanced.unravel_index(flat_nonzero(x), x.shape))
 
 
 def compress_flat(mask: Tensor, x: Tensor, /) -> Tensor:
     """The elements of `x` where `mask`, bool and of its shape, is true, in row-major order."""
-    if _simple(mask, x):
-        return _kept(masks.compress_rows(flat(mask), flat(x), x.size), number_true(mask))
+    if simple(mask, x):
+        return _core.chosen(x, mask)
     return reshape(masks.compress_rows(flat(mask), flat(x), number_true(mask.detach())), (-1,))
 
 
+@_core.Remembered
 def masked_select(x: Tensor, mask: Tensor, /) -> Tensor:
     """The elements of `x` where `mask` is true, one-dimensional, in row-major order; the two broadcast.
 
@@ -94,6 +87,7 @@ COUNTED = frozenset(dt.INTEGER) - {dt.uint64}  # what an int64 can hold
 TABLE = 6  # entries of a table of integers for each element that is looked up, at most
 
 
+@_core.Remembered
 def isin(x: Tensor, test_elements: Tensor, /, invert: bool = False) -> Tensor:
     """Whether each element of `x` is among `test_elements` (invert=True: is not), bool of x's shape. NaN never is.
 

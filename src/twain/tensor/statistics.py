@@ -13,6 +13,7 @@ from ..ops import count, order
 from ..ops import elementwise as e
 from ..ops.index import scatter_add
 from ..ops.shape import reshape
+from . import selection
 from .bounds import out_of_range, recording
 from .creation import asarray, linspace, zeros
 
@@ -66,6 +67,10 @@ def nanquantile(
 
 
 # ---------------------------------------------------------------- counting
+FEW_BINS = 1 << 16
+
+
+@_core.Remembered
 def bincount(x: Tensor, /, weights: Tensor | None = None, *, minlength: int = 0) -> Tensor:
     """How often each of 0, 1, 2, ... occurs among non-negative integers `x`, one-dimensional: int64.
 
@@ -81,6 +86,10 @@ def bincount(x: Tensor, /, weights: Tensor | None = None, *, minlength: int = 0)
     bad = out_of_range(x, 0, 2**62)
     if bad is not None:
         raise ValueRangeError(f"[bincount] expected integers of 0 or more, got {bad}")
+    if weights is None and selection.simple(x) and minlength <= FEW_BINS:
+        found = _core.bins(x, minlength, FEW_BINS)
+        if found is not None:
+            return found
     size = max(minlength, int(x.max().item()) + 1 if x.size else 0)
     return counts_of(x, size, weights)
 

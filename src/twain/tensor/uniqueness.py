@@ -8,14 +8,14 @@ from .. import _core
 from ..base import dtypes as dt
 from ..base.shapes import normalize_axis, size_of
 from ..ops import elementwise as e
-from ..ops import masks, scan
+from ..ops import scan
 from ..ops.index import iota, take
 from ..ops.order import run_starts
 from ..ops.reduce import any as any_
 from ..ops.scatter import scatter
 from ..ops.shape import broadcast_to, concat, permute_dims, reshape, slice_
 from ..ops.sort import argsort_rows, sort_rows
-from .selection import number_true
+from .selection import compress_flat, flat_nonzero
 
 Tensor = _core.Tensor
 
@@ -65,8 +65,8 @@ class _Runs:
     def __init__(self, starts: Tensor):
         self.starts = starts
         self.length = starts.shape[0]
-        self.number = number_true(starts)
-        self.first = masks.positions_of_true(starts, self.number)
+        self.first = flat_nonzero(starts)
+        self.number = self.first.shape[0]
 
     @property
     def counts(self) -> Tensor:
@@ -98,11 +98,11 @@ def _inverse(order: Tensor, runs: _Runs) -> Tensor:
     return scatter(order, order, runs.numbers, 0, "take")
 
 
+@_core.Remembered
 def unique_values(x: Tensor, /) -> Tensor:
     """The distinct elements of `x`, in order, one-dimensional. NaNs are distinct from each other. Array API."""
     ordered = _ordered(_flat(x))
-    starts = _starts(ordered)
-    return masks.compress_rows(starts, ordered, number_true(starts))
+    return compress_flat(_starts(ordered), ordered)
 
 
 def unique_counts(x: Tensor, /) -> UniqueCounts:
@@ -112,6 +112,7 @@ def unique_counts(x: Tensor, /) -> UniqueCounts:
     return UniqueCounts(take(ordered, runs.first, 0), runs.counts)
 
 
+@_core.Remembered
 def unique_inverse(x: Tensor, /) -> UniqueInverse:
     """(values, inverse_indices): the distinct elements, and which of them each element of `x` is: values[inverse] is x.
 
@@ -170,6 +171,7 @@ def _results(values: Tensor, inverse, counts, return_inverse: bool, return_count
     return found[0] if len(found) == 1 else tuple(found)
 
 
+@_core.Remembered
 def unique(
     x: Tensor,
     /,
@@ -202,6 +204,7 @@ def unique(
     )
 
 
+@_core.Remembered
 def unique_consecutive(
     x: Tensor, /, return_inverse: bool = False, return_counts: bool = False, axis: int | None = None
 ) -> Tensor | tuple:
