@@ -45,7 +45,7 @@ class Slopes(Callback):
 class HalfCosine(optim.LRScheduler):
     """From the full rate to half of it."""
 
-    def rates(self):
+    def get_lr(self):
         share = 0.5 + 0.5 * 0.8**self.last_epoch
         return [base * share for base in self.base_lrs]
 

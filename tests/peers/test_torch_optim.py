@@ -111,6 +111,8 @@ def test_state_dictionary_has_the_same_form():
         )
 
 
+EPOCHS = 100
+
 SCHEDULES = [
     ("StepLR", {"step_size": 3, "gamma": 0.5}, {}),
     ("MultiStepLR", {"milestones": [2, 5, 5, 9], "gamma": 0.3}, {}),
@@ -119,23 +121,73 @@ SCHEDULES = [
     ("LinearLR", {"start_factor": 0.25, "total_iters": 6}, {}),
     ("ConstantLR", {"factor": 0.5, "total_iters": 4}, {}),
     ("LambdaLR", {"lr_lambda": lambda epoch: 0.95**epoch}, {}),
-    ("OneCycleLR", {"max_lr": 0.5, "total_steps": 25}, {"betas": (0.9, 0.99)}),
-    ("OneCycleLR", {"max_lr": 0.5, "total_steps": 25, "anneal_strategy": "linear", "three_phase": True}, {}),
+    ("MultiplicativeLR", {"lr_lambda": lambda epoch: 0.95 if epoch % 2 else 1.01}, {}),
+    ("PolynomialLR", {"total_iters": 9, "power": 2.0}, {}),
+    ("CosineAnnealingWarmRestarts", {"T_0": 5, "T_mult": 2, "eta_min": 0.01}, {}),
+    ("CyclicLR", {"base_lr": 0.01, "max_lr": 0.3, "step_size_up": 7}, {}),
+    ("CyclicLR", {"base_lr": 0.01, "max_lr": 0.3, "step_size_up": 3, "step_size_down": 5, "mode": "triangular2"}, {}),
+    ("CyclicLR", {"base_lr": 0.01, "max_lr": 0.3, "step_size_up": 4, "mode": "exp_range", "gamma": 0.98}, {}),
+    ("SWALR", {"swa_lr": 0.02}, {}),
+    ("SWALR", {"swa_lr": 0.02, "anneal_strategy": "linear", "anneal_epochs": 4}, {}),
+    ("OneCycleLR", {"max_lr": 0.5, "total_steps": EPOCHS}, {"betas": (0.9, 0.99)}),
+    ("OneCycleLR", {"max_lr": 0.5, "total_steps": EPOCHS, "anneal_strategy": "linear", "three_phase": True}, {}),
 ]
+
+
+def schedule_of(module, name, optimizer, settings):
+    place = module.swa_utils if name == "SWALR" else module.lr_scheduler
+    return getattr(place, name)(optimizer, **settings)
 
 
 @pytest.mark.parametrize("name,settings,extra", SCHEDULES)
 def test_schedule(name, settings, extra):
+    """Over 100 epochs; half-way another optimizer and schedule go on from the state."""
     ours, theirs = leaves()
     one, other = optim.Adam(ours, lr=0.1, **extra), torch.optim.Adam(theirs, lr=0.1, **extra)
-    first, second = getattr(optim, name)(one, **settings), getattr(torch.optim.lr_scheduler, name)(other, **settings)
-    for step in range(25):
-        assert first.get_last_lr() == pytest.approx(second.get_last_lr(), rel=1e-12), step
+    first, second = schedule_of(optim, name, one, settings), schedule_of(torch.optim, name, other, settings)
+    for step in range(EPOCHS):
+        assert first.get_last_lr() == pytest.approx(second.get_last_lr(), rel=1e-9, abs=1e-14), step
         assert one.param_groups[0]["betas"] == pytest.approx(other.param_groups[0]["betas"], rel=1e-12)
-        if step < 24:
+        if step == 40:
+            states = one.state_dict(), first.state_dict()
+            one = optim.Adam(leaves()[0], lr=0.7, **extra)
+            first = schedule_of(optim, name, one, settings)
+            one.load_state_dict(states[0])
+            first.load_state_dict(states[1])
+        if step < EPOCHS - 1:
             other.step()
             first.step()
             second.step()
+
+
+CLOSED = [(name, settings) for name, settings, _ in SCHEDULES[:6] + SCHEDULES[8:10]]
+
+
+@pytest.mark.parametrize("name,settings", CLOSED)
+@pytest.mark.filterwarnings("ignore::UserWarning")  # PyTorch's, that step(epoch) will go
+def test_schedules_go_to_any_epoch(name, settings):
+    ours, theirs = leaves()
+    one, other = optim.SGD(ours, lr=0.1), torch.optim.SGD(theirs, lr=0.1)
+    first, second = schedule_of(optim, name, one, settings), schedule_of(torch.optim, name, other, settings)
+    for epoch in (3, 11, 0, 6, 5, 40):
+        first.step(epoch)
+        second.step(epoch)
+        assert first.get_last_lr() == pytest.approx(second.get_last_lr(), rel=1e-12), epoch
+
+
+def test_chained_schedules():
+    ours, theirs = leaves()
+    one, other = optim.SGD(ours, lr=0.1), torch.optim.SGD(theirs, lr=0.1)
+
+    def make(s, o):
+        return s.ChainedScheduler([s.ConstantLR(o, 0.2, 6), s.ExponentialLR(o, 0.9), s.StepLR(o, 3, 0.5)])
+
+    first, second = make(optim.lr_scheduler, one), make(torch.optim.lr_scheduler, other)
+    for _ in range(20):
+        assert first.get_last_lr() == pytest.approx(second.get_last_lr(), rel=1e-12)
+        other.step()
+        first.step()
+        second.step()
 
 
 def test_one_schedule_after_another():
@@ -169,7 +221,7 @@ def test_reduce_on_plateau(settings):
         assert one.param_groups[0]["lr"] == pytest.approx(other.param_groups[0]["lr"], rel=1e-12)
 
 
-@pytest.mark.parametrize("kind", [2.0, 1.0, 3.0, math.inf])
+@pytest.mark.parametrize("kind", [2.0, 1.0, 3.0, math.inf, -math.inf, -1.0])
 @pytest.mark.parametrize("limit", [0.5, 100.0])
 def test_clipping_by_norm(kind, limit):
     ours, theirs = leaves()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from . import lr_scheduler, swa_utils
 from .algorithms import (
     ASGD,
     SGD,
@@ -18,10 +19,15 @@ from .algorithms import (
     Rprop,
     SparseAdam,
 )
-from .clipping import clip_grad_norm_, clip_grad_value_
+from .clipping import clip_grad_norm_, clip_grad_value_, get_total_norm
 from .lbfgs import LBFGS
 from .optimizer import Optimizer, ParameterGroup
-from .schedules import (
+from .lr_scheduler import (
+    ChainedScheduler,
+    CosineAnnealingWarmRestarts,
+    CyclicLR,
+    MultiplicativeLR,
+    PolynomialLR,
     ConstantLR,
     CosineAnnealingLR,
     ExponentialLR,
@@ -68,18 +74,23 @@ __all__ = [
     "Adam",
     "AdamW",
     "Adamax",
+    "ChainedScheduler",
     "ConstantLR",
     "CosineAnnealingLR",
+    "CosineAnnealingWarmRestarts",
+    "CyclicLR",
     "ExponentialLR",
     "LRScheduler",
     "LambdaLR",
     "LinearLR",
     "MultiStepLR",
+    "MultiplicativeLR",
     "Muon",
     "NAdam",
     "OneCycleLR",
     "Optimizer",
     "ParameterGroup",
+    "PolynomialLR",
     "RAdam",
     "RMSprop",
     "ReduceLROnPlateau",
@@ -90,4 +101,7 @@ __all__ = [
     "WarmUpLR",
     "clip_grad_norm_",
     "clip_grad_value_",
+    "get_total_norm",
+    "lr_scheduler",
+    "swa_utils",
 ]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from .. import _core
 from ..base.errors import ValueRangeError
-from ..ops.nn.clipping import clip_by_norm, clip_by_value
+from ..ops.nn.clipping import clip_by_norm, clip_by_value, total_norm
 from ..tensor import asarray, no_grad
 
 Tensor = _core.Tensor
@@ -16,6 +16,23 @@ Tensor = _core.Tensor
 def _with_gradients(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
     every = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     return [p for p in every if p.grad is not None]
+
+
+def get_total_norm(
+    tensors: Tensor | Iterable[Tensor], norm_type: float = 2.0, error_if_nonfinite: bool = False
+) -> Tensor:
+    """The p-norm of all elements of all tensors taken together, a 0-d tensor; 0 where there are none.
+
+    Raises:
+        ValueRangeError: (a ValueError) with `error_if_nonfinite`, where the norm is NaN or infinite.
+    """
+    given = [tensors] if isinstance(tensors, Tensor) else list(tensors)
+    if not given:
+        return asarray(0.0)
+    total = total_norm(given, norm_type)
+    if error_if_nonfinite and not math.isfinite(total.item()):
+        raise ValueRangeError(f"[get_total_norm] expected a finite norm, got {total.item()}")
+    return total
 
 
 def clip_grad_norm_(
@@ -29,7 +46,7 @@ def clip_grad_norm_(
     Args:
         parameters: tensors; those without a gradient are left out.
         max_norm: the largest norm allowed.
-        norm_type: p of the p-norm; `math.inf` for the largest absolute element.
+        norm_type: p of the p-norm; `math.inf` and `-math.inf` for the largest and smallest absolute element.
         error_if_nonfinite: raise ValueRangeError (a ValueError) if the norm is NaN or infinite.
 
     Returns:

@@ -268,9 +268,15 @@ def one_hot(x, num_classes, axis=-1):
 
 
 # ---------------------------------------------------------------- optimizer steps
-def clip_by_norm(gradients, max_norm, norm_type=2.0):
+def total_norm(gradients, norm_type=2.0):
     flat = np.concatenate([np.abs(g).ravel() for g in gradients])
-    total = flat.max() if norm_type == math.inf else (flat**norm_type).sum() ** (1 / norm_type)
+    if np.isinf(norm_type):
+        return flat.max() if norm_type > 0 else flat.min()
+    return (flat**norm_type).sum() ** (1 / norm_type)
+
+
+def clip_by_norm(gradients, max_norm, norm_type=2.0):
+    total = total_norm(gradients, norm_type)
     return [total, *(g * min(max_norm / (total + 1e-6), 1.0) for g in gradients)]
 
 

@@ -10,34 +10,54 @@ from ..elementwise import abs as abs_
 from ..elementwise import cast, greater, imag, less, maximum, minimum, multiply, power, real, sqrt, where
 from ..families import composite
 from ..reduce import max as max_
+from ..reduce import min as min_
 from ..reduce import sum as sum_
 from ..samples import Samples
 
 _REFERENCES = "twain.testing.nn_references."
 
 
+def _norm_type(norm_type=2.0):
+    norm_type = float(norm_type)
+    if norm_type == 0 or norm_type != norm_type:
+        raise ArgumentError(f"[total_norm] expected a norm_type other than 0, or math.inf, got {norm_type}")
+    return norm_type
+
+
 def _norm_attributes(max_norm, norm_type=2.0):
-    max_norm, norm_type = float(max_norm), float(norm_type)
-    if not max_norm >= 0 or norm_type <= 0:
-        raise ArgumentError(f"[clip_grad_norm_] expected max_norm >= 0 and norm_type > 0, got {max_norm}, {norm_type}")
+    max_norm, norm_type = float(max_norm), _norm_type(norm_type)
+    if not max_norm >= 0:
+        raise ArgumentError(f"[clip_grad_norm_] expected max_norm >= 0, got {max_norm}")
     return (max_norm, norm_type)
+
+
+def _total_norm(kind, *tensors):
+    """The p-norm of all elements of all tensors taken together; inf and -inf: the largest and smallest size."""
+    if abs(kind) == math.inf:
+        ends = [(max_ if kind > 0 else min_)(abs_(g)) for g in tensors if g.size]
+        total = ends[0]
+        for end in ends[1:]:
+            total = (maximum if kind > 0 else minimum)(total, end)
+        return total
+    total = None
+    for g in tensors:
+        size = abs_(g) if g.dtype.kind == "c" else g
+        part = sum_(multiply(size, size)) if kind == 2.0 else sum_(power(abs_(g), kind))
+        total = part if total is None else total + part
+    return sqrt(total) if kind == 2.0 else power(total, 1.0 / kind)
+
+
+total_norm = composite(
+    "total_norm", -1, _total_norm, attributes=_norm_type, reference=_REFERENCES + "total_norm",
+    samples=Samples(((-5, 5), (-5, 5)), arguments=(((2.0,), {}), ((math.inf,), {}), ((-math.inf,), {})),
+                    shapes=(((3, 4), (5,)),)),
+)  # fmt: skip
 
 
 def _clip_by_norm(attrs, *gradients):
     """(norm of all gradients taken together, each gradient scaled so that the norm is at most max_norm)."""
     max_norm, kind = attrs
-    if kind == math.inf:
-        tops = [max_(abs_(g)) for g in gradients if g.size]
-        total = tops[0]
-        for t in tops[1:]:
-            total = maximum(total, t)
-    else:
-        total = None
-        for g in gradients:
-            size = abs_(g) if g.dtype.kind == "c" else g
-            part = sum_(multiply(size, size)) if kind == 2.0 else sum_(power(abs_(g), kind))
-            total = part if total is None else total + part
-        total = sqrt(total) if kind == 2.0 else power(total, 1.0 / kind)
+    total = _total_norm(kind, *gradients)
     factor = minimum(max_norm / (total + 1e-6), 1.0)
     return [total, *(g * cast(factor, g.dtype) for g in gradients)]
 

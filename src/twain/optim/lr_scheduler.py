@@ -13,9 +13,11 @@ from .optimizer import Optimizer
 
 
 class LRScheduler:
-    """Base class: a subclass defines `rates()`, the learning rate of each group at `last_epoch`.
+    """Base class: a subclass defines `get_lr()`, the learning rate of each group at `last_epoch`.
 
-    Each rate follows from the group's present rate where PyTorch's does, so that schedules can be combined.
+    A subclass may also define `closed_form()`, the same rates from the initial ones alone: `step(epoch)` uses it to go
+    to any epoch. Otherwise each rate follows from the group's present rate where PyTorch's does, so that schedules can
+    be combined.
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1):
@@ -33,14 +35,19 @@ class LRScheduler:
         self.last_epoch = last_epoch
         self.step()
 
-    def rates(self) -> list[float]:
+    def get_lr(self) -> list[float]:
         """The learning rates at `self.last_epoch`."""
         raise NotImplementedError
 
-    def step(self) -> None:
-        """Go on to the next epoch (or batch, if called per batch)."""
-        self.last_epoch += 1
-        self._apply(self.rates())
+    def closed_form(self) -> list[float] | None:
+        """The learning rates at `self.last_epoch` from the initial ones; None where there is no such formula."""
+        return None
+
+    def step(self, epoch: int | None = None) -> None:
+        """Go on to the next epoch (or batch, if called per batch), or to the epoch given."""
+        self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
+        rates = None if epoch is None else self.closed_form()
+        self._apply(self.get_lr() if rates is None else rates)
 
     def _apply(self, rates: Sequence[float]) -> None:
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
@@ -62,15 +69,36 @@ class LRScheduler:
         self.__dict__.update(state)
 
 
-class LambdaLR(LRScheduler):
-    """The initial rate times lr_lambda(epoch)."""
+class _OfFunctions(LRScheduler):
+    """Schedules by a function of the epoch, one for all groups or a list of one each. State dicts hold no functions."""
 
-    def __init__(self, optimizer: Optimizer, lr_lambda: Callable[[int], float], last_epoch: int = -1):
-        self.lr_lambda = lr_lambda
+    def __init__(self, optimizer: Optimizer, lr_lambda: Callable | Sequence[Callable], last_epoch: int = -1):
+        count = len(optimizer.param_groups)
+        self.lr_lambdas: list[Any] = list(lr_lambda) if isinstance(lr_lambda, (list, tuple)) else [lr_lambda] * count
+        if len(self.lr_lambdas) != count:
+            raise ArgumentError(
+                f"[{type(self).__name__}] expected one function or {count}, one per group, got {len(self.lr_lambdas)}"
+            )
         super().__init__(optimizer, last_epoch)
 
-    def rates(self) -> list[float]:
-        return [base * self.lr_lambda(self.last_epoch) for base in self.base_lrs]
+    def state_dict(self) -> dict[str, Any]:
+        return {key: value for key, value in super().state_dict().items() if key != "lr_lambdas"}
+
+
+class LambdaLR(_OfFunctions):
+    """The initial rate times lr_lambda(epoch)."""
+
+    def get_lr(self) -> list[float]:
+        return [base * f(self.last_epoch) for base, f in zip(self.base_lrs, self.lr_lambdas, strict=True)]
+
+
+class MultiplicativeLR(_OfFunctions):
+    """The rate times lr_lambda(epoch) every epoch."""
+
+    def get_lr(self) -> list[float]:
+        if self.last_epoch == 0:
+            return self._present()
+        return [rate * f(self.last_epoch) for rate, f in zip(self._present(), self.lr_lambdas, strict=True)]
 
 
 class ConstantLR(LRScheduler):
@@ -81,12 +109,16 @@ class ConstantLR(LRScheduler):
         self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
 
-    def rates(self) -> list[float]:
+    def get_lr(self) -> list[float]:
         if self.last_epoch == 0:
             return [rate * self.factor for rate in self._present()]
         if self.last_epoch == self.total_iters:
             return [rate / self.factor for rate in self._present()]
         return self._present()
+
+    def closed_form(self) -> list[float]:
+        factor = self.factor if self.last_epoch < self.total_iters else 1.0
+        return [base * factor for base in self.base_lrs]
 
 
 class StepLR(LRScheduler):
@@ -98,9 +130,12 @@ class StepLR(LRScheduler):
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def rates(self) -> list[float]:
+    def get_lr(self) -> list[float]:
         due = self.last_epoch > 0 and self.last_epoch % self.step_size == 0
         return [rate * self.gamma if due else rate for rate in self._present()]
+
+    def closed_form(self) -> list[float]:
+        return [base * self.gamma ** (self.last_epoch // self.step_size) for base in self.base_lrs]
 
 
 class MultiStepLR(LRScheduler):
@@ -111,9 +146,12 @@ class MultiStepLR(LRScheduler):
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def rates(self) -> list[float]:
+    def get_lr(self) -> list[float]:
         times = Counter(self.milestones)[self.last_epoch] if self.last_epoch > 0 else 0
         return [rate * self.gamma**times for rate in self._present()]
+
+    def closed_form(self) -> list[float]:
+        return [base * self.gamma ** bisect_right(self.milestones, self.last_epoch) for base in self.base_lrs]
 
 
 class ExponentialLR(LRScheduler):
@@ -123,8 +161,11 @@ class ExponentialLR(LRScheduler):
         self.gamma = gamma
         super().__init__(optimizer, last_epoch)
 
-    def rates(self) -> list[float]:
+    def get_lr(self) -> list[float]:
         return [rate * self.gamma if self.last_epoch > 0 else rate for rate in self._present()]
+
+    def closed_form(self) -> list[float]:
+        return [base * self.gamma**self.last_epoch for base in self.base_lrs]
 
 
 class LinearLR(LRScheduler):
@@ -147,7 +188,7 @@ class LinearLR(LRScheduler):
         self.total_iters = total_iters
         super().__init__(optimizer, last_epoch)
 
-    def rates(self) -> list[float]:
+    def get_lr(self) -> list[float]:
         present = self._present()
         if self.last_epoch == 0:
             return [rate * self.start_factor for rate in present]
@@ -156,6 +197,11 @@ class LinearLR(LRScheduler):
         gain = self.end_factor - self.start_factor
         ratio = 1.0 + gain / (self.total_iters * self.start_factor + (self.last_epoch - 1) * gain)
         return [rate * ratio for rate in present]
+
+    def closed_form(self) -> list[float]:
+        share = min(self.total_iters, self.last_epoch) / self.total_iters
+        factor = self.start_factor + (self.end_factor - self.start_factor) * share
+        return [base * factor for base in self.base_lrs]
 
 
 class CosineAnnealingLR(LRScheduler):
@@ -167,7 +213,7 @@ class CosineAnnealingLR(LRScheduler):
         self.eta_min = eta_min
         super().__init__(optimizer, last_epoch)
 
-    def rates(self) -> list[float]:
+    def get_lr(self) -> list[float]:
         present, epoch = self._present(), self.last_epoch
         if epoch == 0:
             return present
@@ -176,6 +222,160 @@ class CosineAnnealingLR(LRScheduler):
             return [r + (base - self.eta_min) * jump for r, base in zip(present, self.base_lrs, strict=True)]
         ratio = (1 + math.cos(math.pi * epoch / self.T_max)) / (1 + math.cos(math.pi * (epoch - 1) / self.T_max))
         return [ratio * (rate - self.eta_min) + self.eta_min for rate in present]
+
+    def closed_form(self) -> list[float]:
+        share = (1 + math.cos(math.pi * self.last_epoch / self.T_max)) / 2
+        return [self.eta_min + (base - self.eta_min) * share for base in self.base_lrs]
+
+
+class PolynomialLR(LRScheduler):
+    """From the initial rate to 0 in `total_iters` epochs, along (1 - epoch / total_iters) ** power."""
+
+    def __init__(self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1):
+        _check_count("PolynomialLR", "total_iters", total_iters)
+        self.total_iters = total_iters
+        self.power = power
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:
+        epoch, total = self.last_epoch, self.total_iters
+        if epoch == 0 or epoch > total:
+            return self._present()
+        factor = ((1.0 - epoch / total) / (1.0 - (epoch - 1) / total)) ** self.power
+        return [rate * factor for rate in self._present()]
+
+    def closed_form(self) -> list[float]:
+        share = min(self.total_iters, self.last_epoch) / self.total_iters
+        return [base * (1.0 - share) ** self.power for base in self.base_lrs]
+
+
+class CosineAnnealingWarmRestarts(LRScheduler):
+    """Half cosines from the initial rate to `eta_min`, of T_0, T_0 * T_mult, ... epochs (Loshchilov, Hutter 2016).
+
+    `step(epoch)` takes fractions of an epoch as well.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, T_0: int, T_mult: int = 1, eta_min: float = 0.0, last_epoch: int = -1
+    ):  # fmt: skip
+        _check_count("CosineAnnealingWarmRestarts", "T_0", T_0)
+        _check_count("CosineAnnealingWarmRestarts", "T_mult", T_mult)
+        self.T_0 = T_0
+        self.T_mult = T_mult
+        self.T_i = T_0
+        self.T_cur: float = last_epoch
+        self.eta_min = eta_min
+        super().__init__(optimizer, last_epoch)
+
+    def get_lr(self) -> list[float]:
+        share = (1 + math.cos(math.pi * self.T_cur / self.T_i)) / 2
+        return [self.eta_min + (base - self.eta_min) * share for base in self.base_lrs]
+
+    def step(self, epoch: float | None = None) -> None:
+        if epoch is None and self.last_epoch < 0:
+            epoch = 0
+        if epoch is None:
+            epoch = self.last_epoch + 1
+            self.T_cur += 1
+            if self.T_cur >= self.T_i:
+                self.T_cur -= self.T_i
+                self.T_i *= self.T_mult
+        elif epoch < 0:
+            raise ValueRangeError(f"[CosineAnnealingWarmRestarts.step] expected an epoch >= 0, got {epoch}")
+        else:
+            self.T_cur, self.T_i = epoch, self.T_0
+            while self.T_cur >= self.T_i:
+                self.T_cur -= self.T_i
+                self.T_i *= self.T_mult
+        self.last_epoch = math.floor(epoch)
+        self._apply(self.get_lr())
+
+
+class CyclicLR(LRScheduler):
+    """Up and down between two rates, and momentum the other way round (Smith 2017). `step()` after every batch.
+
+    Args:
+        base_lr, max_lr: the limits, for all groups or one each.
+        step_size_up, step_size_down: steps of the rise, and of the fall (None: as many).
+        mode: "triangular"; "triangular2": each cycle half as high; "exp_range": times gamma ** step.
+        scale_fn, scale_mode: in place of a mode, a factor of the height, a function of the "cycle" (from 1) or of
+            "iterations".
+        cycle_momentum, base_momentum, max_momentum: whether momentum (or beta1) goes between these limits.
+    """
+
+    def __init__(
+        self, optimizer: Optimizer, base_lr: float | Sequence[float], max_lr: float | Sequence[float],
+        step_size_up: int = 2000, step_size_down: int | None = None, mode: str = "triangular", gamma: float = 1.0,
+        scale_fn: Callable[[float], float] | None = None, scale_mode: str = "cycle", cycle_momentum: bool = True,
+        base_momentum: float | Sequence[float] = 0.8, max_momentum: float | Sequence[float] = 0.9, last_epoch: int = -1,
+    ):  # fmt: skip
+        if scale_fn is None and mode not in ("triangular", "triangular2", "exp_range"):
+            raise ArgumentError(
+                f"[CyclicLR] expected mode 'triangular', 'triangular2' or 'exp_range', or scale_fn, got {mode!r}"
+            )
+        groups = optimizer.param_groups
+        if cycle_momentum and any("beta1" not in g.scalars and "momentum" not in g.scalars for g in groups):
+            raise ArgumentError("[CyclicLR] expected an optimizer with momentum or betas where cycle_momentum is on")
+        down = step_size_up if step_size_down is None else step_size_down
+        self.total_size = float(step_size_up + down)
+        self.step_ratio = step_size_up / self.total_size
+        self.mode, self.gamma, self.scale_fn = mode, gamma, scale_fn
+        self.scale_mode = scale_mode if scale_fn is not None else "iterations" if mode == "exp_range" else "cycle"
+        self.cycle_momentum = cycle_momentum
+        lows, self.max_lrs = _each("CyclicLR", "base_lr", base_lr, groups), _each("CyclicLR", "max_lr", max_lr, groups)
+        self.base_momentums = _each("CyclicLR", "base_momentum", base_momentum, groups)
+        self.max_momentums = _each("CyclicLR", "max_momentum", max_momentum, groups)
+        if last_epoch == -1:
+            for group, low in zip(groups, lows, strict=True):
+                group["lr"] = low
+        super().__init__(optimizer, last_epoch)
+        self.base_lrs = lows
+
+    def _factor(self, x: float) -> float:
+        if self.scale_fn is not None:
+            return self.scale_fn(x)
+        return {"triangular": 1.0, "triangular2": 1 / 2.0 ** (x - 1), "exp_range": self.gamma**x}[self.mode]
+
+    def get_lr(self) -> list[float]:
+        cycle = math.floor(1 + self.last_epoch / self.total_size)
+        x = 1.0 + self.last_epoch / self.total_size - cycle
+        height = x / self.step_ratio if x <= self.step_ratio else (x - 1) / (self.step_ratio - 1)
+        height *= self._factor(cycle if self.scale_mode == "cycle" else self.last_epoch)
+        if self.cycle_momentum:
+            limits = zip(self.optimizer.param_groups, self.base_momentums, self.max_momentums, strict=True)
+            for group, low, high in limits:
+                group["beta1" if "beta1" in group.scalars else "momentum"] = high - (high - low) * height
+        return [low + (high - low) * height for low, high in zip(self.base_lrs, self.max_lrs, strict=True)]
+
+
+class ChainedScheduler:
+    """Several schedules of one optimizer at once: each changes the rate that the one before has left."""
+
+    def __init__(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None):
+        if not schedulers:
+            raise ArgumentError("[ChainedScheduler] expected at least one schedule, got none")
+        self.optimizer = schedulers[0].optimizer if optimizer is None else optimizer
+        if any(s.optimizer is not self.optimizer for s in schedulers):
+            raise ArgumentError("[ChainedScheduler] expected schedules of one optimizer, got one of another")
+        self._schedulers = list(schedulers)
+
+    def step(self) -> None:
+        """All schedules' next epoch."""
+        for schedule in self._schedulers:
+            schedule.step()
+
+    def get_last_lr(self) -> list[float]:
+        """The rates that are set now."""
+        return [group["lr"] for group in self.optimizer.param_groups]
+
+    def state_dict(self) -> dict[str, Any]:
+        """The schedules' state dictionaries."""
+        return {"_schedulers": [s.state_dict() for s in self._schedulers]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what `state_dict` gave."""
+        for schedule, own in zip(self._schedulers, state["_schedulers"], strict=True):
+            schedule.load_state_dict(own)
 
 
 class SequentialLR(LRScheduler):
@@ -200,7 +400,7 @@ class SequentialLR(LRScheduler):
             schedule.last_epoch -= 1
         self.schedulers[0].step()
 
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]
         self.last_epoch += 1
         number = bisect_right(self.milestones, self.last_epoch)
         schedule = self.schedulers[number]
@@ -241,11 +441,11 @@ class WarmUpLR(LRScheduler):
         self.after = None if after is None else after(optimizer)
         super().__init__(optimizer)
 
-    def rates(self) -> list[float]:
+    def get_lr(self) -> list[float]:
         share = min((self.last_epoch + 1) / self.warmup_steps, 1.0)
         return [base * share for base in self.base_lrs]
 
-    def step(self) -> None:
+    def step(self) -> None:  # type: ignore[override]
         if self.after is None or self.last_epoch + 2 <= self.warmup_steps:
             super().step()
         else:
@@ -328,7 +528,7 @@ class OneCycleLR(LRScheduler):
             start = end
         raise AssertionError
 
-    def rates(self) -> list[float]:
+    def get_lr(self) -> list[float]:
         if self.last_epoch >= self.total_steps:
             raise ValueRangeError(
                 f"[OneCycleLR] expected at most total_steps={self.total_steps} steps, got {self.last_epoch + 1}"
@@ -425,3 +625,12 @@ class ReduceLROnPlateau:
 def _check_count(name: str, what: str, value: int) -> None:
     if not isinstance(value, int) or value < 1:
         raise ValueRangeError(f"[{name}] expected {what} to be an int of at least 1, got {value!r}")
+
+
+def _each(name: str, what: str, value: float | Sequence[float], groups: Sequence[Any]) -> list[float]:
+    """One number per group, from one for all or a list."""
+    if isinstance(value, (list, tuple)):
+        if len(value) != len(groups):
+            raise ArgumentError(f"[{name}] expected {what} to be one number or {len(groups)}, got {len(value)}")
+        return [float(v) for v in value]
+    return [float(value)] * len(groups)  # type: ignore[arg-type]
