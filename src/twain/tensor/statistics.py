@@ -83,13 +83,13 @@ def bincount(x: Tensor, /, weights: Tensor | None = None, *, minlength: int = 0)
         raise ValueRangeError(f"[bincount] expected minlength of 0 or more, got {minlength!r}")
     if x.dtype.kind == "b":
         x = e.cast(x, dt.int64)
+    if weights is None and selection.simple(x) and minlength <= FEW_BINS:
+        found = _core.bins(x, minlength, FEW_BINS)  # None if it is not for it, such as negative numbers
+        if found is not None:
+            return found
     bad = out_of_range(x, 0, 2**62)
     if bad is not None:
         raise ValueRangeError(f"[bincount] expected integers of 0 or more, got {bad}")
-    if weights is None and selection.simple(x) and minlength <= FEW_BINS:
-        found = _core.bins(x, minlength, FEW_BINS)
-        if found is not None:
-            return found
     size = max(minlength, int(x.max().item()) + 1 if x.size else 0)
     return counts_of(x, size, weights)
 
