@@ -127,6 +127,27 @@ def test_sizes_beyond_one_block_and_any_cut(size):
             np.testing.assert_array_equal(parts, whole)
 
 
+@pytest.mark.parametrize("m", [30, 64])
+def test_rows_times_a_larger_transposed_matrix(m, target):
+    """The matrix is read where it lies: only the rows are packed. The epilogue then runs along the columns."""
+    rng, n, k = np.random.default_rng(m), 2 * m + 73, 141
+    a, b = values(rng, (2, m, k), dt.float32), values(rng, (2, n, k), dt.float32).swapaxes(1, 2)
+    bias, rest = values(rng, (1, n), dt.float32), values(rng, (2, m, n), dt.float32)
+    x = expr.load(0, dt.float32)
+    epilogue = Epilogue([expr.maximum(x + expr.load(1, dt.float32) + expr.load(2, dt.float32), 0.0), x], dt.float32)
+    results = []
+    for cut in (None, random.Random(m)):
+        outs = [np.empty((2, m, n), np.float32), rearranged(rng, np.empty((2, m, n), np.float32))]
+        plan = multiply(a, b, epilogue, outs, (np.broadcast_to(bias, (2, m, n)), rest), target=target, cut=cut)
+        results.append(outs)
+    assert [step.buffers[0][0] for step in plan.steps] == ["a", "b"]
+    want = a.astype(np.float64) @ b.astype(np.float64)
+    assert_close(results[0][1], want, k)
+    assert_close(results[0][0], np.maximum(want + bias + rest, 0), k)
+    for one, other in zip(*results, strict=True):
+        assert np.array_equal(one, other)
+
+
 def test_epilogue_with_bias_and_activation():
     x = expr.load(0, dt.float32)
     epilogue = Epilogue([expr.maximum(x + expr.load(1, dt.float32), 0.0)], dt.float32)
