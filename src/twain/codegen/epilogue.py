@@ -119,19 +119,20 @@ def emit_epilogue(
     if room is not None:
         length = b.min(length, room)
     whole = "0"
-    if lanes > 1:
-        # where nothing is read along the row, its last vector may overlap the one before
-        overlap = all(kind == "0" for kind in classes[outputs:])
+    # where nothing is read along the row, its last vector may overlap the one before
+    overlap = all(kind == "0" for kind in classes[outputs:])
+    for size in [lanes, lanes // 2] if lanes >= 8 else [lanes] * (lanes > 1):  # half a vector for what is left or short
+        begin = whole
         if overlap:
-            whole = b.select(b.compare("sge", length, lanes), "i64", length, 0)
+            whole = b.select(b.compare("sge", length, size), "i64", length, 0)
         else:
-            whole = b.sub(length, b.value(f"urem i64 {length}, {lanes}"))
-        last = b.sub(length, lanes)
+            whole = b.sub(length, b.value(f"urem i64 {length}, {size}"))
+        last = b.sub(length, size)
         with b.loop(0, rows, hint="row") as row:
             starts = of_row(pointers, row.i)
-            with b.loop(0, whole, lanes, hint="vector") as v:
+            with b.loop(begin, whole, size, hint="vector") as v:
                 place = b.min(v.i, last) if overlap else v.i
-                write(moved(starts, place), row.i, b.add(start, place), lanes)
+                write(moved(starts, place), row.i, b.add(start, place), size)
     with b.loop(whole, length, hint="column") as c:
         single = moved(pointers, c.i)
         with b.loop(0, rows, hint="row") as row:
