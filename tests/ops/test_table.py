@@ -18,6 +18,7 @@ REASONS = {
     ): "the row at padding_idx gets no gradient, by definition: tested without padding_idx in tests/nn",
     **{(name, "gradient"): "by its last operand only: tested in test_special.py"
        for name in ("betainc", "gammainc", "gammaincc", "zeta")},
+    ("next_number", "gradient"): "constant between neighbouring numbers: tested as nextafter's",
     ("scale_by_frequency", "gradient"): "not the derivative, by definition: compared with PyTorch in tests/peers",
 }  # fmt: skip
 

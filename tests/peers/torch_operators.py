@@ -59,8 +59,8 @@ class Untranslatable(Exception):
 
 def to_ours(value, grad: bool = False):
     if isinstance(value, torch.Tensor):
-        if value.layout is not torch.strided:
-            raise Untranslatable("a sparse operand")
+        if value.layout is not torch.strided or value.device.type != "cpu":
+            raise Untranslatable("a sparse operand, or one without values")
         if value.dtype not in DTYPES:
             raise Untranslatable(str(value.dtype))
         plain = value.detach().resolve_conj().resolve_neg()
@@ -191,10 +191,14 @@ def rounding_divide(function, x, other, *, rounding_mode=None):
 
 
 def scaled(name: str):
-    """add(x, y, alpha=...)."""
+    """add(x, y, alpha=...); with unsigned numbers a negative alpha wraps, as everything does there."""
 
     def adapt(function, x, other, *, alpha=1):
-        return function(x, other if alpha == 1 else twain.multiply(other, alpha))
+        if alpha == 1:
+            return function(x, other)
+        if getattr(other, "dtype", None) is twain.uint8:
+            alpha = twain.asarray(alpha).astype(twain.uint8)
+        return function(x, twain.multiply(other, alpha))
 
     return adapt
 
@@ -259,9 +263,32 @@ def equation_second(function, operands, equation):
 
 # What draws or gives no promised numbers: shape and dtype are compared.
 UNDETERMINED = frozenset(
+    "nn.functional.fractional_max_pool2d nn.functional.fractional_max_pool3d nn.functional.rrelu "
     "empty empty_like empty_permuted empty_strided new_empty randn randn_like rand_like randint randint_like normal multinomial "
     "bernoulli uniform log_normal cauchy exponential geometric".split()
 )
+
+
+def normal_of(function, mean, std=None, *args, **kwargs):
+    """normal(mean, std) of tensors; with numbers after a tensor PyTorch fills the tensor in place."""
+    if isinstance(mean, twain.Tensor) and not isinstance(std, twain.Tensor) and args:
+        raise Untranslatable("in place")
+    return function(tuple(args[0]) if args else None, mean, std, dtype=kwargs.get("dtype"))
+
+
+def triangular_solve(function, b, a, upper=True, transpose=False, unitriangular=False):
+    """(solution, copy of the coefficients), by the older name."""
+    if transpose:
+        raise Untranslatable("transpose=True: of the transposed matrix")
+    return function(a, b, upper=upper, unitriangular=unitriangular), a
+
+
+def older_svd(function, x, some=True, compute_uv=True):
+    """(u, s, v) with v in place of its adjoint."""
+    if not compute_uv:
+        raise Untranslatable("compute_uv=False: linalg.svdvals, beside zeros")
+    u, s, vh = function(x, full_matrices=not some)
+    return u, s, twain.matrix_transpose(twain.conj(vh)) if vh.dtype.kind == "c" else twain.matrix_transpose(vh)
 
 
 def several_axes(function, x, *args, **kwargs):
@@ -272,6 +299,7 @@ def several_axes(function, x, *args, **kwargs):
 
 
 ADAPTERS: dict[str, object] = {
+    "normal": normal_of, "triangular_solve": triangular_solve, "svd": older_svd,
     "diff": renamed("n", "axis", "prepend", "append"), "einsum": equation_second,
     "flatten": renamed("start_axis", "end_axis", start_dim="start_axis", end_dim="end_axis"),
     "nanquantile": renamed("q", "axis", "keepdims", interpolation="method"),
@@ -337,6 +365,24 @@ DIFFERENCES: list[tuple[str, str, str]] = [
     ("cov", "aweights=float32", "PyTorch normalises by float32 weights in float32"),
     ("tensordot", "expected equal sizes", "sizes must agree, as the standard says"),
     ("cov", "cannot be negative", "weights are data"),
+    ("cholesky.", "gradient", "the Hermitian part of PyTorch's, which has an imaginary diagonal"),
+    ("linspace", "dtype=torch.int", "whole numbers are those at or below the places of the real line, as NumPy's"),
+    ("expand", "expected sizes >= 0", "-1 is no size"),
+    ("arange", "got False", "a bool is no number"),
+    ("unravel_index", "got ()", "a position is along an axis"),
+    ("unravel_index", "2**62", "of what no memory holds"),
+    ("square.", "dtype bool", "true times true is true"),
+    ("svd.", "gradient", "singular vectors are unique up to a phase"),
+    ("sign.", "got bool", "of numbers, as the standard says"),
+    ("matrix_exp", "float16", "LAPACK's dtypes"),
+    ("nn.functional.avg_pool", "dtype float32, not int64", "the mean of integers is a float"),
+    ("nn.functional.conv", "('should be the same')", "dtypes promote"),
+    ("nn.functional.max_pool", "refused ('Expected 2D or 3D", "no channels, no results"),
+    ("nn.functional.max_pool", "non-batch dimensions", "no channels, no results"),
+    ("nn.functional.max_unpool1d.", "gradient", "an element that another one has overwritten has none"),
+    ("nn.functional.max_unpool2d.", "gradient", "an element that another one has overwritten has none"),
+    ("nn.functional.max_unpool3d.", "gradient", "an element that another one has overwritten has none"),
+    ("masked_fill", "0-dimensional value tensor", "a value of one element broadcasts"),
     ("trace", "not refused", "of the first two axes, as NumPy's"),
     ("addmv", "dtype float32, not", "floats make the result a float"),
     ("addmm", "dtype float32, not", "floats make the result a float"),
@@ -380,9 +426,33 @@ def call(op, sample, grad: bool = False):
 
 
 def torch_call(op, sample):
-    result = op(sample.input, *sample.args, **sample.kwargs)
+    if op.name in ("cholesky_inverse", "cholesky_solve"):
+        # of a factor they give the other triangle a gradient, too, although nothing there is looked at
+        result = op.gradcheck_wrapper(op, sample.input, *sample.args, **sample.kwargs)
+    else:
+        result = op(sample.input, *sample.args, **sample.kwargs)
     leaves = [t for t in flat([sample.input, *sample.args, *sample.kwargs.values()]) if isinstance(t, torch.Tensor)]
     return result, leaves
+
+
+# Of equal elements any may be the one that is named: (where torch's arguments after the tensor have the axis).
+FREE_AMONG_EQUALS = {"kthvalue": 1, "topk": 1, "mode": 0, "median": 0, "nanmedian": 0, "sort": 0}
+
+
+def settle_ties(op, sample, ours, theirs):
+    """`theirs` with our indices, where those name elements of the values that both found."""
+    ours, theirs, place = flat(ours), flat(theirs), FREE_AMONG_EQUALS[op.name]
+    if len(ours) != 2 or len(theirs) != 2 or tuple(ours[1].shape) != tuple(theirs[1].shape):
+        return theirs
+    axis = sample.kwargs.get("dim", sample.args[place] if len(sample.args) > place else -1)
+    x, index = torch.atleast_1d(sample.input), torch.from_numpy(to_array(ours[1]).copy())
+    if x.ndim != sample.input.ndim:
+        index = index.reshape(-1)
+    if index.ndim < x.ndim:
+        index = index.unsqueeze(axis)
+    named = torch.take_along_dim(x, index, axis).reshape(theirs[0].shape)
+    same = torch.equal(torch.nan_to_num(named), torch.nan_to_num(theirs[0]))
+    return [theirs[0], torch.from_numpy(to_array(ours[1]).copy())] if same else theirs
 
 
 def compare(ours, theirs, tolerance: float, what: str = "value") -> str | None:
@@ -403,7 +473,7 @@ def compare(ours, theirs, tolerance: float, what: str = "value") -> str | None:
                 if not np.allclose(a, b, rtol=tolerance, atol=tolerance * max(1.0, min(scale, 1e3)), equal_nan=True):
                     worst = np.nanmax(np.abs(np.where(a == b, 0, a - b)))
                     return f"{what} {i}: differs by {worst:.3g} of {scale:.3g}"
-        elif not np.array_equal(a, b):
+        elif np.abs(a.astype(object) - b).max(initial=0) > tolerance:
             return f"{what} {i}: {a.reshape(-1)[:4]}, not {b.reshape(-1)[:4]}"
     return None
 
@@ -432,7 +502,11 @@ def check_values(op, dtype, count: int = 12) -> tuple[int, list[str]]:
             continue
         if op.name in UNDETERMINED:
             ours, theirs = ([np.zeros_like(to_array(v)) for v in flat(side)] for side in (ours, theirs))
-        difference = compare(ours, theirs, TOLERANCE.get(dtype, 0.0))
+        if op.name in FREE_AMONG_EQUALS:
+            theirs = settle_ties(op, sample, ours, theirs)
+        # PyTorch's weights for pixels have fewer digits
+        slack = 1 if op.name == "nn.functional.interpolate" and dtype is torch.uint8 else TOLERANCE.get(dtype, 0.0)
+        difference = compare(ours, theirs, slack)
         if difference:
             wrong.append(f"{describe(sample)}: {difference}")
         compared += 1
@@ -442,6 +516,8 @@ def check_values(op, dtype, count: int = 12) -> tuple[int, list[str]]:
 def check_gradients(op, dtype, count: int = 8) -> tuple[int, list[str]]:
     """Gradients of a weighted sum of all results that have one."""
     compared, wrong = 0, []
+    if op.name in UNDETERMINED:
+        return compared, wrong
     generator = np.random.default_rng(0)
     for sample in samples_of(op, dtype, count, True):
         try:
@@ -519,6 +595,11 @@ def failure(sample, error: Exception) -> str:
     return f"{describe(sample)}: {type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
 
 
+def excuse(name: str, complaint: str) -> bool:
+    """Is it a difference that we stand by? A name with a full stop at its end is the whole one."""
+    return any(f"{name}.".startswith(start) and text in complaint for start, text, _ in DIFFERENCES)
+
+
 def describe(sample) -> str:
     def text(value):
         if isinstance(value, torch.Tensor):
@@ -576,7 +657,12 @@ def main(wanted: list[str]) -> None:
         total += n
         lines += [f"refusal {line}" for line in wrong]
         name = op.name + (f".{op.variant_test_name}" if op.variant_test_name else "")
-        print(f"{'ok' if not lines else 'WRONG'} {name}: {total} compared, {len(lines)} wrong", flush=True)
+        stated = sum(excuse(name, line) for line in lines)
+        lines = [line for line in lines if not excuse(name, line)]
+        print(
+            f"{'ok' if not lines else 'WRONG'} {name}: {total} compared, {len(lines)} wrong, {stated} stated",
+            flush=True,
+        )
         for line in lines[: 40 if wanted else 4]:
             print("     " + line[:300])
         good, bad = good + (not lines), bad + bool(lines)

@@ -7,6 +7,9 @@ and bfloat16 with float16 gives float32 (as in PyTorch).
 from __future__ import annotations
 
 from .errors import DTypeError
+from .lazy import LazyModule
+
+numpy = LazyModule("numpy")
 
 
 class DType:
@@ -40,6 +43,13 @@ class DType:
     @property
     def numpy_name(self) -> str | None:
         return None if self.weak or self is bfloat16 else self.name
+
+    @property
+    def __numpy_dtype__(self):
+        """What NumPy (from 2.4 on) takes it for where it expects a dtype: array.astype(twain.float32), zeros(3, x.dtype)."""
+        if self.numpy_name is None:
+            raise AttributeError(f"NumPy has no dtype {self.name}")
+        return numpy.dtype(self.numpy_name)
 
     @property
     def is_floating(self) -> bool:

@@ -10,7 +10,7 @@ from ..base import dtypes as dt
 from ..base.errors import DTypeError, ShapeError
 from ..base.shapes import broadcast_shapes, size_of
 from ..ir.node import Spec
-from .elementwise import cast, not_equal, where
+from .elementwise import cast, where
 from .families import composite, late
 from .native import check_dtype, check_rows, leading_batch, native, whole
 from .samples import Samples
@@ -20,10 +20,14 @@ _ROWS = (((4, 5), (4, 5)), ((2, 700), (2, 700)), ((0, 3), (0, 3)), ((2, 0), (2, 
 _TRIED = (dt.bool_, dt.int16, dt.int64, dt.bfloat16, dt.float32, dt.float64, dt.complex128)
 
 
+def _check_bool(name: str, mask) -> None:
+    if mask.dtype.kind != "b":
+        raise DTypeError(f"[{name}] expected a bool mask, got {mask.dtype}; compare it first, as in mask != 0")
+
+
 def _check_mask(name: str, mask, *others) -> None:
     check_rows(name, mask)
-    if mask.dtype.kind != "b":
-        raise DTypeError(f"[{name}] expected a bool mask, got {mask.dtype}")
+    _check_bool(name, mask)
     for x in others:
         if x.shape != mask.shape:
             raise ShapeError(f"[{name}] expected a mask of shape {tuple(x.shape)}, got {tuple(mask.shape)}")
@@ -123,8 +127,8 @@ def _flat_rows(x):
 
 
 def _masked_scatter(attrs, x, mask, source):
-    if mask.dtype.kind != "b":
-        mask = not_equal(mask, 0)
+    _check_bool("masked_scatter", mask)
+    dt.check_cast("masked_scatter", source.dtype, x.dtype)
     if mask.shape != x.shape:
         shape = broadcast_shapes("masked_scatter", x.shape, mask.shape)
         x, mask = broadcast_to(x, shape), broadcast_to(mask, shape)
@@ -142,8 +146,8 @@ masked_scatter = composite(
 
 
 def _masked_fill(attrs, x, mask, value):
-    if mask.dtype.kind != "b":
-        mask = not_equal(mask, 0)
+    _check_bool("masked_fill", mask)
+    dt.check_cast("masked_fill", value.dtype, x.dtype)
     return where(mask, cast(value, x.dtype), x)
 
 

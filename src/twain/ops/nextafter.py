@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ..base import dtypes as dt
 from ..base.errors import DTypeError
-from .elementwise import cast
+from .elementwise import cast, not_equal
 from .families import composite, elementwise
 from .samples import Samples
 
@@ -39,12 +39,16 @@ def _next_number(k, dtype, x, y):
 _TRIES = Samples(((-5, 5), (-5, 5)), arguments=((("float32",), {}), (("float16",), {}), (("bfloat16",), {})))
 next_number = elementwise(
     "next_number", 2, _next_number, dtypes=dt.FLOATING, attributes=lambda dtype: dt.as_dtype(dtype, "next_number").name,
+    derivatives=(lambda x, y, out: cast(not_equal(x, y), out.dtype), None),
     reference="twain.testing.elementwise_references.next_number", samples=_TRIES,
 )  # fmt: skip
 
 
 def _nextafter(attrs, x1, x2):
-    """The number next to x1 towards x2, element by element; x2 itself where they are equal. Has no derivative."""
+    """The number next to x1 towards x2, element by element; x2 itself where they are equal.
+
+    Its derivative by x1 is 1, and 0 where they are equal; that by x2 is 0.
+    """
     dtype = dt.strengthen(dt.promote("nextafter", x1.dtype, x2.dtype))
     if dtype not in dt.FLOATING:
         raise DTypeError(f"[nextafter] expected real floating dtypes, got {x1.dtype} and {x2.dtype}")
@@ -58,6 +62,5 @@ nextafter = composite(
     reference="twain.testing.elementwise_references.nextafter",
     samples=Samples(((-5, 5), (-5, 5))),
 )
-nextafter.record.differentiable = False
 
 __all__ = ["nextafter"]

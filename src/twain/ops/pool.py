@@ -203,7 +203,7 @@ def _unpadded(g, shape: tuple, pads: tuple):
 def _attributes(name: str, axes: int):
     def attributes(kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False):
         kernel = per_axis(name, "kernel_size", kernel_size, axes, 1)
-        step = kernel if stride is None else per_axis(name, "stride", stride, axes, 1)
+        step = kernel if stride in (None, ()) else per_axis(name, "stride", stride, axes, 1)
         padding = per_axis(name, "padding", padding, axes)
         return (kernel, step, padding, per_axis(name, "dilation", dilation, axes, 1), bool(ceil_mode))
 
@@ -394,7 +394,7 @@ def _norm_attributes(name: str, axes: int):
         if isinstance(norm_type, bool) or not isinstance(norm_type, (int, float)) or not 0 < norm_type < float("inf"):
             raise ArgumentError(f"[{name}] expected norm_type to be a positive number, got {norm_type!r}")
         kernel = per_axis(name, "kernel_size", kernel_size, axes, 1)
-        step = kernel if stride is None else per_axis(name, "stride", stride, axes, 1)
+        step = kernel if stride in (None, ()) else per_axis(name, "stride", stride, axes, 1)
         return (float(norm_type), kernel, step, bool(ceil_mode))
 
     return attributes

@@ -80,6 +80,8 @@ def _diff_attributes(axis=-1, n=1):
 def _diff(attrs, x, prepend, append):
     axis, count = attrs
     at = normalize_axis("diff", axis, x.ndim)
+    if count == 0:  # nothing is joined then, as NumPy has it
+        return x
     parts = [(name, p) for name, p in (("prepend", prepend), ("x", x), ("append", append)) if p is not None]
     joined = []
     for name, p in parts:
@@ -106,8 +108,8 @@ def _diff(attrs, x, prepend, append):
 
 diff_op = composite(
     "diff", 3, _diff, attributes=_diff_attributes, names=("x", "prepend", "append"), reference=_REFERENCES + "diff",
-    samples=Samples(((-5, 5), (-5, 5), (-5, 5)), arguments=(((), {}), ((), {"axis": 0, "n": 2})),
-                    shapes=(((3, 4), (3, 2), ()), ((3, 4), (2, 4), ()))),
+    samples=Samples(((-5, 5), (-5, 5), (-5, 5)), arguments=(((), {}), ((), {"axis": 0, "n": 2}), ((), {"n": 0})),
+                    shapes=(((3, 4), (3, 2), ()), ((3, 4), (2, 4), ()), ((3, 4), (3, 2), ()))),
     errors=(((), {"n": -1}, "[diff]"), ((), {"axis": 7}, "[diff]")),
 )  # fmt: skip
 

@@ -224,13 +224,17 @@ def _interpolate(attrs, x):
         raise ShapeError(f"[interpolate] expected images of at least one pixel, got shape {tuple(x.shape)}")
     if mode == "area":
         return _REGIONS[f"adaptive_avg_pool{axes}d"](x, size)
-    if mode in _AXES_OF and x.dtype.kind != "f":
-        raise DTypeError(f"[interpolate] expected a floating dtype for mode {mode!r}, got {x.dtype}")
+    pixels = mode in _AXES_OF and x.dtype is dt.uint8
+    if pixels:
+        x = cast(x, dt.float32)
+    elif mode in _AXES_OF and x.dtype.kind != "f":
+        raise DTypeError(f"[interpolate] expected a floating dtype or uint8 for mode {mode!r}, got {x.dtype}")
     times = tuple(count // length for length, count in zip(lengths, size))
     whole = all(length * t == count for length, t, count in zip(lengths, times, size))
     if mode.startswith("nearest") and whole and (factors is None or factors == times) and 1 < prod(times) <= 8:
         return interleave([x] * prod(times), *times)
-    for a, (length, count) in enumerate(zip(lengths, size)):
+    each = list(enumerate(zip(lengths, size)))
+    for a, (length, count) in reversed(each) if pixels else each:
         scale = 1.0 / factors[a] if factors is not None and not recompute else length / count
         if mode == "nearest" and axes == 2 and count in (length, 2 * length):
             scale = length / count  # whatever scale_factor says, as in PyTorch
@@ -240,7 +244,9 @@ def _interpolate(attrs, x):
             x = _filtered(x, a + 2, count, (length - 1) / (count - 1) if align and count > 1 else scale, mode)
         else:
             x = _between(x, a + 2, count, scale, mode, align)
-    return x
+        if pixels:  # width first, and whole numbers after each axis, as PyTorch has it
+            x = minimum(maximum(floor(add(x, 0.5)), 0.0), 255.0)
+    return cast(x, dt.uint8) if pixels else x
 
 
 def _nearest(x, axis: int, count: int, scale: float, shift: float):

@@ -17,15 +17,19 @@ Tensor = _core.Tensor
 numpy = LazyModule("numpy")
 
 
-def broadcast_shapes(*shapes: tuple) -> tuple:
-    """The shape that all shapes broadcast to. A size may be None (unknown): it stays None unless another says it.
+def broadcast_shapes(*shapes: tuple | int) -> tuple:
+    """The shape that all shapes broadcast to; an int n is the shape (n,).
+
+    A size may be None (unknown): it stays None unless another says it.
 
     Raises ShapeError for shapes that don't fit.
     """
     known = []
     for shape in shapes:
+        if isinstance(shape, int) and not isinstance(shape, bool):
+            shape = (shape,)
         if not isinstance(shape, (tuple, list)):
-            raise ArgumentError(f"[broadcast_shapes] expected tuples of ints, got {shape!r}")
+            raise ArgumentError(f"[broadcast_shapes] expected ints or tuples of ints, got {shape!r}")
         known.append(tuple(shape))
     if not known:
         return ()

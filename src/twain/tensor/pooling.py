@@ -20,7 +20,7 @@ def _max_unpool(
 ) -> Tensor:
     name = f"max_unpool{axes}d"
     kernel = per_axis(name, "kernel_size", kernel_size, axes, 1)
-    step = kernel if stride is None else per_axis(name, "stride", stride, axes, 1)
+    step = kernel if stride in (None, ()) else per_axis(name, "stride", stride, axes, 1)
     pads = per_axis(name, "padding", padding, axes)
     if input.ndim not in (axes + 1, axes + 2):
         raise ShapeError(f"[{name}] expected input of {axes + 1} or {axes + 2} axes, got shape {tuple(input.shape)}")

@@ -138,7 +138,7 @@ def soft_margin_loss(x, y, reduction="mean"):
 
 
 def hinge_embedding_loss(x, y, reduction="mean", margin=1.0):
-    return _reduced(np.where(y == 1, x, 0) + np.where(y == -1, np.maximum(0, margin - x), 0), reduction)
+    return _reduced(np.where(y == -1, 0, x) + np.where(y == 1, 0, np.maximum(0, margin - x)), reduction)
 
 
 def hinge_loss(x, y, reduction="mean"):
@@ -155,6 +155,7 @@ def poisson_nll_loss(x, y, log_input=True, full=False, eps=1e-8, reduction="mean
 
 def gaussian_nll_loss(x, y, var, full=False, eps=1e-6, reduction="mean"):
     var = np.maximum(var, eps)
+    var = var[..., None] if var.shape == x.shape[:-1] else var
     loss = 0.5 * (np.log(var) + (x - y) ** 2 / var)
     return _reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)
 

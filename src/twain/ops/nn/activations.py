@@ -11,6 +11,7 @@ import math
 from ...base import dtypes as dt
 from ...base.errors import ArgumentError, ShapeError
 from ...base.shapes import normalize_axis
+from ..elementwise import abs as abs_
 from ..elementwise import (
     cast,
     erfc,
@@ -115,7 +116,13 @@ def _softshrink(attrs, x):
     return where(greater(x, attrs), x - attrs, where(less(x, -attrs), x + attrs, x * 0))
 
 
-softshrink = _activation("softshrink", _softshrink, attributes=lambda lambd=0.5: float(lambd), arguments=(((), {}),))
+def _softshrink_attributes(lambd=0.5):
+    if not lambd >= 0:
+        raise ArgumentError(f"[softshrink] expected lambd of at least 0, got {lambd}")
+    return float(lambd)
+
+
+softshrink = _activation("softshrink", _softshrink, attributes=_softshrink_attributes, arguments=(((), {}),))
 
 
 def _hardsigmoid(attrs, x):
@@ -250,7 +257,7 @@ logsigmoid = _activation("logsigmoid", _logsigmoid)
 def _softsign(attrs, x):
     """x / (1 + |x|)."""
     x = floating(x)
-    return x / (1.0 + _size(x))
+    return x / (1.0 + (abs_(x) if x.dtype.kind == "c" else _size(x)))
 
 
 softsign = _activation("softsign", _softsign, onnx="Softsign")

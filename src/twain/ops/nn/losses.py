@@ -160,8 +160,8 @@ soft_margin_loss = _regression("soft_margin_loss", _soft_margin)
 
 
 def _hinge_embedding(margin, x, y):
-    """input where target is 1, max(0, margin - input) where it is -1."""
-    return where(equal(y, 1), x, 0) + where(equal(y, -1), relu(margin - x), 0)
+    """input where target is 1, max(0, margin - input) where it is -1, and both together elsewhere, as in PyTorch."""
+    return where(equal(y, -1), 0, x) + where(equal(y, 1), 0, relu(margin - x))
 
 
 hinge_embedding_loss = _regression("hinge_embedding_loss", _hinge_embedding, setting=("margin", 1.0, float))
@@ -206,6 +206,14 @@ def _gaussian_nll(attrs, x, y, var):
     """0.5 * (log(var) + (input - target) ** 2 / var), var at least eps (Nix, Weigend 1994)."""
     full, eps, reduction = attrs
     x, y = _pair("gaussian_nll_loss", x, y)
+    if var.ndim and var.shape != x.shape:
+        if var.shape == x.shape[:-1]:  # one variance for each row
+            var = reshape(var, (*var.shape, 1))
+        elif var.ndim != x.ndim or [d for d, wide in zip(var.shape, x.shape) if d != wide] != [1]:
+            raise ShapeError(
+                "[gaussian_nll_loss] expected var of input's shape, without its last axis, or with one axis of size 1, got "
+                f"shapes {tuple(var.shape)} and {tuple(x.shape)}"
+            )
     gap = subtract(x, y)
     var = where(less(var, eps), eps, var)
     loss = 0.5 * (log(var) + gap * gap / var)
@@ -215,7 +223,8 @@ def _gaussian_nll(attrs, x, y, var):
 gaussian_nll_loss = composite(
     "gaussian_nll_loss", 3, in_float32(_gaussian_nll), attributes=_gaussian_attributes, names=("input", "target", "var"),
     reference=_REFERENCES + "gaussian_nll_loss",
-    samples=Samples(((-5, 5), (-5, 5), (0.1, 3)), shapes=(((3, 4), (3, 4), (3, 4)),)),
+    samples=Samples(((-5, 5), (-5, 5), (0.1, 3)),
+                    shapes=(((3, 4), (3, 4), (3, 4)), ((3, 3), (3, 3), (3,)), ((3, 4), (3, 4), (1, 4)))),
 )  # fmt: skip
 
 
