@@ -162,6 +162,14 @@ def test_log1p_near_its_zero():
     assert abs(got[3].real) < 1e-15
 
 
+def test_logsumexp():
+    """Shifted by the largest real part, which may be where exp overflows."""
+    rng = np.random.default_rng()
+    x = rng.standard_normal((3, 4)) + 1j * rng.standard_normal((3, 4))
+    got = twain.logsumexp(twain.asarray(x + 1000), axis=1).numpy()
+    np.testing.assert_allclose(got, np.log(np.exp(x).sum(1)) + 1000, rtol=1e-12)
+
+
 def test_sign():
     x = np.array([3 + 4j, 0, complex(np.inf, 1), complex(-2, -np.inf), complex(np.nan, 0), complex(1, np.nan)])
     got = twain.sign(twain.asarray(x, dtype="complex128")).numpy()

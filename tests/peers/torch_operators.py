@@ -204,8 +204,10 @@ def scaled(name: str):
 
 
 def gather(function, x, axis, index=None, **kwargs):
-    """gather(x, dim, index): index may be smaller than x on the other axes."""
+    """gather(x, dim, index): index may be smaller than x on the other axes, and of any shape if it is empty."""
     shape = index.shape
+    if index.ndim != x.ndim and not index.size:
+        return function(x, index.reshape(0), axis=axis).reshape(shape)
     if x.ndim and index.ndim == x.ndim:
         x = x[tuple(slice(0, n) if i != axis % x.ndim else slice(None) for i, n in enumerate(shape))]
     return function(x, index, axis=axis)
@@ -218,7 +220,8 @@ def take_along_dim(function, x, index, axis=None, **kwargs):
 
 
 def index_select(function, x, axis, index):
-    return function(x, index, axis=axis)
+    found = function(x, index, axis=axis)
+    return found if x.ndim else found.reshape(())
 
 
 def flat_take(function, x, index):
@@ -239,10 +242,6 @@ def cat(function, tensors, *args, **kwargs):
 
 def as_list(function, *tensors, **kwargs):
     return function(*(tensors[0] if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)) else tensors), **kwargs)
-
-
-def first_only(function, x, *args, **kwargs):
-    return function(x)
 
 
 def second_first(function, n, x):
@@ -283,6 +282,62 @@ def triangular_solve(function, b, a, upper=True, transpose=False, unitriangular=
     return function(a, b, upper=upper, unitriangular=unitriangular), a
 
 
+def folding(function, x, axis, index, source, *, reduce=None):
+    """scatter(x, dim, index, src, reduce="add"), by the older names of the folds."""
+    if reduce is None:
+        return function(x, axis, index, source)
+    return twain.scatter_reduce(x, axis, index, source, {"add": "sum", "multiply": "prod"}[reduce])
+
+
+def drawn_integers(function, *args, dtype=None, **kwargs):
+    """randint([low,] high, size)."""
+    if dtype is not None and dtype.kind != "i":
+        raise Untranslatable("integers as floats")
+    return function(*(args if len(args) == 3 else (0, *args)), dtype=dtype or "int64")
+
+
+def log_determinant(function, x):
+    """logdet(x): not a number where the determinant is negative."""
+    sign, logarithm = function(x)
+    if sign.dtype.kind == "c":
+        return twain.log(sign) + logarithm
+    return twain.where(sign < 0, float("nan"), logarithm)
+
+
+def places(function, x, as_tuple=False):
+    """nonzero as a matrix of indices, one row per element."""
+    found = function(x)
+    return found if as_tuple else twain.stack(found, axis=1) if found else twain.zeros((int(bool(x)), 0), dtype="int64")
+
+
+def bags(function, weight, indices, *args, sparse=False, scale_grad_by_freq=False, **kwargs):
+    """embedding_bag of the database: the table first."""
+    if scale_grad_by_freq:
+        raise Untranslatable("scale_grad_by_freq=True")
+    return function(indices, weight, *args, **kwargs)
+
+
+def argsorted(function, x, axis=-1, descending=False, stable=False):
+    """In the order that torch has for equal elements, if it says which."""
+    if not stable and x.size > 16:
+        raise Untranslatable("any order of equal elements")
+    return function(x, axis=axis, descending=descending)
+
+
+def index_added(function, x, axis, index, source, *, alpha=1):
+    """With unsigned numbers a negative alpha wraps."""
+    return function(x, axis, index, source, alpha=alpha % 256 if source.dtype is twain.uint8 else alpha)
+
+
+def repeated(function, x, repeats=None, axis=None, *, output_size=None):
+    return function(x, repeats, axis=axis)
+
+
+def points(function, x, bins, **kwargs):
+    """histogramdd: all axes but the last are points."""
+    return function(x.reshape(-1, x.shape[-1]), bins, weights=kwargs.pop("weight", None), **kwargs)
+
+
 def older_svd(function, x, some=True, compute_uv=True):
     """(u, s, v) with v in place of its adjoint."""
     if not compute_uv:
@@ -299,12 +354,14 @@ def several_axes(function, x, *args, **kwargs):
 
 
 ADAPTERS: dict[str, object] = {
+    "scatter": folding, "randint": drawn_integers, "logdet": log_determinant, "nonzero": places,
+    "nn.functional.embedding_bag": bags, "multinomial": renamed("count", "replacement", num_samples="count"),
     "normal": normal_of, "triangular_solve": triangular_solve, "svd": older_svd,
     "diff": renamed("n", "axis", "prepend", "append"), "einsum": equation_second,
     "flatten": renamed("start_axis", "end_axis", start_dim="start_axis", end_dim="end_axis"),
     "nanquantile": renamed("q", "axis", "keepdims", interpolation="method"),
     "quantile": renamed("q", "axis", "keepdims", interpolation="method"),
-    "histogram": renamed("bins", weight="weights"), "histogramdd": renamed("bins", weight="weights"),
+    "index_add": index_added, "histogram": renamed("bins", weight="weights"), "histogramdd": points,
     "permute": spread, "reshape": spread, "view": spread, "expand": spread, "broadcast_to": spread, "tile": spread,
     "flip": renamed("axis"), "roll": renamed("shift", "axis"), "clamp": clamp, "div": rounding_divide,
     "add": scaled("add"), "sub": scaled("subtract"), "std": spread_statistics, "var": spread_statistics,
@@ -317,10 +374,10 @@ ADAPTERS: dict[str, object] = {
     "count_nonzero": axis_tuple("axis"), "cumsum": renamed("axis"), "cumprod": renamed("axis"),
     "gather": gather, "take_along_dim": take_along_dim, "index_select": index_select, "take": flat_take,
     "where": condition_first, "cat": cat, "stack": cat, "unbind": renamed("axis"), "sort": renamed("axis", "descending"),
-    "argsort": renamed("axis", "descending"), "transpose": transposed, "broadcast_tensors": as_list,
-    "meshgrid": as_list, "repeat_interleave": renamed("repeats", "axis"), "softmax": renamed("axis"),
+    "argsort": argsorted, "transpose": transposed, "broadcast_tensors": as_list,
+    "meshgrid": as_list, "repeat_interleave": repeated, "softmax": renamed("axis"),
     "log_softmax": renamed("axis"), "unsqueeze": renamed("axis"), "squeeze": renamed("axis"),
-    "argwhere": first_only, "tensordot": contracted, "polygamma": second_first,
+    "argwhere": places, "tensordot": contracted, "polygamma": second_first,
     "special.polygamma": second_first, "nn.functional.embedding": indices_first, "diag": renamed("k", diagonal="k"),
 }  # fmt: skip
 
@@ -371,6 +428,27 @@ DIFFERENCES: list[tuple[str, str, str]] = [
     ("arange", "got False", "a bool is no number"),
     ("unravel_index", "got ()", "a position is along an axis"),
     ("unravel_index", "2**62", "of what no memory holds"),
+    ("cat.", "expected axis in [-1, 0]", "an empty vector is no matrix"),
+    ("squeeze.", "to have size 1", "an axis that can't go is an error, as the standard says"),
+    ("squeeze.multiple.", "to have size 1", "an axis that can't go is an error, as the standard says"),
+    ("trap", "uint8", "PyTorch's differences of unsigned numbers wrap"),
+    ("cumulative_trapezoid", "int8", "PyTorch's sums and differences of bytes wrap"),
+    ("logcumsumexp", "complex", "of real numbers"),
+    ("full_like", "-9", "an int that the dtype doesn't hold is an error"),
+    ("randn.", "complex", "real numbers are drawn"),
+    ("bernoulli", "dtype bool", "what is true or false is a bool"),
+    ("multinomial", "number of categories", "any number of them"),
+    ("histogram", "dtype int64, not", "what is counted is a whole number, as NumPy's"),
+    *[
+        (f"nn.functional.{name}", "training=True", "what is dropped is drawn")
+        for name in ("dropout", "alpha_dropout", "feature_alpha_dropout")
+    ],
+    ("nonzero.", "got a 0-d tensor", "a number has no places, as the standard says"),
+    ("argwhere.", "got a 0-d tensor", "a number has no places, as the standard says"),
+    ("scatter.", "dtype to be equal to src", "sources are cast"),
+    ("scatter_add.", "dtype to be equal to src", "sources are cast"),
+    ("nn.functional.hinge_embedding_loss.", "differs by 0.0", "PyTorch sums bfloat16 in bfloat16"),
+    ("histc.", "float16", "PyTorch finds the bins in half precision"),
     ("square.", "dtype bool", "true times true is true"),
     ("svd.", "gradient", "singular vectors are unique up to a phase"),
     ("sign.", "got bool", "of numbers, as the standard says"),

@@ -62,6 +62,37 @@ def test_index_functions(axis, rng):
     np.testing.assert_array_equal(twain.index_fill(t, axis, i, 3).numpy(), wanted)
 
 
+def test_numbers_count_as_one_element():
+    """A 0-d tensor has one element along axis 0 or -1, as in PyTorch."""
+    x, zero, one = twain.asarray(2.0), twain.asarray(0), twain.asarray([0])
+    for axis in (0, -1):
+        assert (
+            twain.scatter(x, axis, zero, 5.0).tolist()
+            == twain.index_fill(x, axis, one, twain.asarray(5.0)).tolist()
+            == 5
+        )
+        assert twain.scatter_add(x, axis, one, x).tolist() == twain.index_add(x, axis, zero, x, alpha=1).tolist() == 4
+        assert twain.index_copy(x, axis, one, twain.asarray([7.0])).tolist() == 7
+        assert twain.scatter_reduce(x, axis, zero, x, "prod").tolist() == 4
+        assert twain.take_along_axis(x, zero, axis=axis).tolist() == 2 and twain.take(x, one, axis=axis).tolist() == [2]
+        assert twain.swapaxes(x, axis, 0).tolist() == 2
+    with pytest.raises(IndexError, match="take"):
+        twain.take(x, twain.asarray([1]), axis=0)
+    y = twain.asarray(3.0).requires_grad_()
+    twain.index_add(y, 0, one, y.reshape(1) * y).backward()
+    assert y.grad.item() == 7
+
+
+def test_take_along_axis_broadcasts(rng):
+    """On the other axes values and indices broadcast, as NumPy's."""
+    for shape, places, axis in (((5, 4), (1, 2), 1), ((1, 4), (5, 2), 1), ((3, 1, 2), (2, 4, 1), 0)):
+        x, index = rng.standard_normal(shape), rng.integers(0, shape[axis], places)
+        got = twain.take_along_axis(twain.asarray(x), twain.asarray(index), axis=axis)
+        np.testing.assert_array_equal(got.numpy(), np.take_along_axis(x, index, axis))
+    with pytest.raises(ValueError, match=r"\[take_along_axis\] expected shapes that broadcast"):
+        twain.take_along_axis(twain.ones((3, 4)), twain.zeros((2, 4), dtype="int64"), axis=1)
+
+
 def test_put(rng):
     x, source = rng.standard_normal((4, 5)), rng.standard_normal(3)
     index = np.array([1, -1, 5])
@@ -114,6 +145,11 @@ def test_embedding_bag(mode, rng):
         np.testing.assert_allclose(got.numpy(), wanted, rtol=1e-12, atol=1e-15)
     again = twain.embedding_bag(i, w, twain.asarray([0, 3, 3, 9, 20]), mode=mode, include_last_offset=True)
     np.testing.assert_allclose(again.numpy(), twain.embedding_bag(i, w, o, mode=mode).numpy())
+    twain.embedding_bag(i[:5], w, o[:1], mode=mode, max_norm=0.5)
+    wanted = weight.copy()
+    for row in set(flat[:5].tolist()):
+        wanted[row] *= min(1.0, 0.5 / (np.linalg.norm(weight[row]) + 1e-7))
+    np.testing.assert_allclose(w.numpy(), wanted, rtol=1e-6)
 
 
 def test_counting(rng):

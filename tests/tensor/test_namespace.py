@@ -172,3 +172,28 @@ def test_gradient_of_products_with_zeros():
         twain.prod(x).backward()
         others = [math.prod(values[:i] + values[i + 1 :]) for i in range(3)]
         assert x.grad.tolist() == others
+
+
+@pytest.mark.parametrize(("call", "message"), [
+    (lambda x: twain.masked_fill(x, x, 0.0), "[masked_fill] expected a bool mask, got float32"),
+    (lambda x: twain.masked_fill(x, x > 0, 1j), "[masked_fill] expected a complex dtype"),
+    (lambda x: twain.masked_scatter(x, twain.ones((2, 2), dtype="uint8"), x), "[masked_scatter] expected a bool mask"),
+    (lambda x: twain.random.multinomial(twain.asarray([1.0, -1.0]), 1), "[random.multinomial] expected finite weights"),
+    (lambda x: twain.random.multinomial(twain.asarray([1.0, float("nan")]), 1), "[random.multinomial] expected finite"),
+    (lambda x: twain.random.multinomial(twain.zeros((2, 3)), 1, True), "[random.multinomial] expected finite weights"),
+    (lambda x: twain.nn.functional.softshrink(x, -0.5), "[softshrink] expected lambd of at least 0, got -0.5"),
+    (lambda x: twain.nn.functional.gaussian_nll_loss(x, x, twain.ones((2, 3))), "[gaussian_nll_loss] expected var of"),
+    (lambda x: twain.broadcast_shapes((2, 3), "x"), "[broadcast_shapes] expected ints or tuples of ints"),
+])  # fmt: skip
+def test_refusals(call, message):
+    with pytest.raises((TypeError, ValueError)) as caught:
+        call(twain.ones((2, 2)))
+    assert message in str(caught.value)
+
+
+def test_numpy_takes_dtypes():
+    """From 2.4 on NumPy knows what is meant by a dtype of ours."""
+    if tuple(map(int, np.__version__.split(".")[:2])) >= (2, 4):
+        assert np.zeros(3, dtype=twain.float64).astype(twain.int16).dtype == np.int16
+    with pytest.raises(AttributeError, match="NumPy has no dtype bfloat16"):
+        twain.bfloat16.__numpy_dtype__

@@ -84,7 +84,7 @@ def alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, generat
 
 def feature_alpha_dropout(input: Tensor, p: float = 0.5, training: bool = False, generator: Any = None) -> Tensor:
     """alpha_dropout of whole channels of (N, C, ...)."""
-    if input.ndim < 2:
+    if input.ndim < 2 and training:
         raise ShapeError(f"[feature_alpha_dropout] expected input of shape (N, C, ...), got {tuple(input.shape)}")
     shape = (*input.shape[:2], *(1,) * (input.ndim - 2))
     return _alpha("feature_alpha_dropout", input, p, training, generator, shape)

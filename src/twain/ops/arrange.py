@@ -276,7 +276,9 @@ def sliding_window_view(x, window_shape, axis=None, step=1):
 
 # ---------------------------------------------------------------- order
 def swapaxes(x, axis1, axis2):
-    """Two axes exchanged: a view."""
+    """Two axes exchanged: a view. Of a number, which has one element, axes 0 and -1."""
+    if x.ndim == 0 and {axis1, axis2} <= {0, -1}:
+        return reshape(x, ())
     a, b = normalize_axis("swapaxes", axis1, x.ndim), normalize_axis("swapaxes", axis2, x.ndim)
     order = list(range(x.ndim))
     order[a], order[b] = b, a

@@ -189,7 +189,7 @@ def _logsumexp(attrs, x):
     """log(sum(exp(x))) over `axis`, without overflow."""
     axes = normalize_axes("logsumexp", attrs[0], x.ndim)
     x = _floating(x)
-    top = max(x, axes, True)
+    top = max(real(x) if x.dtype.kind == "c" else x, axes, True)
     # an infinite maximum must not become inf - inf
     top = where(equal(abs(top), float("inf")), 0.0, top)
     result = add(log(sum(exp(subtract(x, top)), axes, True)), top)

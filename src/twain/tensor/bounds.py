@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from .. import _core
 from ..base.errors import ArgumentError, IndexingError
-from ..base.shapes import normalize_axis
+from ..base.shapes import broadcast_shapes, normalize_axis
 from ..ops import index as ops
+from ..ops.shape import broadcast_to, reshape
 from .creation import asarray, tensor_argument
 
 Tensor = _core.Tensor
@@ -47,10 +48,12 @@ def check_classes(function: str, what: str, classes: object, count: int, ignore:
 def take(x: Tensor, indices: Tensor, /, axis: int | None = None) -> Tensor:
     """Elements of `x` along `axis` at `indices`; shape x[:axis] + indices + x[axis+1:]. axis may be left out of a vector.
 
-    Negative indices count from the end. Raises IndexError for one out of range; compiled, that reads NaN (of integers,
-    the smallest number).
+    A 0-d x counts as one element. Negative indices count from the end. Raises IndexError for one out of range; compiled,
+    that reads NaN (of integers, the smallest number).
     """
     x = tensor_argument("take", x)
+    if x.ndim == 0:
+        x = reshape(x, (1,))
     if axis is None:
         if x.ndim != 1:
             raise ArgumentError(
@@ -69,9 +72,22 @@ def take(x: Tensor, indices: Tensor, /, axis: int | None = None) -> Tensor:
 def take_along_axis(x: Tensor, indices: Tensor, /, axis: int = -1) -> Tensor:
     """For each place of `indices`, the element of `x` at that place but along `axis` at the index; shape of `indices`.
 
-    Negative indices count from the end. Raises IndexError as `take`.
+    On the other axes the two broadcast. A 0-d x counts as one element. Negative indices count from the end. Raises
+    IndexError as `take`.
     """
     x = tensor_argument("take_along_axis", x)
+    if x.ndim == 0 and getattr(indices, "ndim", 2) < 2:
+        return reshape(take_along_axis(reshape(x, (1,)), reshape(indices, (-1,)), axis), indices.shape)
+    if hasattr(indices, "ndim") and indices.ndim == x.ndim and indices.shape != x.shape:
+        at = normalize_axis("take_along_axis", axis, x.ndim)
+        others = [a for a in range(x.ndim) if a != at]
+        if any(indices.shape[a] != x.shape[a] for a in others):
+            wide = broadcast_shapes(
+                "take_along_axis", *[tuple(1 if a == at else v.shape[a] for a in range(x.ndim)) for v in (x, indices)]
+            )
+            x, indices = (
+                broadcast_to(v, tuple(v.shape[a] if a == at else d for a, d in enumerate(wide))) for v in (x, indices)
+            )
     if type(x) is Tensor:
         at = normalize_axis("take_along_axis", axis, x.ndim)
         check_index("take_along_axis", indices, x.shape[at], at, x.shape)

@@ -21,7 +21,7 @@ from ..ops import reduce
 from ..ops import shape as movement
 from ..ops.index import iota
 from ..ops.random import random_exponential, random_normal, random_uniform
-from .bounds import take
+from .bounds import recording, take
 from .creation import arange, asarray, full
 from .random import as_parameters, draw_floats, randint, source_of, uniform
 
@@ -402,6 +402,13 @@ def multinomial(p: Tensor, count: int, replacement: bool = False, *, generator=N
             f"[random.multinomial] expected 1 <= count{'' if replacement else f' <= {p.shape[-1]}'}, got {count}"
             + ("" if replacement else "; replacement=True draws an index more than once")
         )
+    if type(p) is Tensor and not recording():
+        known = p.detach()
+        good = reduce.all(known >= 0) & (reduce.max(known) < float("inf")) & reduce.all(reduce.sum(known, axis=-1) > 0)
+        if p.size == 0 or not good.item():
+            raise ValueRangeError(
+                "[random.multinomial] expected finite weights of at least 0, and one above 0 in each row, got others in p"
+            )
     if replacement:
         total = scanning.cumulative_sum(e.cast(p, dt.float64), axis=-1)
         u = uniform((*p.shape[:-1], count), dtype="float64", generator=generator) * total[..., -1:]

@@ -6,6 +6,9 @@ out of range write nowhere.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 from .. import _core
 from ..base.errors import ArgumentError, DTypeError, ShapeError
 from ..base.shapes import normalize_axis, size_of
@@ -14,11 +17,29 @@ from ..ops import elementwise as e
 from ..ops import index as index_ops
 from ..ops import scatter as ops
 from ..ops import search
+from ..ops.nn.extras import limit_rows
 from ..ops.shape import broadcast_to, reshape, slice_
 from .bounds import check_index
 from .creation import asarray
+from .gradients import no_grad
 
 Tensor = _core.Tensor
+
+
+def _numbers_too(function: Callable) -> Callable:
+    """With a 0-d x, which counts as one element along axis 0 or -1; the result is 0-d, too."""
+
+    @functools.wraps(function)
+    def of(x, axis, index, source, /, *rest, **settings):
+        if getattr(x, "ndim", 1):
+            return function(x, axis, index, source, *rest, **settings)
+        index = asarray(index) if isinstance(index, (list, tuple, range)) else index
+        index = reshape(index, (-1,)) if index.ndim == 0 else index
+        if function.__name__ != "index_fill" and getattr(source, "ndim", 1) == 0:
+            source = reshape(source, (-1,))
+        return reshape(function(reshape(x, (1,)), axis, index, source, *rest, **settings), ())
+
+    return of
 
 
 def _index(function: str, x: Tensor, index: object, axis: int) -> tuple:
@@ -59,6 +80,7 @@ def _along(function: str, x: Tensor, axis: int, index: object, src: object) -> t
 
 
 @_core.Remembered
+@_numbers_too
 def scatter(x: Tensor, axis: int, index: Tensor, src: Tensor | float, /) -> Tensor:
     """x with x[..., index[i, j, ...], ...] = src[i, j, ...], the index standing at `axis`.
 
@@ -70,6 +92,7 @@ def scatter(x: Tensor, axis: int, index: Tensor, src: Tensor | float, /) -> Tens
 
 
 @_core.Remembered
+@_numbers_too
 def scatter_add(x: Tensor, axis: int, index: Tensor, src: Tensor | float, /) -> Tensor:
     """x with `src` added at `index` along `axis`; arguments as of `scatter`. Added in order, whatever the threads."""
     index, at, src = _along("scatter_add", x, axis, index, src)
@@ -77,6 +100,7 @@ def scatter_add(x: Tensor, axis: int, index: Tensor, src: Tensor | float, /) -> 
 
 
 @_core.Remembered
+@_numbers_too
 def scatter_reduce(
     x: Tensor, axis: int, index: Tensor, src: Tensor | float, reduce: str, /, *, include_self: bool = True
 ) -> Tensor:
@@ -103,6 +127,7 @@ def _slices(function: str, x: Tensor, axis: int, index: object, source: object) 
 
 
 @_core.Remembered
+@_numbers_too
 def index_add(x: Tensor, axis: int, index: Tensor, source: Tensor, /, *, alpha: float = 1) -> Tensor:
     """x with alpha * source[..., i, ...] added to x[..., index[i], ...] along `axis`, in order.
 
@@ -113,6 +138,7 @@ def index_add(x: Tensor, axis: int, index: Tensor, source: Tensor, /, *, alpha: 
 
 
 @_core.Remembered
+@_numbers_too
 def index_copy(x: Tensor, axis: int, index: Tensor, source: Tensor, /) -> Tensor:
     """x with x[..., index[i], ...] = source[..., i, ...] along `axis`; arguments as of `index_add`."""
     index, at, source = _slices("index_copy", x, axis, index, source)
@@ -120,6 +146,7 @@ def index_copy(x: Tensor, axis: int, index: Tensor, source: Tensor, /) -> Tensor
 
 
 @_core.Remembered
+@_numbers_too
 def index_fill(x: Tensor, axis: int, index: Tensor, value: float | Tensor, /) -> Tensor:
     """x with x[..., index[i], ...] = value along `axis`; `value` is a number or a 0-d tensor."""
     if not is_python_scalar(value):
@@ -183,14 +210,19 @@ segment_min = _segments("min")
 def embedding_bag(
     input: Tensor, weight: Tensor, /, offsets: Tensor | None = None, *, mode: str = "mean",
     per_sample_weights: Tensor | None = None, include_last_offset: bool = False, padding_idx: int | None = None,
+    max_norm: float | None = None, norm_type: float = 2.0,
 ) -> Tensor:  # fmt: skip
     """Sums, means or maxima ("max") of bags of rows of `weight`: (bags, length of a row).
 
     `input`: (bags, rows per bag), or one-dimensional with `offsets`, where each bag begins (with include_last_offset also
     where the last one ends). per_sample_weights, shaped as input and for mode "sum" only, multiply the rows. Rows
-    `padding_idx` take no part. An empty bag gives 0. Raises IndexError for a row out of range.
+    `padding_idx` take no part. An empty bag gives 0. With max_norm, rows that input names are scaled down first, in weight
+    itself, to a norm_type-norm of at most this. Raises IndexError for a row out of range.
     """
     check_index("embedding_bag", input, weight.shape[0], 0, weight.shape)
+    if max_norm is not None:
+        with no_grad():
+            weight.assign(limit_rows(input, weight, max_norm, norm_type))
     if per_sample_weights is not None:
         if mode != "sum":
             raise ArgumentError(f"[embedding_bag] expected mode 'sum' with per_sample_weights, got {mode!r}")
