@@ -776,6 +776,7 @@ LOWERINGS = {  # ops with kernels of their own: function(lowering, group)
     "host": (hosts, "lower_host"),
     "foreign": (LazyModule("twain.codegen.foreign"), "lower_foreign"),
     "control": (control, "lower_control"),
+    "fourier": (LazyModule("twain.codegen.transforms"), "lower_fourier"),
     "sort": (sorting, "lower_sort"),
     "scan": (scans, "lower_scan"),
     "select": (selecting, "lower_select"),

@@ -1,4 +1,5 @@
-"""Discrete Fourier transforms, by NumPy's (pocketfft): three linear maps, and what users call made of them.
+"""Discrete Fourier transforms: three linear maps, and what users call made of them. They are done by kernels
+(`codegen/fourier.py`), lengths with large primes by NumPy (pocketfft).
 
 Each map has a direction and a scale: "one", "ortho" (1 / sqrt(n)) or "mean" (1 / n), n the number of transformed elements.
 The adjoint of a map is that of the other direction with the same scale, so derivatives of any order follow. Single
@@ -120,6 +121,7 @@ def _batch(attrs, call, inputs, batched, size):
 
 full_transform = host(
     "fft.full", 1, _run_complex, infer=_complex_infer, vjp=_complex_vjp, jvp="linear", batch=_batch, names=("x",),
+    lowering="fourier",
     attributes=lambda axes, inverse, scale: (axes, inverse, scale), dtypes=_COMPLEX, reference=_REFERENCES + "fft_full",
     samples=Samples(((-2, 2),), shapes=(((3, 5),), ((2, 4, 3),)), dtypes=_COMPLEX,
                     arguments=((((1,), False, "one"), {}), (((0, 1), True, "ortho"), {}))),
@@ -127,6 +129,7 @@ full_transform = host(
 )  # fmt: skip
 halved_transform = host(
     "fft.halved", 1, _run_halved, infer=_halved_infer, vjp=_halved_vjp, jvp="linear", batch=_batch, names=("x",),
+    lowering="fourier",
     attributes=lambda axes, scale: (axes, scale), reference=_REFERENCES + "fft_halved",
     samples=Samples(((-2, 2),), shapes=(((3, 5),), ((2, 4, 6),)), dtypes=(dt.float32, dt.float64),
                     arguments=((((1,), "mean"), {}), (((0, 1), "one"), {}))),
@@ -134,6 +137,7 @@ halved_transform = host(
 )  # fmt: skip
 restored_transform = host(
     "fft.restored", 1, _run_restored, infer=_restored_infer, vjp=_restored_vjp, jvp="linear", batch=_batch, names=("x",),
+    lowering="fourier",
     attributes=lambda axes, scale, size: (axes, scale, size), dtypes=_COMPLEX, reference=_REFERENCES + "fft_restored",
     samples=Samples(((-2, 2),), shapes=(((3, 4),), ((2, 4, 3),)), dtypes=_COMPLEX,
                     arguments=((((1,), "one", 7), {}), (((0, 1), "mean", 6), {}))),

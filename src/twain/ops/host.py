@@ -62,13 +62,14 @@ def view(address: int, dtype: DType, shape: tuple, strides: tuple | None, writab
 def host(
     name: str, arity: int, function: Callable, *, infer: Callable, attributes=None, canonical=None, vjp=None, jvp=None,
     batch=None, names: tuple | None = None, dtypes: tuple = (dt.float32, dt.float64), reference=None, samples=None,
-    errors=None, tolerance=None, differentiable: bool | None = None, doc: str = "", listed: bool = True,
+    errors=None, tolerance=None, differentiable: bool | None = None, doc: str = "", listed: bool = True, lowering="host",
 ):  # fmt: skip
     """An op that a Python function computes. jvp: "linear" if it is linear in its only operand; batch: a rule, or
     "leading" if it treats leading axes of its (only) operand as a batch anyway, or the ranks of its operands' single
-    examples if their leading axes broadcast. listed=False keeps it out of the op table."""
+    examples if their leading axes broadcast. listed=False keeps it out of the op table.
+    lowering: kernels that stand in for the function where they can."""
     record = OpRecord(
-        name, "host", arity, infer=infer, lowering="host", rules=Host(function, dtypes), attributes=attributes,
+        name, "host", arity, infer=infer, lowering=lowering, rules=Host(function, dtypes), attributes=attributes,
         canonical=canonical, vjp=vjp, jvp=linear_jvp if jvp == "linear" else jvp, argument_names=names,
         reference=reference, samples=samples, errors=errors, tolerance=tolerance, doc=doc,
         differentiable=vjp is not None if differentiable is None else differentiable,

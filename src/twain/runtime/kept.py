@@ -196,7 +196,7 @@ def _read(n: list, addresses: list) -> tuple:
 def save(name: str, kernels: list, launch: tuple) -> None:
     """Keep a launch; `kernels` are those of its steps. Those that call Python are not kept."""
     outputs, arena, steps, _ = launch
-    if any(callable(k) for k in kernels):
+    if any(callable(k) or hasattr(k, "holds") for k in kernels):  # Python, or memory of this process
         return
     names = [cache.key(text_of(k), host()) for k in kernels]
     distinct = list(dict.fromkeys(names))

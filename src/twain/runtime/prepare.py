@@ -150,6 +150,7 @@ def launch_of(lowered: Lowered, inputs: int) -> tuple:
     """(outputs, arena bytes, steps, owners of the code) of lowered steps: kernels compiled or found, buffers as slots."""
     called = [callable(s.kernel) for s in lowered.steps]  # Python, instead of a kernel
     addresses, keep = kernels_for([s.kernel for s, host_call in zip(lowered.steps, called) if not host_call])
+    keep = (*keep, *(s.kernel.holds for s in lowered.steps if hasattr(s.kernel, "holds")))
     kernels = iter(addresses)
     arena = inputs + len(lowered.outputs)
     steps = []
