@@ -82,7 +82,7 @@ def test_batch_norm_counts_batches_and_keeps_its_statistics_in_eval():
     assert norm.num_batches_tracked.item() == 1
     with pytest.raises(ValueError, match="more than one value per channel"):
         norm.train()(x[:1])
-    with pytest.raises(TypeError, match=r"expected x of shape \(N, 3\) or \(N, 3, H\), got \(2, 4\)"):
+    with pytest.raises(TypeError, match=r"expected input of shape \(N, 3\) or \(N, 3, L\), got \(2, 4\)"):
         norm(twain.ones((2, 4)))
 
 

@@ -53,3 +53,7 @@ class VerificationError(TwainError, AssertionError):
 
 class LinAlgError(TwainError, ValueError):
     """A matrix that the function can't be computed for: singular, not positive definite, without convergence."""
+
+
+class UninitializedError(TwainError, RuntimeError):
+    """Use of a layer's parameter whose shape is not known before the layer's first input."""

@@ -1,4 +1,4 @@
-"""Activation functions, dropout and reshaping as layers, so that they can stand in a Sequential."""
+"""Activation functions and reshaping as layers, so that they can stand in a Sequential."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import _core
-from ..base.errors import ValueRangeError
+from ..base.errors import ShapeError
 from ..tensor import full
 from . import functional as F
 from .module import Module
@@ -22,31 +22,47 @@ class _Elementwise(Module):
     settings: tuple[str, ...] = ()
     stepwise = True
 
-    def forward(self, x: Tensor) -> Tensor:
-        return type(self).function(x, *[getattr(self, name) for name in self.settings])
+    def forward(self, input: Tensor) -> Tensor:
+        return type(self).function(input, *[getattr(self, name) for name in self.settings])
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}={getattr(self, name)!r}" for name in self.settings)
 
 
+NEEDED: Any = object()  # a setting without a default
+
+
 def _layer(name: str, function: Callable, doc: str, **settings: Any) -> type[_Elementwise]:
-    """A class like PyTorch's: name(settings with these defaults)."""
+    """A class like PyTorch's: name(settings with these defaults), then `inplace` where PyTorch's has it.
+
+    Values are immutable, so `inplace` is accepted for PyTorch's sake and has no effect. What PyTorch calls `dim` may be
+    given as `axis` too, as functions call it.
+    """
     names = tuple(settings)
+    in_place = name in _IN_PLACE
 
     def __init__(self: _Elementwise, *args: Any, **kwargs: Any) -> None:
-        if len(args) > len(names) or not set(kwargs) <= {*names, "inplace"}:
+        if "dim" in settings and "axis" in kwargs:
+            kwargs["dim"] = kwargs.pop("axis")
+        given = dict(zip(names, args))
+        if len(args) == len(names) + in_place and isinstance(args[-1], bool) if in_place and args else False:
+            args = args[:-1]
+        taken = {*names, "inplace"} if in_place else {*names}
+        if len(args) > len(names) or not set(kwargs) <= taken or given.keys() & kwargs.keys():
             raise TypeError(f"[{name}] expected arguments among {', '.join(names) or 'none'}, got {args} {kwargs}")
         for key, default in settings.items():
-            setattr(self, key, default)
-        for key, value in (*zip(names, args, strict=False), *kwargs.items()):
-            if key != "inplace":  # values are immutable: accepted for PyTorch's sake, without effect
-                setattr(self, key, value)
+            value = given.get(key, kwargs.get(key, default))
+            if value is NEEDED:
+                raise TypeError(f"[{name}] expected {key}, got no such argument")
+            setattr(self, key, value)
 
     made = type(name, (_Elementwise,), {"__init__": __init__, "__doc__": doc, "__module__": __name__})
     made.function = staticmethod(function)
     made.settings = names
     return made
 
+
+_IN_PLACE = frozenset("ReLU ReLU6 SiLU Mish ELU SELU CELU LeakyReLU Hardtanh Hardsigmoid Hardswish Threshold".split())
 
 ReLU = _layer("ReLU", F.relu, "max(x, 0).")
 ReLU6 = _layer("ReLU6", F.relu6, "min(max(x, 0), 6).")
@@ -68,9 +84,20 @@ LogSigmoid = _layer("LogSigmoid", F.logsigmoid, "log(sigmoid(x)).")
 Tanhshrink = _layer("Tanhshrink", F.tanhshrink, "x - tanh(x).")
 Hardshrink = _layer("Hardshrink", F.hardshrink, "0 where |x| <= lambd, x elsewhere.", lambd=0.5)
 Softshrink = _layer("Softshrink", F.softshrink, "x moved towards 0 by lambd.", lambd=0.5)
-Softmax = _layer("Softmax", F.softmax, "exp(x) / sum(exp(x)) over `axis`.", axis=-1)
-LogSoftmax = _layer("LogSoftmax", F.log_softmax, "log(softmax(x)) over `axis`.", axis=-1)
-GLU = _layer("GLU", F.glu, "The first half of `axis` times the sigmoid of the second.", axis=-1)
+Threshold = _layer("Threshold", F.threshold, "x where x > threshold, value elsewhere.", threshold=NEEDED, value=NEEDED)
+Softmax = _layer("Softmax", F.softmax, "exp(x) / sum(exp(x)) over axis `dim`.", dim=-1)
+Softmin = _layer("Softmin", F.softmin, "softmax(-x) over axis `dim`.", dim=-1)
+LogSoftmax = _layer("LogSoftmax", F.log_softmax, "log(softmax(x)) over axis `dim`.", dim=-1)
+GLU = _layer("GLU", F.glu, "The first half of axis `dim` times the sigmoid of the second.", dim=-1)
+
+
+class Softmax2d(Module):
+    """softmax over the channels of images (N, C, H, W) or (C, H, W), at each pixel."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim not in (3, 4):
+            raise ShapeError(f"[Softmax2d] expected input (N, C, H, W) or (C, H, W), got {tuple(input.shape)}")
+        return F.softmax(input, -3)
 
 
 class PReLU(Module):
@@ -80,30 +107,14 @@ class PReLU(Module):
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None):
         self.num_parameters = num_parameters
+        self.init = init
         self.weight = full((num_parameters,), init, dtype=dtype or "float32", device=device).requires_grad_()
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.prelu(x, self.weight)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.prelu(input, self.weight)
 
     def extra_repr(self) -> str:
         return f"num_parameters={self.num_parameters}"
-
-
-class Dropout(Module):
-    """In training, each element is 0 with probability p, the others grow by 1 / (1 - p) (Srivastava et al. 2014)."""
-
-    stepwise = True
-
-    def __init__(self, p: float = 0.5, inplace: bool = False):
-        if not 0.0 <= p <= 1.0:
-            raise ValueRangeError(f"[Dropout] expected p in [0, 1], got {p}")
-        self.p = p
-
-    def forward(self, x: Tensor) -> Tensor:
-        return F.dropout(x, self.p, self.training)
-
-    def extra_repr(self) -> str:
-        return f"p={self.p}"
 
 
 class Identity(Module):
@@ -114,8 +125,8 @@ class Identity(Module):
     def __init__(self, *args: Any, **kwargs: Any):
         pass
 
-    def forward(self, x: Any) -> Any:
-        return x
+    def forward(self, input: Any) -> Any:
+        return input
 
 
 class Flatten(Module):
@@ -125,26 +136,26 @@ class Flatten(Module):
         self.start_dim = start_dim
         self.end_dim = end_dim
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.flatten(x, self.start_dim, self.end_dim)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.flatten(input, self.start_dim, self.end_dim)
 
     def extra_repr(self) -> str:
         return "" if (self.start_dim, self.end_dim) == (1, -1) else f"{self.start_dim}, {self.end_dim}"
 
 
 class Unflatten(Module):
-    """Axis `axis` split into `sizes`."""
+    """Axis `dim` split into sizes, one of which may be -1."""
 
-    def __init__(self, axis: int, sizes: tuple[int, ...]):
-        self.axis = axis
-        self.sizes = tuple(sizes)
+    def __init__(self, dim: int, unflattened_size: tuple[int, ...]):
+        self.dim = operator.index(dim)
+        self.unflattened_size = tuple(unflattened_size)
 
-    def forward(self, x: Tensor) -> Tensor:
-        axis = range(x.ndim)[operator.index(self.axis)]
-        return x.reshape((*x.shape[:axis], *self.sizes, *x.shape[axis + 1 :]))
+    def forward(self, input: Tensor) -> Tensor:
+        axis = range(input.ndim)[self.dim]
+        return input.reshape((*input.shape[:axis], *self.unflattened_size, *input.shape[axis + 1 :]))
 
     def extra_repr(self) -> str:
-        return f"{self.axis}, {self.sizes}"
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"
 
 
 class Lambda(Module):

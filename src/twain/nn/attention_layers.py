@@ -1,4 +1,4 @@
-"""Layers that combine two or three inputs: multi-head attention, the bilinear map, distances."""
+"""Layers that combine two or three inputs: multi-head attention, distances."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .. import _core
 from ..base.errors import ValueRangeError
 from . import functional as F
 from . import init
-from .layers import check_sizes, parameter
+from .lazy import check_sizes, parameter
 from .module import Module
 
 Tensor = _core.Tensor
@@ -120,61 +120,33 @@ class _Projection(Module):
         return F.linear(x, self.weight, self.bias)
 
 
-class Bilinear(Module):
-    """x1 @ weight[o] @ x2 + bias[o]: (..., in1_features) and (..., in2_features) give (..., out_features)."""
-
-    def __init__(
-        self,
-        in1_features: int,
-        in2_features: int,
-        out_features: int,
-        bias: bool = True,
-        device: Any = None,
-        dtype: Any = None,
-    ):
-        check_sizes("Bilinear", in1_features=in1_features, in2_features=in2_features, out_features=out_features)
-        self.in1_features = in1_features
-        self.in2_features = in2_features
-        self.out_features = out_features
-        self.weight = parameter((out_features, in1_features, in2_features), dtype, device)
-        self.register_parameter("bias", parameter((out_features,), dtype, device) if bias else None)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """New initial values."""
-        bound = 1.0 / math.sqrt(self.in1_features)
-        init.uniform_(self.weight, -bound, bound)
-        if self.bias is not None:
-            init.uniform_(self.bias, -bound, bound)
-
-    def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
-        return F.bilinear(x1, x2, self.weight, self.bias)
-
-    def extra_repr(self) -> str:
-        return f"{self.in1_features}, {self.in2_features}, {self.out_features}"
-
-
 class CosineSimilarity(Module):
-    """The cosine of the angle between vectors along `axis`."""
+    """The cosine of the angle between vectors along axis `dim`."""
 
-    def __init__(self, axis: int = 1, eps: float = 1e-8):
-        self.axis = axis
+    def __init__(self, dim: int = 1, eps: float = 1e-8):
+        self.dim = dim
         self.eps = eps
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
-        return F.cosine_similarity(x1, x2, self.axis, self.eps)
+        return F.cosine_similarity(x1, x2, self.dim, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, eps={self.eps}"
 
 
 class PairwiseDistance(Module):
     """The p-norm of x1 - x2 + eps over the last axis."""
 
-    def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdims: bool = False):
-        self.p = p
+    def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False):
+        self.norm = p
         self.eps = eps
-        self.keepdims = keepdims
+        self.keepdim = keepdim
 
     def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
-        return F.pairwise_distance(x1, x2, self.p, self.eps, self.keepdims)
+        return F.pairwise_distance(x1, x2, self.norm, self.eps, self.keepdim)
+
+    def extra_repr(self) -> str:
+        return f"p={self.norm}, eps={self.eps}, keepdim={self.keepdim}"
 
 
-__all__ = ["Bilinear", "CosineSimilarity", "MultiheadAttention", "PairwiseDistance"]
+__all__ = ["CosineSimilarity", "MultiheadAttention", "PairwiseDistance"]

@@ -8,7 +8,7 @@ from .. import _core
 from ..base.errors import ArgumentError, ShapeError, ValueRangeError
 from ..ops.conv import conv1d, conv2d, conv3d, conv_transpose1d, conv_transpose2d, conv_transpose3d
 from ..ops.distances import normalize, pairwise_distance, pdist
-from ..ops.elementwise import minimum, relu, sigmoid, tanh, where
+from ..ops.elementwise import maximum, minimum, relu, sigmoid, tanh, where
 from ..ops.nn import ctc as _ctc
 from ..ops.nn import extras as _extras
 from ..ops.nn import linear as _linear
@@ -63,6 +63,7 @@ from ..ops.nn.margins import (
     triplet_margin_loss,
 )
 from ..ops.nn.rules import stop_gradient
+from ..ops.padding import pad
 from ..ops.pool import (
     avg_pool1d,
     avg_pool2d,
@@ -92,7 +93,7 @@ from ..ops.vision import (
     pixel_unshuffle,
     unfold,
 )
-from ..tensor import asarray, no_grad
+from ..tensor import asarray, no_grad, ones, scattering, zeros
 from ..tensor.bounds import check_classes, check_index
 from ..tensor.pooling import fractional_max_pool2d, fractional_max_pool3d, max_unpool1d, max_unpool2d, max_unpool3d
 from .attention import multi_head_attention_forward, scaled_dot_product_attention
@@ -150,6 +151,49 @@ def embedding(
         padding = (input == padding_idx).reshape((*input.shape, 1))
         return where(padding, stop_gradient(rows), rows)
     return _linear.embedding(input, weight, padding_idx)
+
+
+def embedding_bag(
+    input: Tensor,
+    weight: Tensor,
+    offsets: Tensor | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor:
+    """Sums, means or maxima ("max") of bags of rows of `weight`: (bags, length of a row).
+
+    Args:
+        input: (bags, rows per bag), or one-dimensional with `offsets`, where each bag begins (with include_last_offset also
+            where the last one ends).
+        per_sample_weights: like input; for mode "sum", they multiply the rows.
+        padding_idx: a row that takes no part. An empty bag gives 0.
+        others: as in embedding.
+
+    Raises IndexError for a row out of range.
+    """
+    if max_norm is not None:
+        check_index("embedding_bag", input, weight.shape[0], 0, weight.shape)
+        with no_grad():
+            weight.assign(_extras.limit_rows(input.reshape((-1,)), weight, max_norm, norm_type))
+    if scale_grad_by_freq:
+        if mode == "max":
+            raise ArgumentError("[embedding_bag] expected mode 'sum' or 'mean' with scale_grad_by_freq, got 'max'")
+        numbers = input.reshape((-1,))
+        counts = scattering.segment_sum(ones(tuple(numbers.shape), dtype=weight.dtype), numbers, weight.shape[0])
+        still = stop_gradient(weight)
+        weight = still + (weight - still) / maximum(counts, 1).reshape((-1, 1))
+    if padding_idx is not None and padding_idx < 0:
+        padding_idx += weight.shape[0]
+    return scattering.embedding_bag(
+        input, weight, offsets, mode=mode, per_sample_weights=per_sample_weights, include_last_offset=include_last_offset,
+        padding_idx=padding_idx,
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------- normalisation
@@ -244,6 +288,12 @@ def batch_norm_updating(
 
     momentum None: the running statistics are the mean over all batches.
     """
+    if input.size == 0:  # nothing to learn from: the statistics stay
+        if running is not None and running[2] is not None:
+            with no_grad():
+                running[2].assign(running[2] + 1)
+        still = zeros((input.shape[1],), dtype=input.dtype)
+        return _normalization.batch_norm_inference(input, still, still + 1, weight, bias, eps)
     result, mean, variance = _normalization.batch_norm_training(input, weight, bias, eps)
     if running is not None:
         with no_grad():
@@ -301,7 +351,50 @@ def cross_entropy(
         label_smoothing: this share of each target is spread over all classes.
     """
     _check_labels("cross_entropy", input, target, ignore_index)
+    if ignore_index >= 0 and target.dtype.kind == "f" and tuple(target.shape) == tuple(input.shape):
+        raise ArgumentError(
+            f"[cross_entropy] expected no ignore_index with probabilities as target, got ignore_index={ignore_index}"
+        )
     return _losses.cross_entropy(input, target, weight, ignore_index, reduction, label_smoothing)
+
+
+def linear_cross_entropy(
+    input: Tensor,
+    linear_weight: Tensor,
+    target: Tensor,
+    *,
+    linear_bias: Tensor | None = None,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """cross_entropy of the logits input @ linear_weight.T + linear_bias.
+
+    Args:
+        input: (N, features) or (features,).
+        linear_weight: (C, *more, features), linear_bias (C, *more): with `more`, several classifications per sample.
+        target: class numbers (N, *more), or probabilities (N, C, *more).
+        ignore_index: for class numbers only, -100 if None. Others as in cross_entropy.
+    """
+    shape, features = tuple(linear_weight.shape[:-1]), linear_weight.shape[-1]
+    if not shape or input.ndim not in (1, 2) or input.shape[-1] != features or (input.ndim == 1 and len(shape) > 1):
+        raise ShapeError(
+            f"[linear_cross_entropy] expected input (N, features) and linear_weight (C, ..., features), got "
+            f"{tuple(input.shape)} and {tuple(linear_weight.shape)}"
+        )
+    if linear_bias is not None:
+        if tuple(linear_bias.shape) != shape:
+            raise ShapeError(
+                f"[linear_cross_entropy] expected linear_bias of shape {shape}, got {tuple(linear_bias.shape)}"
+            )
+        linear_bias = linear_bias.reshape((-1,))
+    logits = _linear.linear(input, linear_weight.reshape((-1, features)), linear_bias)
+    logits = logits.reshape((*input.shape[:-1], *shape))
+    if ignore_index is not None and tuple(target.shape) == tuple(logits.shape):
+        raise ArgumentError("[linear_cross_entropy] expected no ignore_index with probabilities as target")
+    ignore = -100 if ignore_index is None else ignore_index
+    return cross_entropy(logits, target, weight, ignore, reduction, label_smoothing)
 
 
 @_core.Remembered
@@ -415,6 +508,51 @@ def ctc_loss(
     return _ctc.ctc_loss(log_probs, targets, *lengths, blank, reduction, zero_infinity)
 
 
+# ---------------------------------------------------------------- pooling and resampling by PyTorch's other names
+def _with_indices(pool: Any) -> Any:
+    def function(input: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        return pool(input, *args, **{**kwargs, "return_indices": True})
+
+    function.__name__ = function.__qualname__ = f"{pool.__name__}_with_indices"
+    function.__doc__ = f"{pool.__name__}(..., return_indices=True)."
+    return function
+
+
+max_pool1d_with_indices, max_pool2d_with_indices, max_pool3d_with_indices = (
+    _with_indices(f) for f in (max_pool1d, max_pool2d, max_pool3d)
+)
+adaptive_max_pool1d_with_indices, adaptive_max_pool2d_with_indices, adaptive_max_pool3d_with_indices = (
+    _with_indices(f) for f in (adaptive_max_pool1d, adaptive_max_pool2d, adaptive_max_pool3d)
+)
+fractional_max_pool2d_with_indices, fractional_max_pool3d_with_indices = (
+    _with_indices(f) for f in (fractional_max_pool2d, fractional_max_pool3d)
+)
+
+
+def upsample(
+    input: Tensor, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
+) -> Tensor:
+    """interpolate, by its older name."""
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """interpolate to the nearest pixel."""
+    return interpolate(input, size, scale_factor, "nearest")
+
+
+def upsample_bilinear(input: Tensor, size: Any = None, scale_factor: Any = None) -> Tensor:
+    """interpolate bilinearly; the corner pixels' centres stay."""
+    return interpolate(input, size, scale_factor, "bilinear", True)
+
+
+# ---------------------------------------------------------------- convolution over the first axis
+def conv_tbc(input: Tensor, weight: Tensor, bias: Tensor, pad: int = 0) -> Tensor:
+    """Cross-correlation of sequences laid out (time, batch, channels) with weight (width, in, out), plus bias (out,)."""
+    result = conv1d(input.permute_dims((1, 2, 0)), weight.permute_dims((2, 1, 0)), bias, 1, pad)
+    return result.permute_dims((2, 0, 1))
+
+
 # ---------------------------------------------------------------- shapes
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Axes start_dim to end_dim merged into one."""
@@ -437,21 +575,25 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 __all__ = [
-    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d", "adaptive_max_pool2d",
-    "adaptive_max_pool3d", "affine_grid", "alpha_dropout", "avg_pool1d", "avg_pool2d", "avg_pool3d", "batch_norm",
-    "bilinear", "binary_cross_entropy", "binary_cross_entropy_with_logits", "celu", "channel_shuffle", "conv1d",
-    "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "cosine_embedding_loss",
-    "cosine_similarity", "cross_entropy", "ctc_loss", "drop_paths", "dropout", "dropout1d", "dropout2d", "dropout3d",
-    "elu", "embedding", "feature_alpha_dropout", "flatten", "fold", "fractional_max_pool2d", "fractional_max_pool3d",
-    "gaussian_nll_loss", "gelu", "glu", "grid_sample", "group_norm", "gumbel_softmax", "hardshrink", "hardsigmoid",
-    "hardswish", "hardtanh", "hinge_embedding_loss", "hinge_loss", "huber_loss", "instance_norm", "interpolate",
-    "kl_div", "l1_loss", "layer_norm", "leaky_relu", "linear", "local_response_norm", "log_softmax", "logsigmoid",
-    "lp_pool1d", "lp_pool2d", "lp_pool3d", "margin_ranking_loss", "masked_mean", "max_pool1d", "max_pool2d",
-    "max_pool3d", "max_unpool1d", "max_unpool2d", "max_unpool3d", "mish", "mse_loss", "multi_head_attention_forward",
-    "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss", "nll_loss", "normalize", "one_hot",
-    "pairwise_distance", "pdist", "pixel_shuffle", "pixel_unshuffle", "poisson_nll_loss", "prelu", "relu", "relu6",
-    "rms_norm", "rotary_embedding", "rrelu", "scaled_dot_product_attention", "selu", "sigmoid", "silu",
-    "smooth_l1_loss", "soft_margin_loss", "softmax", "softmin", "softplus", "softshrink", "softsign", "stop_gradient",
-    "tanh", "tanhshrink", "threshold", "triplet_margin_loss", "triplet_margin_with_distance_loss", "unfold",
-    "without_row",
+    "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d", "adaptive_max_pool1d",
+    "adaptive_max_pool1d_with_indices", "adaptive_max_pool2d", "adaptive_max_pool2d_with_indices",
+    "adaptive_max_pool3d", "adaptive_max_pool3d_with_indices", "affine_grid", "alpha_dropout", "avg_pool1d",
+    "avg_pool2d", "avg_pool3d", "batch_norm", "bilinear", "binary_cross_entropy", "binary_cross_entropy_with_logits",
+    "celu", "channel_shuffle", "conv1d", "conv2d", "conv3d", "conv_tbc", "conv_transpose1d", "conv_transpose2d",
+    "conv_transpose3d", "cosine_embedding_loss", "cosine_similarity", "cross_entropy", "ctc_loss", "drop_paths",
+    "dropout", "dropout1d", "dropout2d", "dropout3d", "elu", "embedding", "embedding_bag", "feature_alpha_dropout",
+    "flatten", "fold", "fractional_max_pool2d", "fractional_max_pool2d_with_indices", "fractional_max_pool3d",
+    "fractional_max_pool3d_with_indices", "gaussian_nll_loss", "gelu", "glu", "grid_sample", "group_norm",
+    "gumbel_softmax", "hardshrink", "hardsigmoid", "hardswish", "hardtanh", "hinge_embedding_loss", "hinge_loss",
+    "huber_loss", "instance_norm", "interpolate", "kl_div", "l1_loss", "layer_norm", "leaky_relu", "linear",
+    "linear_cross_entropy", "local_response_norm", "log_softmax", "logsigmoid", "lp_pool1d", "lp_pool2d", "lp_pool3d",
+    "margin_ranking_loss", "masked_mean", "max_pool1d", "max_pool1d_with_indices", "max_pool2d",
+    "max_pool2d_with_indices", "max_pool3d", "max_pool3d_with_indices", "max_unpool1d", "max_unpool2d", "max_unpool3d",
+    "mish", "mse_loss", "multi_head_attention_forward", "multi_margin_loss", "multilabel_margin_loss",
+    "multilabel_soft_margin_loss", "nll_loss", "normalize", "one_hot", "pad", "pairwise_distance", "pdist",
+    "pixel_shuffle", "pixel_unshuffle", "poisson_nll_loss", "prelu", "relu", "relu6", "rms_norm", "rotary_embedding",
+    "rrelu", "scaled_dot_product_attention", "selu", "sigmoid", "silu", "smooth_l1_loss", "soft_margin_loss", "softmax",
+    "softmin", "softplus", "softshrink", "softsign", "stop_gradient", "tanh", "tanhshrink", "threshold",
+    "triplet_margin_loss", "triplet_margin_with_distance_loss", "unfold", "upsample", "upsample_bilinear",
+    "upsample_nearest", "without_row",
 ]  # fmt: skip

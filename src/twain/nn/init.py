@@ -10,8 +10,10 @@ import math
 from .. import _core
 from ..base.errors import ArgumentError, ShapeError, ValueRangeError
 from ..base.shapes import size_of
-from ..ops.elementwise import log, sqrt, where
-from ..tensor import eye, full, no_grad, random
+from ..ops.elementwise import log, logical_and, sqrt, where
+from ..ops.linalg_spectral import qr_op
+from ..ops.sort import argsort
+from ..tensor import arange, eye, full, no_grad, random
 
 Tensor = _core.Tensor
 
@@ -119,6 +121,47 @@ def eye_(tensor: Tensor) -> Tensor:
     if tensor.ndim != 2:
         raise ShapeError(f"[eye_] expected a tensor of 2 dimensions, got shape {tuple(tensor.shape)}")
     return _fill(tensor, eye(tensor.shape[0], tensor.shape[1]))
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """The kernels of a convolution that gives its input: (out, in, *kernel), 1 at the centre, per group."""
+    if tensor.ndim not in (3, 4, 5):
+        raise ShapeError(f"[dirac_] expected a tensor of 3 to 5 dimensions, got shape {tuple(tensor.shape)}")
+    out, width, *kernel = tensor.shape
+    if groups < 1 or out % groups:
+        raise ValueRangeError(f"[dirac_] expected groups to divide the size {out} of axis 0, got {groups}")
+    row, column = arange(out).reshape((-1, 1)), arange(width)
+    value = (row % (out // groups) == column).reshape((out, width, *(1 for _ in kernel)))
+    for axis, size in enumerate(kernel):
+        shape = tuple(size if i == axis else 1 for i in range(len(kernel)))
+        value = logical_and(value, (arange(size) == size // 2).reshape(shape))
+    return _fill(tensor, value.astype(tensor.dtype))
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1.0) -> Tensor:
+    """gain times a random (semi-)orthogonal matrix; axes beyond the first count as one (Saxe et al. 2014)."""
+    if tensor.ndim < 2:
+        raise ShapeError(f"[orthogonal_] expected a tensor of at least 2 dimensions, got shape {tuple(tensor.shape)}")
+    if tensor.size == 0:
+        return tensor
+    rows = tensor.shape[0]
+    columns = tensor.size // rows
+    q, r = qr_op(random.normal((max(rows, columns), min(rows, columns))))
+    # the signs that make R's diagonal positive make Q uniform
+    q = q * where(r.diagonal() < 0, -1.0, 1.0)
+    return _fill(tensor, ((q if rows >= columns else q.T) * gain).reshape(tuple(tensor.shape)))
+
+
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01) -> Tensor:
+    """Normal, but for a share `sparsity` of each column of a matrix, which is 0 (Martens 2010)."""
+    if tensor.ndim != 2:
+        raise ShapeError(f"[sparse_] expected a tensor of 2 dimensions, got shape {tuple(tensor.shape)}")
+    if not 0 <= sparsity <= 1:
+        raise ValueRangeError(f"[sparse_] expected sparsity in [0, 1], got {sparsity}")
+    rows, columns = tensor.shape
+    zeros = math.ceil(sparsity * rows)
+    rank = argsort(argsort(random.uniform((rows, columns)), axis=0), axis=0)
+    return _fill(tensor, where(rank < zeros, 0.0, random.normal((rows, columns)) * std))
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0) -> Tensor:

@@ -13,28 +13,21 @@ The values lie in the object's own `__dict__`; the module keeps only the names b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from .. import _core
+from ..base import lazy
 from ..base.dtypes import as_dtype
 from ..base.errors import ArgumentError, ShapeError
+from ..base.uninitialized import UninitializedTensor
 from ..tensor import asarray, no_grad, zeros_like
+from .hooks import BackwardHook, HookHandle, add_hook, run_after, run_before
+from .parameters import is_declared
 from .symbols import Symbol, call_symbolically
 
 Tensor = _core.Tensor
 
 _PRIVATE = frozenset({"_parameter_names", "_buffer_names", "_forward_hooks", "_forward_pre_hooks"})
-
-
-class HookHandle:
-    """What registering a hook returns; `remove()` takes the hook off again."""
-
-    def __init__(self, hooks: dict[int, Callable], number: int):
-        self._hooks = hooks
-        self._number = number
-
-    def remove(self) -> None:
-        self._hooks.pop(self._number, None)
 
 
 class Module:
@@ -58,8 +51,8 @@ class Module:
     training: bool
     _parameter_names: dict[str, None]
     _buffer_names: dict[str, bool]
-    _forward_hooks: dict[int, Callable]
-    _forward_pre_hooks: dict[int, Callable]
+    _forward_hooks: dict[int, tuple[Callable, bool]]
+    _forward_pre_hooks: dict[int, tuple[Callable, bool]]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Module:
         # Here and not in __init__, so that a subclass that forgets super().__init__() works all the same.
@@ -78,9 +71,9 @@ class Module:
     # ------------------------------------------------------------ attributes
     def __setattr__(self, name: str, value: Any) -> None:
         if isinstance(value, Tensor):
-            if name not in self._buffer_names and value.requires_grad and value.is_leaf:
+            if name not in self._buffer_names and (value.requires_grad and value.is_leaf or is_declared(value)):
                 self._parameter_names[name] = None
-        elif value is not None:
+        elif value is not None and not isinstance(value, UninitializedTensor):
             if name in _PRIVATE and name in self.__dict__:
                 raise ArgumentError(f"[{type(self).__name__}] expected another attribute name, {name!r} is taken")
             self._parameter_names.pop(name, None)
@@ -92,10 +85,10 @@ class Module:
         self._buffer_names.pop(name, None)
         object.__delattr__(self, name)
 
-    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+    def register_buffer(self, name: str, tensor: Any, persistent: bool = True) -> None:
         """A tensor that belongs to the module and is not trained: moved by `to`, saved if `persistent`."""
         _check_name(self, name, "register_buffer")
-        if tensor is not None and not isinstance(tensor, Tensor):
+        if tensor is not None and not isinstance(tensor, (Tensor, UninitializedTensor)):
             raise ArgumentError(
                 f"[register_buffer] expected a tensor or None for {name!r}, got {type(tensor).__name__}"
             )
@@ -103,10 +96,10 @@ class Module:
         self._buffer_names[name] = persistent
         object.__setattr__(self, name, tensor)
 
-    def register_parameter(self, name: str, tensor: Tensor | None) -> None:
+    def register_parameter(self, name: str, tensor: Any) -> None:
         """The same as assigning a tensor that requires a gradient; None keeps the name's place in the order."""
         _check_name(self, name, "register_parameter")
-        if tensor is not None and not isinstance(tensor, Tensor):
+        if tensor is not None and not isinstance(tensor, (Tensor, UninitializedTensor)):
             raise ArgumentError(
                 f"[register_parameter] expected a tensor or None for {name!r}, got {type(tensor).__name__}"
             )
@@ -138,9 +131,16 @@ class Module:
         for _, child in self.named_children():
             yield child
 
-    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """(dotted name, module) for this module and all below it, each module once."""
-        yield from self._walk(prefix, set())
+    def named_modules(
+        self, memo: set | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """(dotted name, module) for this module and all below it, each module once unless remove_duplicate is False.
+
+        memo: ids of modules that count as listed already.
+        """
+        if isinstance(memo, str):
+            raise ArgumentError(f"[named_modules] expected memo to be a set of ids, got {memo!r}; pass prefix={memo!r}")
+        return self._walk(prefix, set() if memo is None else memo) if remove_duplicate else self._walk_shared(prefix)
 
     def _walk(self, prefix: str, seen: set[int]) -> Iterator[tuple[str, Module]]:
         if id(self) in seen:
@@ -155,33 +155,97 @@ class Module:
         for _, module in self.named_modules():
             yield module
 
-    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        """(dotted name, tensor), a tensor that several places share once."""
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """(dotted name, tensor), a tensor that several places share once unless remove_duplicate is False.
+
+        recurse: those of the modules below too.
+        """
         seen: set[int] = set()
-        for path, module in self.named_modules(prefix):
+        for path, module in self._places(prefix, recurse, remove_duplicate):
             for name, value in module._own_parameters():
-                if id(value) not in seen:
+                if id(value) not in seen or not remove_duplicate:
                     seen.add(id(value))
                     yield _join(path, name), value
 
-    def parameters(self) -> Iterator[Tensor]:
+    def _places(self, prefix: str, recurse: bool, remove_duplicate: bool) -> Iterator[tuple[str, Module]]:
+        return self.named_modules(None, prefix, remove_duplicate) if recurse else iter([(prefix, self)])
+
+    def parameters(self, recurse: bool = True) -> Iterator[Tensor]:
         """All parameters, frozen ones too."""
-        for _, value in self.named_parameters():
+        for _, value in self.named_parameters(recurse=recurse):
             yield value
 
-    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        """(dotted name, tensor) of what `register_buffer` declared."""
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """(dotted name, tensor) of what `register_buffer` declared; arguments as in named_parameters."""
         seen: set[int] = set()
-        for path, module in self.named_modules(prefix):
+        for path, module in self._places(prefix, recurse, remove_duplicate):
             for name, value, _ in module._own_buffers():
-                if id(value) not in seen:
+                if id(value) not in seen or not remove_duplicate:
                     seen.add(id(value))
                     yield _join(path, name), value
 
-    def buffers(self) -> Iterator[Tensor]:
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
         """All buffers."""
-        for _, value in self.named_buffers():
+        for _, value in self.named_buffers(recurse=recurse):
             yield value
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """The same as assigning the module to an attribute of that name."""
+        _check_name(self, name, "add_module")
+        if module is not None and not isinstance(module, Module):
+            raise ArgumentError(f"[add_module] expected a module or None for {name!r}, got {type(module).__name__}")
+        setattr(self, name, module)
+
+    register_module = add_module
+
+    def get_submodule(self, target: str) -> Module:
+        """The module below this one with the dotted name `target`; "" is this one."""
+        if not target:
+            return self
+        for name, child in self.named_children():
+            if name == target:
+                return child
+            if target.startswith(name + "."):
+                return child.get_submodule(target[len(name) + 1 :])
+        raise AttributeError(
+            f"[get_submodule] expected a module below {type(self).__name__} on the way to {target!r}, among "
+            f"{', '.join(name for name, _ in self.named_children()) or 'none'}"
+        )
+
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put `module` in the place with the dotted name `target`; strict: only where there is one already."""
+        if not isinstance(module, Module) or not target:
+            raise ArgumentError(
+                f"[set_submodule] expected a name and a module, got {target!r}, {type(module).__name__}"
+            )
+        holder, name = self, target
+        while True:
+            inside = [(n, child) for n, child in holder.named_children() if name.startswith(n + ".")]
+            if not inside:
+                break
+            name, holder = name[len(inside[0][0]) + 1 :], inside[0][1]
+        if strict and name not in [n for n, _ in holder.named_children()]:
+            raise AttributeError(f"[set_submodule] expected a module called {target!r}, got none there")
+        _put(holder, name, module)
+
+    def get_parameter(self, target: str) -> Tensor:
+        """The parameter with the dotted name `target`."""
+        return self._get_tensor("get_parameter", target, "_parameter_names")
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer with the dotted name `target`."""
+        return self._get_tensor("get_buffer", target, "_buffer_names")
+
+    def _get_tensor(self, function: str, target: str, names: str) -> Tensor:
+        path, _, name = target.rpartition(".")
+        holder = self.get_submodule(path)
+        if name not in getattr(holder, names):
+            raise AttributeError(f"[{function}] expected one of {list(getattr(holder, names))}, got {name!r}")
+        return getattr(holder, name)
 
     # ------------------------------------------------------------ state
     def _named_state(self) -> Iterator[tuple[str, Module, str]]:
@@ -200,37 +264,64 @@ class Module:
             if child not in above:
                 yield from child._walk_shared(_join(prefix, name), (*above, self))
 
-    def state_dict(self) -> dict[str, Tensor]:
+    def state_dict(self, *, prefix: str = "", keep_vars: bool = False) -> dict[str, Tensor]:
         """{dotted name: tensor}: parameters and persistent buffers, by PyTorch's names.
 
         The tensors are snapshots in effect: a later training step gives the module new values and leaves these alone.
-        """
-        return {key: getattr(holder, name).detach() for key, holder, name in self._named_state()}
 
-    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True) -> tuple[list[str], list[str]]:
+        Args:
+            prefix: comes before each name.
+            keep_vars: the parameters themselves in place of snapshots.
+        """
+        hooked = [
+            (path, module) for path, module in self._walk_shared(prefix[:-1]) if "_state_hooks" in module.__dict__
+        ]
+        for path, module in hooked:
+            for hook in list(module._state_hooks["before"].values()):
+                hook(module, path and path + ".", keep_vars)
+        state = {}
+        for key, holder, name in self._named_state():
+            value = getattr(holder, name)
+            if isinstance(value, UninitializedTensor):
+                raise value.error("state_dict")
+            state[prefix + key] = value if keep_vars else value.detach()
+        for path, module in reversed(hooked):
+            for hook in list(module._state_hooks["after"].values()):
+                changed = hook(module, state, path and path + ".", {})
+                if changed is not None:
+                    state = changed
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any], strict: bool = True, assign: bool = False) -> Unmatched:
         """Take the values of `state` (tensors or arrays), cast to the dtypes that the module has.
+
+        A layer that has not seen an input yet takes its sizes from the state.
 
         Args:
             state: {dotted name: tensor}, as `state_dict` gives.
             strict: whether missing and unexpected names are errors; a shape that doesn't fit always is one.
+            assign: the tensors of `state` become the module's, with their dtypes and devices, in place of their values.
 
         Returns:
-            (missing names, unexpected names).
+            (missing_keys, unexpected_keys).
 
         Raises:
             ShapeError: (a ValueError) that lists every missing, unexpected and mis-shaped name; the module is then
                 unchanged.
         """
+        problems: list[str] = []
+        state = self._prepared_state(dict(state), strict, problems)
         targets = {key: (holder, name) for key, holder, name in self._named_state()}
         missing = [key for key in targets if key not in state]
         unexpected = [key for key in state if key not in targets]
         values = {key: _as_tensor(key, state[key]) for key in targets if key in state}
-        misshaped = [
-            f"{key}: expected shape {tuple(getattr(*targets[key]).shape)}, got {tuple(value.shape)}"
-            for key, value in values.items()
-            if tuple(getattr(*targets[key]).shape) != tuple(value.shape)
-        ]
-        problems = []
+        misshaped = []
+        for key, value in values.items():
+            have = getattr(*targets[key])
+            if isinstance(have, UninitializedTensor):
+                misshaped.append(f"{key}: expected a shape that tells the sizes of {have!r}, got {tuple(value.shape)}")
+            elif tuple(have.shape) != tuple(value.shape):
+                misshaped.append(f"{key}: expected shape {tuple(have.shape)}, got {tuple(value.shape)}")
         if strict and missing:
             problems.append("missing: " + ", ".join(missing))
         if strict and unexpected:
@@ -244,10 +335,57 @@ class Module:
             )
         with no_grad():
             for key, value in values.items():
-                have = getattr(*targets[key])
+                holder, name = targets[key]
+                have = getattr(holder, name)
                 value = value.detach()
-                have.assign(value if value.dtype is have.dtype else value.astype(have.dtype))
-        return missing, unexpected
+                if assign:
+                    object.__setattr__(holder, name, value.requires_grad_(have.requires_grad))
+                else:
+                    have.assign(value if value.dtype is have.dtype else value.astype(have.dtype))
+        unmatched = Unmatched(missing, unexpected)
+        for _, module in self._walk_shared(""):
+            for hook in list(module.__dict__.get("_state_hooks", {}).get("loaded", {}).values()):
+                hook(module, unmatched)
+        return unmatched
+
+    def _prepared_state(self, state: dict[str, Any], strict: bool, problems: list[str]) -> dict[str, Any]:
+        """What hooks make of a state; layers without sizes take them from it."""
+        for path, module in list(self._walk_shared("")):
+            prefix = path and path + "."
+            for hook in list(module.__dict__.get("_state_hooks", {}).get("loading", {}).values()):
+                hook(module, state, prefix, {}, strict, [], [], problems)
+            module._before_loading(state, prefix)
+        return state
+
+    def _before_loading(self, state: dict[str, Any], prefix: str) -> None:
+        """What a class of layers does with a state before it is compared with its own; `state` is a copy."""
+
+    def _moved(self, dtype: Any, device: Any) -> None:
+        """What a class of layers does beyond its tensors when `to` is called."""
+
+    def _state_hook(self, when: str, hook: Callable) -> HookHandle:
+        if "_state_hooks" not in self.__dict__:
+            self.__dict__["_state_hooks"] = {"before": {}, "after": {}, "loading": {}, "loaded": {}}
+        return add_hook(self._state_hooks[when], hook)
+
+    def register_state_dict_pre_hook(self, hook: Callable) -> HookHandle:
+        """`hook(module, prefix, keep_vars)` runs before `state_dict` collects."""
+        return self._state_hook("before", hook)
+
+    def register_state_dict_post_hook(self, hook: Callable) -> HookHandle:
+        """`hook(module, state, prefix, {})` runs after; it may change `state`, or return another."""
+        return self._state_hook("after", hook)
+
+    def register_load_state_dict_pre_hook(self, hook: Callable) -> HookHandle:
+        """`hook(module, state, prefix, {}, strict, [], [], errors)` runs before loading; it may change the copy `state`.
+
+        Sentences that it appends to `errors` are raised together with what else is wrong.
+        """
+        return self._state_hook("loading", hook)
+
+    def register_load_state_dict_post_hook(self, hook: Callable) -> HookHandle:
+        """`hook(module, (missing_keys, unexpected_keys))` runs after loading; it may change the two lists."""
+        return self._state_hook("loaded", hook)
 
     # ------------------------------------------------------------ modes and moves
     def train(self, mode: bool = True) -> Module:
@@ -290,6 +428,8 @@ class Module:
             dtype = as_dtype(dtype, "Module.to")
 
         def convert(value: Tensor) -> Tensor:
+            if isinstance(value, UninitializedTensor):
+                return value
             result = value.detach()
             if dtype is not None and value.dtype.kind in "fc" and value.dtype is not dtype:
                 result = result.astype(dtype)
@@ -306,7 +446,32 @@ class Module:
                 if id(value) not in converted:
                     converted[id(value)] = convert(value)
                 object.__setattr__(module, name, converted[id(value)])
+            module._moved(dtype, device)
         return self
+
+    def half(self) -> Module:
+        """Floating parameters and buffers as float16; in place, as `to`."""
+        return self.to(dtype="float16")
+
+    def bfloat16(self) -> Module:
+        """Floating parameters and buffers as bfloat16; in place, as `to`."""
+        return self.to(dtype="bfloat16")
+
+    def float(self) -> Module:
+        """Floating parameters and buffers as float32; in place, as `to`."""
+        return self.to(dtype="float32")
+
+    def double(self) -> Module:
+        """Floating parameters and buffers as float64; in place, as `to`."""
+        return self.to(dtype="float64")
+
+    def type(self, dst_type: Any) -> Module:
+        """Floating parameters and buffers as dst_type; in place, as `to`."""
+        return self.to(dtype=dst_type)
+
+    def cpu(self) -> Module:
+        """Everything on the CPU; in place, as `to`."""
+        return self.to(device="cpu")
 
     def apply(self, function: Callable[[Module], Any]) -> Module:
         """Call `function` with every module, children first."""
@@ -323,6 +488,8 @@ class Module:
         trained: list[bool] = []
         for walk, trains in ((self.named_parameters, True), (self.named_buffers, False)):
             for name, value in walk():
+                if isinstance(value, UninitializedTensor):
+                    raise value.error(type(self).__name__)
                 names.append(name)
                 tensors.append(value)
                 trained.append(trains and (type(value) is not Tensor or value.requires_grad))
@@ -349,24 +516,38 @@ class Module:
                 return call_symbolically(self, args, kwargs)
         if not self._forward_pre_hooks and not self._forward_hooks:
             return self.forward(*args, **kwargs)
-        for hook in list(self._forward_pre_hooks.values()):
-            changed = hook(self, args)
-            if changed is not None:
-                args = changed if isinstance(changed, tuple) else (changed,)
-        result = self.forward(*args, **kwargs)
-        for hook in list(self._forward_hooks.values()):
-            changed = hook(self, args, result)
-            if changed is not None:
-                result = changed
-        return result
+        args, kwargs = run_before(self, self._forward_pre_hooks, args, kwargs)
+        return run_after(self, self._forward_hooks, args, kwargs, self.forward(*args, **kwargs))
 
-    def register_forward_hook(self, hook: Callable) -> HookHandle:
-        """`hook(module, args, output)` runs after `forward`; what it returns, if not None, is the output."""
-        return _add_hook(self._forward_hooks, hook)
+    def register_forward_hook(self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False) -> HookHandle:
+        """`hook(module, args, output)` runs after `forward`; what it returns, if not None, is the output.
 
-    def register_forward_pre_hook(self, hook: Callable) -> HookHandle:
-        """`hook(module, args)` runs before `forward`; what it returns, if not None, are the arguments."""
-        return _add_hook(self._forward_pre_hooks, hook)
+        prepend: before hooks that are there; with_kwargs: hook(module, args, kwargs, output).
+        """
+        return add_hook(self._forward_hooks, hook, (hook, with_kwargs), prepend)
+
+    def register_forward_pre_hook(
+        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
+    ) -> HookHandle:
+        """`hook(module, args)` runs before `forward`; what it returns, if not None, are the arguments.
+
+        prepend: before hooks that are there; with_kwargs: hook(module, args, kwargs), which returns None or both.
+        """
+        return add_hook(self._forward_pre_hooks, hook, (hook, with_kwargs), prepend)
+
+    def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> HookHandle:
+        """`hook(module, grad_input, grad_output)` runs when the gradients of the call's tensor arguments are known.
+
+        Both are tuples, one entry per positional argument and output, None where there is no gradient. What it returns, if
+        not None, takes the place of grad_input; that is for modules with one argument that needs a gradient.
+
+        Compiled functions that meet such a module run eagerly.
+        """
+        return BackwardHook(hook, before=False).attach(self, prepend)
+
+    def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> HookHandle:
+        """`hook(module, grad_output)` runs when the gradient of the output is known; what it returns takes its place."""
+        return BackwardHook(hook, before=True).attach(self, prepend)
 
     # ------------------------------------------------------------ showing
     def extra_repr(self) -> str:
@@ -375,7 +556,11 @@ class Module:
 
     def parameter_count(self, trainable_only: bool = False) -> int:
         """Number of elements in all parameters."""
-        return sum(p.size for p in self.parameters() if p.requires_grad or not trainable_only)
+        return sum(
+            p.size
+            for p in self.parameters()
+            if not isinstance(p, UninitializedTensor) and (p.requires_grad or not trainable_only)
+        )
 
     def __repr__(self) -> str:
         return "\n".join(self._repr_lines())
@@ -396,35 +581,16 @@ class Module:
         lines.append(")")
         return lines
 
-    def summary(self, *inputs: Any) -> str:
-        """A table of the layers with their parameter counts and, given example inputs, output shapes.
+    def summary(self, *inputs: Any, depth: int | None = None) -> str:
+        """A table of the layers: what `twain.nn.summary(self, *inputs)` prints."""
+        return str(lazy.load("twain.nn.summary").summary(self, *inputs, depth=depth))
 
-        Args:
-            inputs: tensors to run through the model once (in eval mode, without gradients).
-        """
-        shapes: dict[int, str] = {}
-        if inputs:
-            modes = [(m, m.training) for m in self.modules()]
-            handles = [m.register_forward_hook(_shape_recorder(shapes)) for m in self.modules()]
-            try:
-                with no_grad():
-                    self.eval()(*inputs)
-            finally:
-                for handle in handles:
-                    handle.remove()
-                for module, mode in modes:
-                    object.__setattr__(module, "training", mode)
-        rows = []
-        for path, module in self.named_modules():
-            own = sum(v.size for _, v in module._own_parameters())
-            if own or not list(module.children()):
-                rows.append((path or "(model)", type(module).__name__, shapes.get(id(module), ""), f"{own:,}"))
-        return _table(("layer", "type", "output shape", "parameters"), rows) + "\n" + self._totals()
 
-    def _totals(self) -> str:
-        every, trained = self.parameter_count(), self.parameter_count(trainable_only=True)
-        size = sum(p.nbytes for p in self.parameters())
-        return f"{every:,} parameters ({trained:,} trained), {_bytes_text(size)}"
+class Unmatched(NamedTuple):
+    """Names of a module that a state lacks, and names of the state that the module has no use for."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
 
 
 class ModuleTree:
@@ -497,6 +663,20 @@ def _modules_in(name: str, value: Any, seen: set[int]) -> Iterator[tuple[str, Mo
                 yield from _modules_in(_join(name, str(key)), inner, seen)
 
 
+def _put(holder: Module, name: str, module: Module) -> None:
+    """`module` as the child `name` of `holder`, also inside its lists and dictionaries."""
+    first, *rest = name.split(".")
+    if not rest:
+        setattr(holder, first, module)
+        return
+    place: Any = getattr(holder, first, None)
+    for step in rest[:-1]:
+        place = place[step if isinstance(place, dict) else int(step)]
+    if not isinstance(place, (list, dict)):
+        raise AttributeError(f"[set_submodule] expected a place for {name!r} in {type(holder).__name__}, got none")
+    place[rest[-1] if isinstance(place, dict) else int(rest[-1])] = module  # type: ignore[index,call-overload]
+
+
 def _as_tensor(key: str, value: Any) -> Tensor:
     if isinstance(value, Tensor):
         return value
@@ -514,42 +694,7 @@ def _is_dtype(text: str) -> bool:
     return True
 
 
-_numbers = iter(range(1 << 62))
-
-
-def _add_hook(hooks: dict[int, Callable], hook: Callable) -> HookHandle:
-    if not callable(hook):
-        raise ArgumentError(f"[register_forward_hook] expected a function, got {type(hook).__name__}")
-    number = next(_numbers)
-    hooks[number] = hook
-    return HookHandle(hooks, number)
-
-
 def _shape_text(value: Tensor) -> str:
+    if isinstance(value, UninitializedTensor):
+        return "not known yet"
     return "x".join(map(str, value.shape)) or "scalar"
-
-
-def _shape_recorder(shapes: dict[int, str]) -> Callable:
-    def record(module: Module, args: tuple, output: Any) -> None:
-        first = output[0] if isinstance(output, (tuple, list)) and output else output
-        shapes[id(module)] = _shape_text(first) if isinstance(first, Tensor) else type(output).__name__
-
-    return record
-
-
-def _table(head: tuple, rows: list[tuple]) -> str:
-    widths = [max(len(r[i]) for r in [head, *rows]) for i in range(len(head))]
-    last = len(head) - 1
-
-    def line(row: tuple) -> str:
-        cells = [c.rjust(w) if i == last else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
-        return "  ".join(cells).rstrip()
-
-    return "\n".join([line(head), "-" * (sum(widths) + 2 * last), *map(line, rows), "-" * (sum(widths) + 2 * last)])
-
-
-def _bytes_text(count: int) -> str:
-    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} bytes"

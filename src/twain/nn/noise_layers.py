@@ -1,4 +1,4 @@
-"""Dropout of channels, dropout for selu, randomised ReLU: as layers."""
+"""Dropout of elements and channels, dropout for selu, randomised ReLU: as layers."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class _Dropout(Module):
             raise ValueRangeError(f"[{type(self).__name__}] expected p in [0, 1], got {p}")
         self.p = p
 
-    def forward(self, x: Tensor) -> Tensor:
-        return type(self).function(x, self.p, self.training)
+    def forward(self, input: Tensor) -> Tensor:
+        return type(self).function(input, self.p, self.training)
 
     def extra_repr(self) -> str:
         return f"p={self.p}"
@@ -35,6 +35,7 @@ def _layer(name: str, function: Callable) -> type[_Dropout]:
     return made
 
 
+Dropout = _layer("Dropout", noise.dropout)
 Dropout1d = _layer("Dropout1d", noise.dropout1d)
 Dropout2d = _layer("Dropout2d", noise.dropout2d)
 Dropout3d = _layer("Dropout3d", noise.dropout3d)
@@ -51,11 +52,11 @@ class RReLU(Module):
         self.lower = lower
         self.upper = upper
 
-    def forward(self, x: Tensor) -> Tensor:
-        return noise.rrelu(x, self.lower, self.upper, self.training)
+    def forward(self, input: Tensor) -> Tensor:
+        return noise.rrelu(input, self.lower, self.upper, self.training)
 
     def extra_repr(self) -> str:
         return f"lower={self.lower}, upper={self.upper}"
 
 
-__all__ = ["AlphaDropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout", "RReLU"]
+__all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout", "RReLU"]

@@ -16,7 +16,7 @@ from ..transforms.levels import is_value
 from ..transforms.recurrence import recurrence
 from . import functional as F
 from . import init
-from .layers import check_sizes, parameter
+from .lazy import check_sizes, parameter
 from .module import Module
 from .utils.rnn import PackedSequence, data_of, lengths_tensor, padded_of
 

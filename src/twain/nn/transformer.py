@@ -15,8 +15,10 @@ from . import init
 from .activations import Dropout
 from .attention_layers import MultiheadAttention
 from .containers import ModuleList
-from .layers import LayerNorm, Linear, check_sizes
+from .layers import Linear
+from .lazy import check_sizes
 from .module import Module
+from .norms import LayerNorm
 
 Tensor = _core.Tensor
 

@@ -7,7 +7,8 @@ from typing import Any, ClassVar
 
 from .. import _core
 from ..base.errors import ArgumentError, ShapeError, ValueRangeError
-from ..nn.module import HookHandle
+from ..base.uninitialized import UninitializedTensor
+from ..nn.hooks import HookHandle
 from ..ops.nn.updating import Flags, Update
 from ..tensor import asarray, enable_grad, no_grad, zeros_like
 
@@ -206,7 +207,7 @@ class Optimizer:
         hooks = self.hooks.setdefault(kind, {})
         number = max(hooks, default=-1) + 1
         hooks[number] = hook
-        return HookHandle(hooks, number)
+        return HookHandle((hooks, number))
 
     def register_step_pre_hook(self, hook: Callable) -> HookHandle:
         """Call hook(optimizer, args, kwargs) before each step; it may return new (args, kwargs)."""
@@ -489,6 +490,8 @@ def _tensors(name: str, params: Any) -> tuple[list[Tensor], list[str] | None]:
     for p in given:
         if isinstance(p, tuple):
             raise ArgumentError(f"[{name}] expected all parameters with names or none, got both")
+        if isinstance(p, UninitializedTensor):
+            raise p.error(name)
         if not isinstance(p, Tensor):
             raise ArgumentError(f"[{name}] expected tensors as parameters, got {type(p).__name__}")
         if not p.is_leaf:

@@ -147,14 +147,16 @@ def _prelu(attrs, x, weight):
         raise ShapeError(
             f"[prelu] expected weight of shape (1,) or (channels,), got {tuple(weight.shape)} for x {tuple(x.shape)}"
         )
-    if weight.size != 1 and x.ndim > 2:
+    if x.ndim == 0:
+        weight = late.reshape(weight, ())
+    elif weight.size != 1 and x.ndim > 2:
         weight = late.reshape(weight, (weight.size,) + (1,) * (x.ndim - 2))
     return where(greater(x, 0), x, multiply(x, weight))
 
 
 prelu = composite(
     "prelu", 2, _prelu, names=("x", "weight"), reference=_REFERENCES + "prelu", onnx="PRelu",
-    samples=Samples(((-5, 5), (0, 1)), shapes=(((3, 4), (1,)), ((3, 4, 2), (4,)))),
+    samples=Samples(((-5, 5), (0, 1)), shapes=(((3, 4), (1,)), ((3, 4, 2), (4,)), ((), (1,)))),
 )  # fmt: skip
 
 

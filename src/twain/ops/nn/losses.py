@@ -240,9 +240,9 @@ def _kl_div(attrs, x, y):
     if log_target:
         loss = exp(y) * (y - x)
     else:
-        some = greater(y, 0)
-        safe = where(some, y, 1.0)
-        loss = where(some, safe * (log(safe) - x), 0.0)
+        none = equal(y, 0)
+        safe = where(none, 1.0, y)  # a negative target gives NaN
+        loss = where(none, 0.0, safe * (log(safe) - x))
     if reduction == "batchmean":
         return sum_(loss) * (1.0 / x.shape[0] if x.ndim and x.shape[0] else 1.0)
     return _reduced(loss, reduction)
