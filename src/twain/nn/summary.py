@@ -6,6 +6,7 @@ op of the run does is counted from its own record, so layers of a user's own cou
 
 from __future__ import annotations
 
+import copy
 from math import prod
 from typing import Any
 
@@ -61,7 +62,8 @@ def _flop_of_node(node: Node) -> tuple[int, int]:
 
 def _without_gaps(inner: int, node: Node) -> float:
     """Products with the zeros that a transposed convolution puts between inputs don't count."""
-    return inner / prod(node.attrs[3])
+    attrs: Any = node.attrs
+    return inner / prod(attrs[3])
 
 
 _known_inside: dict[tuple, tuple[int, int]] = {}
@@ -132,12 +134,26 @@ class Summary:
         self.note = note
         self.depth: int | None = None
 
+    def _shown(self) -> list[Row]:
+        """The rows down to `depth`; deeper ones count for the layers that hold them."""
+        if self.depth is None:
+            return self.rows
+        shown: dict[str, Row] = {}
+        for row in self.rows:
+            if row.depth <= self.depth:
+                shown[row.name] = copy.copy(row)
+                continue
+            holder = row.name
+            while holder not in shown:
+                holder = holder.rpartition(".")[0]
+            for name in ("parameters", "trainable", "flop"):
+                setattr(shown[holder], name, getattr(shown[holder], name) + getattr(row, name))
+        return list(shown.values())
+
     def __str__(self) -> str:
         head = ["layer", "type", "output shape", "parameters", "trained", "FLOP"]
         body = []
-        for row in self.rows:
-            if self.depth is not None and row.depth > self.depth:
-                continue
+        for row in self._shown():
             if not (row.parameters or row.leaf or row.flop or not row.name):
                 continue
             name = row.name or "(model)"
@@ -248,7 +264,8 @@ def _run(model: Module, rows: dict[int, Row], args: list, level: _Counting | Non
                     values = [
                         level.argument(Spec(x.dtype, tuple(x.shape))) if isinstance(x, Tensor) else x for x in leaves
                     ]
-                    model(*unflatten(spec, values))
+                    filled: Any = unflatten(spec, values)
+                    model(*filled)
     finally:
         for handle in handles:
             handle.remove()

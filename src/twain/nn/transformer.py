@@ -12,12 +12,12 @@ from ..base.errors import ArgumentError, ShapeError
 from ..tensor import full, triu
 from . import functional as F
 from . import init
-from .activations import Dropout
 from .attention_layers import MultiheadAttention
 from .containers import ModuleList
 from .layers import Linear
 from .lazy import check_sizes
 from .module import Module
+from .noise_layers import Dropout
 from .norms import LayerNorm
 
 Tensor = _core.Tensor

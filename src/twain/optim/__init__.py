@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from . import lr_scheduler, swa_utils
+from ..nn.utils.clip_grad import clip_grad_norm_, clip_grad_value_, get_total_norm
 from .algorithms import (
     ASGD,
     SGD,
@@ -19,7 +20,6 @@ from .algorithms import (
     Rprop,
     SparseAdam,
 )
-from .clipping import clip_grad_norm_, clip_grad_value_, get_total_norm
 from .lbfgs import LBFGS
 from .optimizer import Optimizer, ParameterGroup
 from .lr_scheduler import (

@@ -10,7 +10,7 @@ from typing import Any
 from .. import _core
 from ..base.errors import ArgumentError, ValueRangeError
 from ..nn import Module
-from ..nn.layers import _BatchNorm
+from ..nn.norms import _BatchNorm
 from ..tensor import no_grad, where, zeros
 from .lr_scheduler import LRScheduler, _each
 from .optimizer import Optimizer

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
-from .. import _core
-from ..base.errors import ValueRangeError
-from ..ops.nn.clipping import clip_by_norm, clip_by_value, total_norm
-from ..tensor import asarray, no_grad
+from ... import _core
+from ...base.errors import ValueRangeError
+from ...ops.nn.clipping import clip_by_norm, clip_by_value, total_norm
+from ...tensor import asarray, no_grad
 
 Tensor = _core.Tensor
 
@@ -72,3 +73,15 @@ def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -
             results = clip_by_value([p.grad for p in params], clip_value)
             for p, g in zip(params, results if isinstance(results, (tuple, list)) else [results], strict=True):
                 p.grad = g
+
+
+def clip_grads_with_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float, total_norm: Tensor) -> None:
+    """Scale all gradients by max_norm / total_norm, if that is below 1; total_norm is what get_total_norm gave."""
+    with no_grad():
+        factor = (max_norm / (total_norm + 1e-6)).clip(None, 1.0)
+        for p in _with_gradients(parameters):
+            gradient: Any = p.grad
+            p.grad = gradient * factor.astype(gradient.dtype)
+
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
