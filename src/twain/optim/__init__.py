@@ -20,6 +20,7 @@ from .algorithms import (
     Rprop,
     SparseAdam,
 )
+from .grad_scaler import GradScaler
 from .lbfgs import LBFGS
 from .optimizer import Optimizer, ParameterGroup
 from .lr_scheduler import (
@@ -80,6 +81,7 @@ __all__ = [
     "CosineAnnealingWarmRestarts",
     "CyclicLR",
     "ExponentialLR",
+    "GradScaler",
     "LRScheduler",
     "LambdaLR",
     "LinearLR",

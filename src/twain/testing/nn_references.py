@@ -283,3 +283,8 @@ def clip_by_norm(gradients, max_norm, norm_type=2.0):
 
 def clip_by_value(gradients, limit):
     return [np.clip(g, -limit, limit) for g in gradients]
+
+
+def unscaled(values):
+    factor, *gradients = values
+    return [np.asarray(not all(np.isfinite(g).all() for g in gradients)), *(g * factor for g in gradients)]

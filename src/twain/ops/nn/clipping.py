@@ -1,4 +1,4 @@
-"""Limits on all gradients at once, each one op."""
+"""Limits on all gradients at once, and what loss scaling does to them: each one op."""
 
 from __future__ import annotations
 
@@ -7,8 +7,24 @@ import math
 from ...base.errors import ArgumentError
 from ..complex_parts import complex
 from ..elementwise import abs as abs_
-from ..elementwise import cast, greater, imag, less, maximum, minimum, multiply, power, real, sqrt, where
+from ..elementwise import (
+    cast,
+    greater,
+    imag,
+    isfinite,
+    less,
+    logical_not,
+    logical_or,
+    maximum,
+    minimum,
+    multiply,
+    power,
+    real,
+    sqrt,
+    where,
+)
 from ..families import composite
+from ..reduce import any as any_
 from ..reduce import max as max_
 from ..reduce import min as min_
 from ..reduce import sum as sum_
@@ -80,4 +96,19 @@ def _clip_by_value(limit, *gradients):
 clip_by_value = composite(
     "clip_by_value", -1, _clip_by_value, attributes=lambda limit: float(limit), reference=_REFERENCES + "clip_by_value",
     samples=Samples(((-5, 5), (-5, 5)), arguments=(((1.0,), {}),), shapes=(((3, 4), (5,)),)),
+)  # fmt: skip
+
+
+def _unscaled(attrs, factor, *gradients):
+    """(whether any gradient is not finite, each gradient times the factor): what loss scaling asks for."""
+    found = None
+    for g in gradients:
+        bad = any_(logical_not(isfinite(g)))
+        found = bad if found is None else logical_or(found, bad)
+    return [found, *(g * cast(factor, g.dtype) for g in gradients)]
+
+
+unscaled = composite(
+    "unscaled", -1, _unscaled, attributes=lambda: (), reference=_REFERENCES + "unscaled",
+    samples=Samples(((0.1, 1), (-5, 5), (-5, 5)), shapes=(((), (3, 4), (5,)),), special=False),
 )  # fmt: skip
