@@ -39,9 +39,9 @@ def has_reference(name: str) -> bool:
 
 @pytest.mark.parametrize("name", OPS)
 def test_complete(name):
-    """An op has a reference, samples, a jvp, a gradient and a batching rule, or there is a reason."""
+    """An op has a reference, samples, samples of errors, a jvp, a gradient and a batching rule, or there is a reason."""
     record = TABLE[name]
-    missing = [part for part in ("reference", "samples") if getattr(record, part) is None]
+    missing = [part for part in ("reference", "samples", "errors") if not getattr(record, part)]
     if record.composite is None:
         if record.batch is None:
             missing.append("batch")

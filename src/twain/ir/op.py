@@ -112,6 +112,8 @@ def register(record: OpRecord):
     if record.name in REGISTRY:
         raise ArgumentError(f"[register] expected a new op name, got {record.name!r}, which exists")
     REGISTRY[record.name] = record
+    if not record.errors and record.arity:  # at the least, text is no tensor
+        record.errors = (((), {}, f"[{record.name}]", ("x",) * (record.arity if record.arity > 0 else 2)),)
     op = _core.Op(record.name, record.arity, record)
     op.__doc__ = documentation(record)
     op.__text_signature__ = signature(record)

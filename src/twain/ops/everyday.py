@@ -364,6 +364,7 @@ def _with_nan(name: str, function, reference: str | None = None):
 
     composed.__doc__ = function.__doc__
     return composite(name, 1, in_float32(composed), attributes=_axes_attributes, names=("x",),
+                     errors=(((9,), {}, "axis"), (((0, 0),), {}, "distinct axes")),
                      reference=reference or "numpy." + name, samples=Samples(
                          ((-5, 5),), arguments=(((), {}), ((), {"axis": 1, "keepdims": True})), shapes=(((4, 5),),)))  # fmt: skip
 

@@ -8,6 +8,7 @@ from ..base.errors import DTypeError, ShapeError
 from ..base.shapes import broadcast_shapes, normalize_axes
 from ..ir.node import Spec
 from ..ir.op import OpRecord, register
+from . import refusals
 
 _NAMES = {1: ("x",), 2: ("x1", "x2"), 3: ("x1", "x2", "x3")}
 
@@ -97,7 +98,8 @@ def elementwise(
 
     record = OpRecord(
         name, "elementwise", arity, infer=infer, lowering="elementwise", rules=rules, reference=reference,
-        samples=samples, errors=errors, onnx=onnx, argument_names=names or _NAMES.get(arity), attributes=attributes,
+        samples=samples, errors=(*(errors or ()), *refusals.of_elementwise(name, arity, dtypes, to_float, fixed)),
+        onnx=onnx, argument_names=names or _NAMES.get(arity), attributes=attributes,
         canonical=canonical, tolerance=tolerance, doc=doc,
         differentiable=derivatives is not None or pullbacks is not None,
     )  # fmt: skip
@@ -304,8 +306,9 @@ def reduction(
 
     record = OpRecord(
         name, "reduction", 1, infer=infer, attributes=attributes_with_dtype if takes_dtype else attributes,
-        canonical=canonical, lowering="reduction", rules=rules, reference=reference, samples=samples, errors=errors,
-        onnx=onnx, argument_names=("x",), vjp=vjp, jvp=jvp, batch=batch, doc=doc, differentiable=vjp is not None,
+        canonical=canonical, lowering="reduction", rules=rules, reference=reference, samples=samples,
+        errors=(*(errors or ()), *refusals.of_reduction(dtypes)), onnx=onnx, argument_names=("x",), vjp=vjp, jvp=jvp, batch=batch,
+        doc=doc, differentiable=vjp is not None,
     )  # fmt: skip
     return register(record)
 

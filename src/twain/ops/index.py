@@ -33,6 +33,7 @@ iota = register(
         lowering="iota",
         infer=lambda attrs: Spec(dt.int64, attrs[0]),
         differentiable=False,
+        errors=((((2, 3), 5), {}, "axis"), (((-1,), 0), {}, "[iota]")),
         reference="twain.testing.references.iota",
         samples=Samples((), arguments=((((3, 4), 1), {}),)),
         doc="The index along `axis` at every place of `shape`, int64.",
@@ -49,6 +50,7 @@ inverse_size = register(
         lowering="inverse_size",
         infer=lambda attrs: Spec(attrs[1], ()),
         differentiable=False,
+        errors=(((1.5, "float32"), {}, "value"), ((3, "float33"), {}, "float33")),
         reference="twain.testing.references.inverse_size",
         samples=Samples((), arguments=(((12, "float32"), {}),)),
         doc="1 / a number of elements, 0-d. Kernels get the number at run time, where a constant would be part of them.",
@@ -114,6 +116,7 @@ take = register(
         batch=_take_batch,
         argument_names=("x", "indices"),
         onnx="Gather",
+        errors=(((9,), {}, "axis"),),
         reference="twain.testing.references.take",
         samples=Samples(
             ((-5, 5), "index"), arguments=(((0,), {}), ((1,), {})), shapes=(((4, 5), (3,)), ((4, 5), (2, 2)))
@@ -163,6 +166,7 @@ take_along_axis = register(
         batch=_along_batch,
         argument_names=("x", "indices"),
         onnx="GatherElements",
+        errors=(((9,), {}, "axis"),),
         reference="numpy.take_along_axis",
         samples=Samples(((-5, 5), "index"), arguments=(((0,), {}), ((1,), {})), shapes=(((4, 5), (4, 5)),)),
         doc="x[..., indices[..., i, ...], ...] along `axis`; indices have x's shape but for that axis.",
@@ -303,7 +307,8 @@ def _full_attributes(shape, dtype):
 
 
 full = composite("full", 1, lambda attrs, value: broadcast_to(cast(value, attrs[1]), attrs[0]), attributes=_full_attributes,
-                 names=("fill_value",), reference="twain.testing.references.full", onnx="ConstantOfShape",
+                 names=("fill_value",), errors=((((-1,), "float32"), {}, "[full]"), (((2,), "float33"), {}, "float33")),
+                 reference="twain.testing.references.full", onnx="ConstantOfShape",
                  samples=Samples(((-5, 5),), arguments=((((2, 3), "float32"), {}),), shapes=(((),),)))  # fmt: skip
 
 
@@ -316,7 +321,9 @@ def _eye(attrs):
     return cast(equal(subtract(iota((rows, columns), 1), iota((rows, columns), 0)), k), dtype)
 
 
-eye = composite("eye", 0, _eye, attributes=_eye_attributes, names=(), reference="twain.testing.references.eye",
+eye = composite("eye", 0, _eye, attributes=_eye_attributes, names=(),
+                errors=(((-1, 2, 0, "float32"), {}, "[eye]"), ((2, 2, 0, "float33"), {}, "float33")),
+                reference="twain.testing.references.eye",
                 samples=Samples((), arguments=(((3, 4, 1, "float32"), {}),)), onnx="EyeLike")  # fmt: skip
 
 
@@ -331,7 +338,9 @@ def _triangle(attrs, x, lower: bool):
 
 tril = composite("tril", 1, lambda attrs, x: _triangle(attrs, x, True), names=("x",),
                  attributes=lambda k=0: as_index("tril", "k", k),
+                 errors=(((), {}, "dimensions", ((None, (3,)),)),),
                  reference="numpy.tril", samples=Samples(((-5, 5),), shapes=(((3, 4),),)), onnx="Trilu")  # fmt: skip
 triu = composite("triu", 1, lambda attrs, x: _triangle(attrs, x, False), names=("x",),
                  attributes=lambda k=0: as_index("triu", "k", k),
+                 errors=(((), {}, "dimensions", ((None, (3,)),)),),
                  reference="numpy.triu", samples=Samples(((-5, 5),), shapes=(((3, 4),),)), onnx="Trilu")  # fmt: skip

@@ -123,6 +123,7 @@ def _matmul(attrs, a, b):
 
 
 matmul = composite(
-    "matmul", 2, _matmul, reference="numpy.matmul", onnx="MatMul",
+    "matmul", 2, _matmul, errors=(((), {}, "(4, 5)", ((None, (2, 3)), (None, (4, 5)))),),
+    reference="numpy.matmul", onnx="MatMul",
     samples=Samples(((-2, 2), (-2, 2)), shapes=(((3, 5), (5, 4)), ((5,), (5,)), ((2, 3, 5), (5,)), ((5,), (2, 5, 3)))),
 )  # fmt: skip

@@ -116,6 +116,7 @@ def _jvp(attrs, call, tangents, inputs, outputs):
 
 lu_packed = host(
     "linalg.lu_factor", 1, lapack.lu_factor, infer=_infer, vjp=_vjp, jvp=_jvp, batch="leading", names=("x",), dtypes=LAPACK,
+    errors=(((), {}, "[linalg.lu_factor]", ((None, (3,)),)),),
     reference="twain.testing.linalg_references.lu_factor",
     samples=Samples(("regular",), shapes=(((3, 3),), ((2, 2, 4),), ((4, 2),)), dtypes=(dt.float32, dt.float64, dt.complex128)),
     doc="L and U in one matrix, LAPACK's pivots (int32, from 1), and the rows' order: x[order] = L @ U.",

@@ -215,7 +215,9 @@ def _as(x, dtype):
 
 
 matrix_rank_op = composite(
-    "linalg.matrix_rank", 3, _matrix_rank, names=("x", "rtol", "atol"), reference=_REFERENCES + "matrix_rank",
+    "linalg.matrix_rank", 3, _matrix_rank, names=("x", "rtol", "atol"),
+    errors=(((), {}, "[linalg.matrix_rank]", ((None, (3,)),)),),
+    reference=_REFERENCES + "matrix_rank",
     attributes=lambda hermitian=False: flag("linalg.matrix_rank", "hermitian", hermitian),
     samples=Samples(("regular", (1e-9, 1e-8), (1e-9, 1e-8)), arguments=(((), {}), ((True,), {})),
                     shapes=(((3, 3), (), ()), ((2, 3, 3), (2,), ())), dtypes=(dt.float64,)),

@@ -69,7 +69,8 @@ def _diagonal(offset, x):
 
 diagonal = composite(
     "linalg.diagonal", 1, _diagonal, attributes=lambda offset=0: as_index("linalg.diagonal", "offset", offset),
-    names=("x",), reference=_REFERENCES + "diagonal",
+    names=("x",), errors=(((), {}, "[linalg.diagonal]", ((None, (3,)),)),),
+    reference=_REFERENCES + "diagonal",
     samples=Samples(((-2, 2),), arguments=(((), {}), ((1,), {})), shapes=(((2, 3, 4),),), dtypes=(dt.float64,)),
 )  # fmt: skip
 
@@ -87,7 +88,8 @@ def _trace(attrs, x):
 
 
 trace = composite(
-    "linalg.trace", 1, _trace, attributes=_trace_attributes, names=("x",), reference=_REFERENCES + "trace",
+    "linalg.trace", 1, _trace, attributes=_trace_attributes, names=("x",), errors=(((), {}, "[linalg.trace]", ((None, (3,)),)),),
+    reference=_REFERENCES + "trace",
     samples=Samples(((-2, 2),), arguments=(((), {}), ((-1, "float64"), {})), shapes=(((2, 3, 4),),), dtypes=(dt.float64,)),
 )  # fmt: skip
 

@@ -172,6 +172,7 @@ def _cholesky_inverse(upper, factor):
 cholesky_inverse = composite(
     "linalg.cholesky_inverse", 1, _cholesky_inverse, names=("factor",),
     attributes=lambda upper=False: flag("linalg.cholesky_inverse", "upper", upper),
+    errors=(((), {}, "[linalg.cholesky_inverse]", ((None, (2, 3)),)),),
     reference="twain.testing.linalg_references.cholesky_inverse",
     samples=Samples(("regular",), shapes=(((3, 3),),), dtypes=(dt.float64,)),
 )  # fmt: skip
@@ -186,6 +187,7 @@ def _inv_vjp(attrs, g, inputs, outputs, needs):
 inv = host(
     "linalg.inv", 1, lapack.inv, infer=square("linalg.inv"), vjp=_inv_vjp, batch="leading", names=("x",), dtypes=LAPACK,
     jvp=lambda attrs, call, tangents, inputs, outputs: [negative(mm(outputs[0], tangents[0], outputs[0]))],
+    errors=(((), {}, "[linalg.inv]", ((None, (2, 3)),)),),
     reference="numpy.linalg.inv", samples=_REGULAR,
     doc="The inverse of square matrices, shape (..., n, n). Raises LinAlgError if one is singular.",
 )  # fmt: skip
@@ -296,6 +298,7 @@ def _det_vjp(attrs, g, inputs, outputs, needs):
 det = host(
     "linalg.det", 1, lapack.det, infer=_numbers("linalg.det"), vjp=_det_vjp, batch="leading", names=("x",), dtypes=LAPACK,
     jvp=lambda attrs, call, tangents, inputs, outputs: [sum_(multiply(cofactor(inputs[0]), tangents[0]), (-2, -1))],
+    errors=(((), {}, "[linalg.det]", ((None, (2, 3)),)),),
     reference="numpy.linalg.det", samples=_REGULAR,
     doc="The determinants of square matrices, shape (..., n, n) -> (...). The gradient exists at singular ones too.",
 )  # fmt: skip
@@ -318,7 +321,8 @@ def _slogdet_jvp(attrs, call, tangents, inputs, outputs):
 
 slogdet_op = host(
     "linalg.slogdet", 1, lapack.slogdet, infer=_numbers("linalg.slogdet", 2), vjp=_slogdet_vjp, jvp=_slogdet_jvp,
-    batch="leading", names=("x",), dtypes=LAPACK, reference="numpy.linalg.slogdet", samples=_REGULAR,
+    batch="leading", names=("x",), dtypes=LAPACK, errors=(((), {}, "[linalg.slogdet]", ((None, (2, 3)),)),),
+    reference="numpy.linalg.slogdet", samples=_REGULAR,
     doc="Sign (of absolute value 1, or 0) and logarithm of the absolute value of determinants, which may overflow.",
 )  # fmt: skip
 
@@ -341,6 +345,7 @@ def _exp_vjp(attrs, g, inputs, outputs, needs):
 matrix_exp = host(
     "linalg.matrix_exp", 1, lapack.matrix_exp, infer=square("linalg.matrix_exp"), vjp=_exp_vjp, batch="leading", names=("x",),
     jvp=lambda attrs, call, tangents, inputs, outputs: [_beside(inputs[0], tangents[0])], dtypes=LAPACK,
+    errors=(((), {}, "[linalg.matrix_exp]", ((None, (2, 3)),)),),
     reference="twain.testing.linalg_references.matrix_exp", samples=_REGULAR,
     doc="""exp(x) = 1 + x + x @ x / 2 + ... of square matrices, shape (..., n, n), computed in double precision.
 

@@ -98,7 +98,8 @@ def _eigh_jvp(upper, call, tangents, inputs, outputs):
 
 eigh_op = host(
     "linalg.eigh", 1, lapack.eigh, infer=_eigh_infer, vjp=_eigh_vjp, jvp=_eigh_jvp, batch="leading", names=("x",),
-    attributes=_half_attribute("linalg.eigh"), dtypes=LAPACK, reference="twain.testing.linalg_references.eigh",
+    attributes=_half_attribute("linalg.eigh"), dtypes=LAPACK, errors=(((), {}, "[linalg.eigh]", ((None, (2, 3)),)),),
+    reference="twain.testing.linalg_references.eigh",
     samples=Samples(("hermitian",), arguments=(((), {}), (("U",), {})), shapes=(((3, 3),), ((2, 4, 4),)), dtypes=_DOUBLE),
     doc="Eigenvalues, ascending, and eigenvectors (columns) of symmetric or Hermitian matrices.",
 )  # fmt: skip
@@ -162,6 +163,7 @@ def _eig_jvp(attrs, call, tangents, inputs, outputs):
 
 eig_op = host(
     "linalg.eig", 1, lapack.eig, infer=_eig_infer, vjp=_eig_vjp, jvp=_eig_jvp, batch="leading", names=("x",), dtypes=LAPACK,
+    errors=(((), {}, "[linalg.eig]", ((None, (2, 3)),)),),
     reference="twain.testing.linalg_references.eig",
     samples=Samples(("regular",), shapes=(((3, 3),), ((2, 4, 4),)), dtypes=_DOUBLE),
     doc="Eigenvalues and eigenvectors (columns, of length 1) of square matrices, complex.",
@@ -185,7 +187,8 @@ def _eigvals_jvp(attrs, call, tangents, inputs, outputs):
 
 eigvals = host(
     "linalg.eigvals", 1, lapack.eigvals, infer=_eigvals_infer, vjp=_eigvals_vjp, jvp=_eigvals_jvp, batch="leading",
-    names=("x",), dtypes=LAPACK, reference="twain.testing.linalg_references.eigvals",
+    names=("x",), dtypes=LAPACK, errors=(((), {}, "[linalg.eigvals]", ((None, (2, 3)),)),),
+    reference="twain.testing.linalg_references.eigvals",
     samples=Samples(("regular",), shapes=(((3, 3),), ((2, 4, 4),)), dtypes=_DOUBLE),
     doc="The eigenvalues of square matrices, shape (..., n, n) -> (..., n), always complex, in no order.",
 )  # fmt: skip
@@ -268,6 +271,7 @@ def _svd_jvp(full, call, tangents, inputs, outputs):
 svd_op = host(
     "linalg.svd", 1, lapack.svd, infer=_svd_infer, vjp=_svd_vjp, jvp=_svd_jvp, batch="leading", names=("x",), dtypes=LAPACK,
     attributes=lambda full_matrices=True: flag("linalg.svd", "full_matrices", full_matrices),
+    errors=(((), {}, "[linalg.svd]", ((None, (3,)),)),),
     reference="numpy.linalg.svd",
     samples=Samples(("regular",), arguments=(((False,), {}),), shapes=(((3, 3),), ((2, 4, 2),), ((2, 3),)), dtypes=_DOUBLE),
     doc="U, singular values (descending) and V^H of matrices: x = U @ diag(S) @ V^H.",
@@ -291,7 +295,8 @@ def _svdvals_jvp(attrs, call, tangents, inputs, outputs):
 
 svdvals = host(
     "linalg.svdvals", 1, lapack.svdvals, infer=_svdvals_infer, vjp=_svdvals_vjp, jvp=_svdvals_jvp, batch="leading",
-    names=("x",), dtypes=LAPACK, reference="twain.testing.linalg_references.svdvals",
+    names=("x",), dtypes=LAPACK, errors=(((), {}, "[linalg.svdvals]", ((None, (3,)),)),),
+    reference="twain.testing.linalg_references.svdvals",
     samples=Samples(("regular",), shapes=(((3, 3),), ((2, 4, 2),)), dtypes=(dt.float32, dt.float64, dt.complex128)),
     doc="The singular values of matrices, descending, shape (..., m, n) -> (..., min(m, n)), real.",
 )  # fmt: skip
@@ -370,7 +375,8 @@ def _qr_jvp(mode, call, tangents, inputs, outputs):
 
 qr_op = host(
     "linalg.qr", 1, lapack.qr, infer=_qr_infer, vjp=_qr_vjp, jvp=_qr_jvp, attributes=_qr_attributes, batch="leading",
-    names=("x",), dtypes=LAPACK, reference="numpy.linalg.qr",
+    names=("x",), dtypes=LAPACK, errors=(((), {}, "[linalg.qr]", ((None, (3,)),)),),
+    reference="numpy.linalg.qr",
     samples=Samples(("regular",), shapes=(((3, 3),), ((2, 4, 2),), ((2, 4),)), dtypes=(dt.float32, dt.float64, dt.complex128)),
     doc="Q with orthonormal columns and upper triangular R with Q @ R = x.",
 )  # fmt: skip
@@ -443,7 +449,8 @@ def _pinv(hermitian, x, rtol, atol):
 
 
 pinv_op = composite(
-    "linalg.pinv", 3, _pinv, names=("x", "rtol", "atol"), reference="twain.testing.linalg_references.pinv",
+    "linalg.pinv", 3, _pinv, names=("x", "rtol", "atol"), errors=(((), {}, "[linalg.pinv]", ((None, (3,)),)),),
+    reference="twain.testing.linalg_references.pinv",
     attributes=lambda hermitian=False: flag("linalg.pinv", "hermitian", hermitian),
     samples=Samples(("regular", (1e-9, 1e-8), (1e-9, 1e-8)), shapes=(((2, 4, 2), (2,), ()),), dtypes=(dt.float64,)),
 )  # fmt: skip

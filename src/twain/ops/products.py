@@ -394,7 +394,8 @@ def _bmm(attrs, a, b):
 
 
 def _product_op(name: str, function, shapes: tuple, reference: str | None = None):
-    return composite(name, 2, function, reference=reference or "numpy." + name,
+    errors = (((), {}, f"[{name}]", ((None, (2, 3)), (None, (4, 5)))),)
+    return composite(name, 2, function, reference=reference or "numpy." + name, errors=None if name == "kron" else errors,
                      samples=Samples(((-2, 2), (-2, 2)), shapes=shapes))  # fmt: skip
 
 

@@ -17,7 +17,8 @@ def _flip(axis, x):
 
 
 flip = composite(
-    "flip", 1, _flip, attributes=lambda axis=None: tuple(axis) if isinstance(axis, list) else axis, reference="numpy.flip",
+    "flip", 1, _flip, attributes=lambda axis=None: tuple(axis) if isinstance(axis, list) else axis, errors=(((9,), {}, "axis"),),
+    reference="numpy.flip",
     samples=Samples(((-5, 5),), arguments=(((), {}), ((), {"axis": -1})), shapes=(((2, 3),),)),
 )  # fmt: skip
 
@@ -55,7 +56,8 @@ def _roll(attrs, x):
 
 
 roll = composite(
-    "roll", 1, _roll, attributes=_roll_attributes, reference="numpy.roll",
+    "roll", 1, _roll, attributes=_roll_attributes, errors=(((1, 9), {}, "axis"),),
+    reference="numpy.roll",
     samples=Samples(((-5, 5),), arguments=(((2,), {}), ((-1,), {"axis": 1})), shapes=(((2, 3),),)),
 )  # fmt: skip
 
@@ -72,6 +74,7 @@ def _stack(axis, *arrays):
 
 
 stack = composite(
-    "stack", -1, _stack, attributes=lambda axis=0: axis, reference="numpy.stack",
+    "stack", -1, _stack, attributes=lambda axis=0: axis, errors=(((9,), {}, "axis"),),
+    reference="numpy.stack",
     samples=Samples(((-5, 5), (-5, 5)), arguments=(((), {"axis": 1}), ((), {})), shapes=(((2, 3), (2, 3)),)),
 )  # fmt: skip

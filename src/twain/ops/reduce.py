@@ -144,7 +144,8 @@ def _mean(attrs, x):
     return over_count(sum(x, axes, attrs[1]), _count(axes, x))
 
 
-mean = composite("mean", 1, in_float32(_mean), attributes=_axes_attributes, reference="numpy.mean", samples=_tries(),
+mean = composite("mean", 1, in_float32(_mean), attributes=_axes_attributes, errors=(((9,), {}, "axis"),),
+    reference="numpy.mean", samples=_tries(),
                  onnx="ReduceMean", names=("x",))  # fmt: skip
 
 
@@ -173,6 +174,7 @@ _SPREAD = Samples(
     ((-5, 5),), arguments=(((), {}), ((), {"axis": 0, "correction": 1.0}), ((), {"axis": -1, "keepdims": True}))
 )
 var = composite("var", 1, in_float32(_var), attributes=_spread_attributes, samples=_SPREAD,
+                errors=(((9,), {}, "axis"),),
                 reference="twain.testing.references.var", names=("x",))  # fmt: skip
 
 
@@ -182,6 +184,7 @@ def _std(attrs, x):
 
 
 std = composite("std", 1, in_float32(_std), attributes=_spread_attributes, samples=_SPREAD,
+                errors=(((9,), {}, "axis"),),
                 reference="twain.testing.references.std", names=("x",))  # fmt: skip
 
 
@@ -199,6 +202,7 @@ def _logsumexp(attrs, x):
 
 
 logsumexp = composite("logsumexp", 1, in_float32(_logsumexp), attributes=_axes_attributes, onnx="ReduceLogSumExp",
-                      names=("x",), reference="twain.testing.references.logsumexp", samples=_tries())  # fmt: skip
+                      names=("x",), errors=(((9,), {}, "axis"),),
+                      reference="twain.testing.references.logsumexp", samples=_tries())  # fmt: skip
 
 late.sum = sum

@@ -117,7 +117,8 @@ reshape = movement(
     "reshape", attributes=_reshape_attributes, canonical=_reshape_canonical,
     infer=lambda attrs, x: Spec(_keep(x.dtype), attrs), strides=_reshape_view, index_map=_reshape_map,
     vjp=lambda attrs, g, x, y, needs: [reshape(g[0], x[0].shape)],
-    batch=lambda attrs, call, x, batched, size: call((size, *attrs), x[0]), reference="numpy.reshape", onnx="Reshape",
+    batch=lambda attrs, call, x, batched, size: call((size, *attrs), x[0]), errors=((((7, 11),), {}, "elements"),),
+    reference="numpy.reshape", onnx="Reshape",
     samples=Samples(((-5, 5),), arguments=((((6, 4),), {}), (((2, -1, 2),), {}), ((-1,), {})), shapes=(((2, 3, 4),),)),
 )  # fmt: skip
 
@@ -156,7 +157,9 @@ permute_dims = movement(
     infer=lambda attrs, x: Spec(_keep(x.dtype), tuple(x.shape[a] for a in attrs)),
     strides=lambda attrs, shape, strides: (tuple(strides[a] for a in attrs), 0), index_map=_permute_map,
     vjp=lambda attrs, g, x, y, needs: [permute_dims(g[0], inverse_permutation(attrs))],
-    batch=lambda attrs, call, x, batched, size: call((0, *(a + 1 for a in attrs)), x[0]), reference="numpy.transpose",
+    batch=lambda attrs, call, x, batched, size: call((0, *(a + 1 for a in attrs)), x[0]),
+    errors=((((0, 0, 1),), {}, "[permute_dims]"),),
+    reference="numpy.transpose",
     onnx="Transpose", samples=Samples(((-5, 5),), arguments=((((2, 0, 1),), {}),), shapes=(((2, 3, 4),),)),
 )  # fmt: skip
 
@@ -201,7 +204,8 @@ def _broadcast_batch(attrs, call, x, batched, size):
 broadcast_to = movement(
     "broadcast_to", attributes=_broadcast_attributes, canonical=_broadcast_canonical,
     infer=lambda attrs, x: Spec(_keep(x.dtype), attrs), strides=_broadcast_view, index_map=_broadcast_map,
-    vjp=_broadcast_vjp, batch=_broadcast_batch, reference="numpy.broadcast_to", onnx="Expand",
+    vjp=_broadcast_vjp, batch=_broadcast_batch, errors=((((7, 11),), {}, "broadcast"),),
+    reference="numpy.broadcast_to", onnx="Expand",
     samples=Samples(((-5, 5),), arguments=((((2, 3, 4),), {}),), shapes=(((3, 1),), ((4,),), ((),))),
 )  # fmt: skip
 
@@ -283,7 +287,7 @@ getitem = movement(
 
 # ---------------------------------------------------------------- assembling: the result is filled region by region
 def assembly(name: str, arity: int, *, attributes, infer, regions, vjp, jvp, batch, canonical=None, reference=None,
-             samples=None, names=None, onnx=None, doc=""):  # fmt: skip
+             samples=None, errors=None, names=None, onnx=None, doc=""):  # fmt: skip
     """An op that writes its operands into regions of a fresh buffer.
 
     regions(attrs, specs, out) -> list of (operand number, or a Python scalar to fill with, as ("fill", value); starts;
@@ -291,8 +295,8 @@ def assembly(name: str, arity: int, *, attributes, infer, regions, vjp, jvp, bat
     """
     record = OpRecord(
         name, "assembly", arity, infer=infer, attributes=attributes, canonical=canonical, lowering="assembly",
-        rules=regions, vjp=vjp, jvp=jvp, batch=batch, reference=reference, samples=samples, argument_names=names,
-        onnx=onnx, doc=doc,
+        rules=regions, vjp=vjp, jvp=jvp, batch=batch, reference=reference, samples=samples, errors=errors,
+        argument_names=names, onnx=onnx, doc=doc,
     )  # fmt: skip
     return register(record)
 
@@ -367,7 +371,8 @@ def _concat_batch(axis, call, inputs, batched, size):
 
 concat = assembly(
     "concat", -1, attributes=_concat_attributes, canonical=_concat_canonical, infer=_concat_infer, regions=_concat_regions,
-    vjp=_concat_vjp, jvp=_concat_jvp, batch=_concat_batch, reference="numpy.concatenate", onnx="Concat",
+    vjp=_concat_vjp, jvp=_concat_jvp, batch=_concat_batch, errors=(((9,), {}, "axis"),),
+    reference="numpy.concatenate", onnx="Concat",
     samples=Samples(((-5, 5), (-5, 5)), arguments=(((), {"axis": 1}),), shapes=(((2, 3), (2, 4)),)),
 )  # fmt: skip
 

@@ -105,13 +105,15 @@ def _along(name, attrs, x, rows):
 
 _AXES = Samples(((-5, 5),), arguments=(((), {}), ((), {"axis": 0, "descending": True})), shapes=(((5, 33),),))
 sort = composite("sort", 1, at_least_1d(lambda attrs, x: _along("sort", attrs, x, sort_rows)), attributes=_order_attributes,
-                 names=("x",), reference="twain.testing.sort_references.sort", samples=_AXES,
+                 names=("x",), errors=(((9,), {}, "axis"),),
+                 reference="twain.testing.sort_references.sort", samples=_AXES,
                  doc="""The elements along `axis` in order: sort(x, axis=-1, descending=False, stable=True).
 
                  NaN counts as larger than everything, so it comes last, or first if descending. Real dtypes and bool.
                  Equal elements keep their order whether `stable` or not. Array API `sort`.""")  # fmt: skip
 argsort = composite("argsort", 1, at_least_1d(lambda attrs, x: _along("argsort", attrs, x, argsort_rows)), names=("x",),
-                    attributes=_order_attributes, reference="twain.testing.sort_references.argsort", samples=_AXES,
+                    attributes=_order_attributes, errors=(((9,), {}, "axis"),),
+                    reference="twain.testing.sort_references.argsort", samples=_AXES,
                     doc="""The positions, int64, that sort `x` along `axis`; arguments as of `sort`.""")  # fmt: skip
 
 __all__ = ["argsort", "sort"]

@@ -411,9 +411,25 @@ def check_errors(record: OpRecord) -> None:
         message = refused(call)
         assert message is not None, f"{record.name}: bad call number {number} is taken"
         assert message.startswith(("[", record.name)) or record.name in message, f"{record.name}: {message!r}"
-    for args, kwargs, text in record.errors or ():
-        message = refused(lambda args=args, kwargs=kwargs: call_op(op, good, args, kwargs))
+    for args, kwargs, text, *others in record.errors or ():
+        operands = bad_operands(good, others[0]) if others else good
+        if others and not args and not kwargs:
+            args, kwargs = one.args, one.kwargs
+        message = refused(lambda args=args, kwargs=kwargs, operands=operands: call_op(op, operands, args, kwargs))
         assert message is not None and text in message, f"{record.name}: {message!r}, expected {text!r}"
+
+
+def bad_operands(good: list, descriptions: tuple) -> list:
+    """Operands of an error sample (src/twain/ops/refusals.py), in place of the samples' own."""
+    operands = []
+    for i, each in enumerate(descriptions):
+        own = good[i] if i < len(good) else good[-1] if good else None
+        if each is None or isinstance(each, str):
+            operands.append(own if each is None else each)
+        else:
+            dtype, shape = each
+            operands.append(asarray(np.ones(shape), dtype=own.dtype if dtype is None else dtype))
+    return operands
 
 
 def samples_like(x, shape: tuple):

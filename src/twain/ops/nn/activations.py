@@ -334,6 +334,7 @@ def _over_axis(name: str, function, onnx=None):
 
     return composite(
         name, 1, composed, attributes=_axis_attributes, names=("x",), reference=_REFERENCES + name, onnx=onnx,
+        errors=(((9,), {}, "axis"), (("x",), {}, f"[{name}]")),
         doc=f"{function.__doc__} With a dtype x is converted to it first.",
         samples=Samples(((-5, 5),), arguments=(((), {}), ((0,), {})), shapes=(((3, 5),), ((2, 3, 4),))),
     )  # fmt: skip

@@ -192,6 +192,7 @@ def _poisson_nll(attrs, x, y):
 
 poisson_nll_loss = composite(
     "poisson_nll_loss", 2, in_float32(_poisson_nll), attributes=_poisson_attributes, names=_PAIR,
+    errors=(((), {"reduction": "avg"}, "reduction"),),
     reference=_REFERENCES + "poisson_nll_loss",
     samples=Samples(((0.1, 2), (0, 5)), arguments=(((), {}), ((), {"log_input": False, "full": True})),
                     shapes=(((3, 4), (3, 4)),)),
@@ -222,6 +223,7 @@ def _gaussian_nll(attrs, x, y, var):
 
 gaussian_nll_loss = composite(
     "gaussian_nll_loss", 3, in_float32(_gaussian_nll), attributes=_gaussian_attributes, names=("input", "target", "var"),
+    errors=(((), {"reduction": "avg"}, "reduction"),),
     reference=_REFERENCES + "gaussian_nll_loss",
     samples=Samples(((-5, 5), (-5, 5), (0.1, 3)),
                     shapes=(((3, 4), (3, 4), (3, 4)), ((3, 3), (3, 3), (3,)), ((3, 4), (3, 4), (1, 4)))),
@@ -249,7 +251,8 @@ def _kl_div(attrs, x, y):
 
 
 kl_div = composite(
-    "kl_div", 2, in_float32(_kl_div), attributes=_kl_attributes, names=_PAIR, reference=_REFERENCES + "kl_div",
+    "kl_div", 2, in_float32(_kl_div), attributes=_kl_attributes, names=_PAIR, errors=(((), {"reduction": "avg"}, "reduction"),),
+    reference=_REFERENCES + "kl_div",
     samples=Samples(((-5, 0), (0.05, 1)), arguments=(((), {}), ((), {"reduction": "batchmean"}),
                     ((), {"log_target": True})), shapes=(((3, 4), (3, 4)),)),
 )  # fmt: skip
@@ -296,6 +299,7 @@ def _binary_cross_entropy_vjp(reduction, gradients, inputs, outputs, needs):
 binary_cross_entropy = composite(
     "binary_cross_entropy", 3, in_float32(_binary_cross_entropy), attributes=_reduction_attribute("binary_cross_entropy"),
     names=("input", "target", "weight"), vjp=_binary_cross_entropy_vjp,
+    errors=(((), {"reduction": "avg"}, "reduction"),),
     reference=_REFERENCES + "binary_cross_entropy",
     samples=Samples(((0.05, 0.95), (0, 1), (0, 2)), shapes=(((3, 4), (3, 4), (4,)),)),
 )  # fmt: skip
@@ -314,7 +318,8 @@ def _binary_cross_entropy_with_logits(reduction, x, y, weight, pos_weight):
 binary_cross_entropy_with_logits = composite(
     "binary_cross_entropy_with_logits", 4, in_float32(_binary_cross_entropy_with_logits),
     attributes=_reduction_attribute("binary_cross_entropy_with_logits"),
-    names=("input", "target", "weight", "pos_weight"), reference=_REFERENCES + "binary_cross_entropy_with_logits",
+    names=("input", "target", "weight", "pos_weight"), errors=(((), {"reduction": "avg"}, "reduction"),),
+    reference=_REFERENCES + "binary_cross_entropy_with_logits",
     samples=Samples(((-5, 5), (0, 1), (0, 2), (0.5, 2)), shapes=(((3, 4), (3, 4), (4,), (4,)),)),
 )  # fmt: skip
 
@@ -399,6 +404,7 @@ def _nll_loss(attrs, x, target, weight):
 
 nll_loss = composite(
     "nll_loss", 3, in_float32(_nll_loss), attributes=_nll_attributes, names=("input", "target", "weight"),
+    errors=(((), {"reduction": "avg"}, "reduction"),),
     reference=_REFERENCES + "nll_loss",
     samples=Samples(((-5, 0), "class 4", (0.5, 2)), arguments=(((), {}), ((), {"ignore_index": 2}),
                     ((), {"reduction": "none"})), shapes=(((3, 4), (3,), (4,)),)),
@@ -451,6 +457,7 @@ def _soft_cross_entropy(x, target, weight, reduction: str, smoothing: float):
 
 cross_entropy = composite(
     "cross_entropy", 3, in_float32(_cross_entropy), attributes=_cross_entropy_attributes, names=("input", "target", "weight"),
+    errors=(((), {"reduction": "avg"}, "reduction"),),
     reference=_REFERENCES + "cross_entropy",
     samples=Samples(((-5, 5), "class 4", (0.5, 2)), arguments=(((), {}), ((), {"label_smoothing": 0.1}),
                     ((), {"ignore_index": 1, "reduction": "sum"})), shapes=(((3, 4), (3,), (4,)),)),
@@ -476,6 +483,7 @@ def _cosine_similarity(attrs, a, b):
 
 cosine_similarity = composite(
     "cosine_similarity", 2, in_float32(_cosine_similarity), attributes=_cosine_attributes, names=("x1", "x2"),
+    errors=(((), {}, "(4, 5)", ((None, (2, 3)), (None, (4, 5)))),),
     reference=_REFERENCES + "cosine_similarity", samples=Samples(((-5, 5), (-5, 5)), shapes=(((3, 4), (3, 4)),)),
 )  # fmt: skip
 
