@@ -175,7 +175,9 @@ def _trace(attrs, x):
     return sum_(diagonal(x, *attrs), -1)
 
 
-trace = composite("trace", 1, _trace, attributes=_diagonal_attributes, names=("x",), reference="numpy.trace",
+trace = composite("trace", 1, _trace, attributes=_diagonal_attributes, names=("x",),
+    errors=(((), {}, "[trace]", ((None, ()),)),),
+    reference="numpy.trace",
                   samples=Samples(((-5, 5),), arguments=(((), {}), ((1, 0, 2), {})),
                                   shapes=(((3, 4),), ((3, 2, 4),))))  # fmt: skip
 
@@ -331,7 +333,15 @@ def _rot90_attributes(k=1, axes=(0, 1)):
 
 
 _MATRIX = Samples(((-5, 5),), shapes=(((2, 3),), ((2, 3, 2),)))
-fliplr = composite("fliplr", 1, _fliplr, names=("x",), reference="numpy.fliplr", samples=_MATRIX)
+fliplr = composite(
+    "fliplr",
+    1,
+    _fliplr,
+    names=("x",),
+    errors=(((), {}, "[fliplr]", ((None, ()),)),),
+    reference="numpy.fliplr",
+    samples=_MATRIX,
+)
 flipud = composite("flipud", 1, _flipud, names=("x",), reference="numpy.flipud", samples=_MATRIX)
 rot90 = composite("rot90", 1, _rot90,
                   errors=(((1, (0, 0)), {}, "[rot90]"), ((1, (0, 9)), {}, "[rot90]")),

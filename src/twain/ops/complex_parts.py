@@ -31,7 +31,9 @@ def _polar(attrs, size, angle):
 
 
 polar = composite(
-    "polar", 2, _polar, names=("abs", "angle"), reference="twain.testing.linalg_references.polar",
+    "polar", 2, _polar, names=("abs", "angle"),
+    errors=(((), {}, "(4, 5)", ((None, (2, 3)), (None, (4, 5)))),),
+    reference="twain.testing.linalg_references.polar",
     samples=Samples(((0.1, 3), (-4, 4)), shapes=(((3, 5), (3, 5)), ((4, 1), (2,)), ((), ())), dtypes=_PARTS),
 )  # fmt: skip
 

@@ -275,7 +275,9 @@ def _ldexp(attrs, x, exponent):
     return _ldexp_kernel(x, cast(exponent, x.dtype) if exponent.dtype.kind in "biu" else exponent)
 
 
-ldexp = composite("ldexp", 2, _ldexp, names=("x", "exponent"), ints="floating", reference=_REFERENCES + "ldexp", samples=Samples(
+ldexp = composite("ldexp", 2, _ldexp, names=("x", "exponent"), ints="floating",
+    errors=(((), {}, "(4, 5)", ((None, (2, 3)), (None, (4, 5)))),),
+    reference=_REFERENCES + "ldexp", samples=Samples(
     ((-5, 5), "class 9"), shapes=(((3, 4), (4,)),)))  # fmt: skip
 
 
@@ -312,7 +314,9 @@ def _float_power(attrs, x, y):
     return power(cast(x, wide), cast(y, wide))
 
 
-float_power = composite("float_power", 2, _float_power, reference="numpy.float_power", ints="floating", samples=Samples(
+float_power = composite("float_power", 2, _float_power,
+    errors=(((), {}, "(4, 5)", ((None, (2, 3)), (None, (4, 5)))),),
+    reference="numpy.float_power", ints="floating", samples=Samples(
     ((0.1, 3), (-2, 2)), shapes=(((3, 4), (4,)),)))  # fmt: skip
 
 

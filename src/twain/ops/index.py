@@ -275,6 +275,7 @@ def _arange(attrs, start, step):
 
 
 arange = composite("arange", 2, _arange, attributes=_arange_attributes, names=("start", "step"), onnx="Range",
+                   errors=(((-1, "float32"), {}, "[arange]"),),
                    reference="twain.testing.references.arange",
                    samples=Samples(((-5, 5), (1, 2)), arguments=(((5, "float32"), {}),), shapes=(((), ()),)))  # fmt: skip
 
@@ -297,6 +298,7 @@ def _linspace(attrs, start, stop):
 
 
 linspace = composite("linspace", 2, _linspace, attributes=_linspace_attributes, names=("start", "stop"),
+                     errors=(((-1, "float32"), {}, "[linspace]"),),
                      reference="twain.testing.references.linspace",
                      samples=Samples(((-5, 5), (-5, 5)), arguments=(((5, "float32"), {}), ((4, "float64", False), {})),
                                      shapes=(((), ()), ((), ()))))  # fmt: skip

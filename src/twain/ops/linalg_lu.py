@@ -131,7 +131,9 @@ def _lu(attrs, x):
 
 
 lu_op = composite(
-    "linalg.lu", 1, _lu, names=("x",), reference="twain.testing.linalg_references.lu",
+    "linalg.lu", 1, _lu, names=("x",),
+    errors=(((), {}, "[linalg.lu]", ((None, (3,)),)),),
+    reference="twain.testing.linalg_references.lu",
     samples=Samples(("regular",), shapes=(((3, 3),), ((4, 2),)), dtypes=(dt.float64, dt.complex128)),
 )  # fmt: skip
 
@@ -177,6 +179,7 @@ def _lu_solve(attrs, packed, pivots, b):
 
 lu_solve = composite(
     "linalg.lu_solve", 3, _lu_solve, names=("LU", "pivots", "B"), attributes=_lu_solve_attributes,
+    errors=(((), {}, "[linalg", ((None, (2, 3)), None, None)),),
     reference="twain.testing.linalg_references.lu_solve",
     samples=Samples(("regular", "pivots", (-2, 2)), arguments=(((), {}), ((False,), {}), ((True, True), {})),
                     shapes=(((3, 3), (3,), (3, 2)), ((3, 3), (3,), (2, 3)), ((3, 3), (3,), (3, 2))), dtypes=(dt.float64,)),

@@ -279,7 +279,9 @@ def _householder(attrs, x, tau):
 
 
 householder_product = composite(
-    "linalg.householder_product", 2, _householder, names=("x", "tau"), reference=_REFERENCES + "householder_product",
+    "linalg.householder_product", 2, _householder, names=("x", "tau"),
+    errors=(((), {}, "[linalg.householder_product]", ((None, (3,)), None)),),
+    reference=_REFERENCES + "householder_product",
     samples=Samples(("regular", (0.2, 1.5)), shapes=(((4, 3), (2,)), ((2, 3, 3), (2, 3))), dtypes=(dt.float64, dt.complex128)),
 )  # fmt: skip
 

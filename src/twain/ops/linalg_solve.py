@@ -157,6 +157,7 @@ def _cholesky_solve(upper, b, factor):
 cholesky_solve = composite(
     "linalg.cholesky_solve", 2, _cholesky_solve, names=("x", "factor"),
     attributes=lambda upper=False: flag("linalg.cholesky_solve", "upper", upper),
+    errors=(((), {}, "[linalg", (None, (None, (2, 3)))),),
     reference="twain.testing.linalg_references.cholesky_solve",
     samples=Samples(((-2, 2), "regular"), arguments=(((), {}), ((True,), {})), shapes=(((3, 2), (3, 3)),), dtypes=(dt.float64,)),
 )  # fmt: skip
@@ -243,7 +244,9 @@ def _solve(left, a, b):
 
 
 solve = composite(
-    "linalg.solve", 2, _solve, names=("x1", "x2"), reference="twain.testing.linalg_references.solve",
+    "linalg.solve", 2, _solve, names=("x1", "x2"),
+    errors=(((), {}, "[linalg.solve]", ((None, (2, 3)), None)),),
+    reference="twain.testing.linalg_references.solve",
     attributes=lambda left=True: flag("linalg.solve", "left", left),
     samples=Samples(("regular", (-2, 2)), arguments=(((), {}), ((), {}), ((False,), {})),
                     shapes=(((3, 3), (3,)), ((2, 3, 3), (3,)), ((3, 3), (2, 3))), dtypes=(dt.float64,)),

@@ -41,7 +41,9 @@ def _count_infer(attrs, mask):
 
 count_true = native(
     "count_true", 1, "mask", infer=_count_infer, allowed=dt.BOOL, tried=dt.BOOL, detail="total", batch=leading_batch,
-    argument_names=("mask",), differentiable=False, reference="twain.testing.mask_references.count_true",
+    argument_names=("mask",), differentiable=False,
+    errors=(((), {}, "bool", (("float32", (2, 3)),)),),
+    reference="twain.testing.mask_references.count_true",
     samples=Samples(("bool",), shapes=(((4, 5),), ((3, 9000),), ((2, 0),), ((0, 2),))),
     doc="How many elements of each row of a bool `mask` are true, int64.",
 )  # fmt: skip
@@ -83,6 +85,7 @@ def _positions_infer(size, mask):
 positions_of_true = native(
     "positions_of_true", 1, "mask", infer=_positions_infer, attributes=_size_attributes, allowed=dt.BOOL, tried=dt.BOOL,
     detail="positions", batch=leading_batch, argument_names=("mask",), differentiable=False,
+    errors=(((), {}, "bool", (("float32", (2, 3)),)),),
     reference="twain.testing.mask_references.positions_of_true",
     samples=Samples(("bool",), arguments=(((3,), {}),), shapes=(((4, 5),), ((2, 700),), ((0, 3),), ((2, 0),))),
     doc="Where each row of a bool `mask` is true, int64, in order: the first `size`, followed by the row's length if fewer.",
@@ -138,6 +141,7 @@ def _masked_scatter(attrs, x, mask, source):
 
 masked_scatter = composite(
     "masked_scatter", 3, _masked_scatter, names=("x", "mask", "source"),
+    errors=(((), {}, "bool mask", (None, ("uint8", (4, 5)), None)),),
     reference="twain.testing.mask_references.masked_scatter",
     samples=Samples(((-5, 5), "bool", (-5, 5)), shapes=(((4, 5), (4, 5), (30,)), ((4, 5), (5,), (20,)))),
     doc="""x with its elements where `mask` is true replaced by those of `source`, in row-major order of both. The two
@@ -152,7 +156,9 @@ def _masked_fill(attrs, x, mask, value):
 
 
 masked_fill = composite(
-    "masked_fill", 3, _masked_fill, names=("x", "mask", "value"), reference="twain.testing.mask_references.masked_fill",
+    "masked_fill", 3, _masked_fill, names=("x", "mask", "value"),
+    errors=(((), {}, "bool mask", (None, ("float32", (4, 5)), None)), ((), {}, "complex", (None, None, ("complex64", ())))),
+    reference="twain.testing.mask_references.masked_fill",
     samples=Samples(((-5, 5), "bool", (-5, 5)), shapes=(((4, 5), (4, 5), ()), ((4, 5), (5,), ()))),
     doc="x with `value`, a number or 0-d tensor cast to x's dtype, where `mask` is true. The mask broadcasts to x.",
 )  # fmt: skip

@@ -435,6 +435,7 @@ def _adding(name: str, function, shapes: tuple):
     composed.__doc__ = f"beta * x + alpha * ({function.__doc__}); with beta 0 x is not read."
     return composite(
         name, 3, in_float32(composed), attributes=_scales, names=("x", "x1", "x2"), reference=_REFERENCES + name,
+        errors=((("x",), {}, "beta"), ((1, None), {}, "alpha")),
         samples=Samples(((-2, 2),) * 3, arguments=(((), {}), ((), {"beta": 0.5, "alpha": 2})), shapes=(shapes, shapes)),
     )  # fmt: skip
 

@@ -136,9 +136,13 @@ def _betaln(attrs, a, b):
     return subtract(lgamma(a) + lgamma(b), lgamma(a + b))
 
 
-betaln = composite("betaln", 2, in_float32(_betaln), reference=_REFERENCES + "betaln",
+betaln = composite("betaln", 2, in_float32(_betaln),
+    errors=(((), {}, "(4, 5)", ((None, (2, 3)), (None, (4, 5)))),),
+    reference=_REFERENCES + "betaln",
                    samples=Samples(((0.5, 5), (0.5, 5)), shapes=(((3, 4), (4,)),)))  # fmt: skip
-beta = composite("beta", 2, in_float32(lambda attrs, a, b: exp(_betaln(attrs, a, b))), reference=_REFERENCES + "beta",
+beta = composite("beta", 2, in_float32(lambda attrs, a, b: exp(_betaln(attrs, a, b))),
+    errors=(((), {}, "(4, 5)", ((None, (2, 3)), (None, (4, 5)))),),
+    reference=_REFERENCES + "beta",
                  doc="The beta function of positive operands.",
                  samples=Samples(((0.5, 5), (0.5, 5)), shapes=(((3, 4), (4,)),)))  # fmt: skip
 betainc = elementwise(

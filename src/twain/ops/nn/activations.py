@@ -288,7 +288,9 @@ def _glu(axis, x):
     return first * sigmoid(second)
 
 
-glu = composite("glu", 1, in_float32(_glu), attributes=lambda axis=-1: axis, names=("x",), reference=_REFERENCES + "glu",
+glu = composite("glu", 1, in_float32(_glu), attributes=lambda axis=-1: axis, names=("x",),
+    errors=(((9,), {}, "axis"),),
+    reference=_REFERENCES + "glu",
                 samples=Samples(((-5, 5),), arguments=(((), {}), ((0,), {})), shapes=(((4, 6),),)))  # fmt: skip
 
 

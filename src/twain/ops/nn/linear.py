@@ -40,7 +40,9 @@ def _count(shape: tuple) -> int:
 
 
 linear = composite(
-    "linear", 3, _linear, names=("x", "weight", "bias"), reference=_REFERENCES + "linear", onnx="Gemm",
+    "linear", 3, _linear, names=("x", "weight", "bias"),
+    errors=(((), {}, "[linear]", ((None, (2, 3)), (None, (4, 5)), None)),),
+    reference=_REFERENCES + "linear", onnx="Gemm",
     samples=Samples(((-2, 2), (-2, 2), (-2, 2)), shapes=(((3, 5), (4, 5), (4,)), ((5,), (4, 5), (4,)),
                                                          ((2, 3, 5), (4, 5), (4,)))),
 )  # fmt: skip
@@ -63,7 +65,9 @@ def _embedding(padding_idx, x, weight):
 
 
 embedding = composite(
-    "embedding", 2, _embedding, names=("x", "weight"), onnx="Gather", reference=_REFERENCES + "embedding",
+    "embedding", 2, _embedding, names=("x", "weight"), onnx="Gather",
+    errors=(((), {}, "[embedding]", (("float32", (2,)), None)),),
+    reference=_REFERENCES + "embedding",
     attributes=lambda padding_idx=None: padding_idx,
     # no padding_idx here: its gradient is not the derivative, on purpose
     samples=Samples(("class 4", (-2, 2)), shapes=(((3,), (4, 5)), ((2, 3), (4, 5)))),

@@ -91,6 +91,7 @@ def _regression(name: str, function, *, setting: tuple | None = None, target=(-5
     tries = arguments or (((), {}), ((), {"reduction": "sum"}), ((), {"reduction": "none"}))
     return composite(
         name, 2, in_float32(composed), attributes=attributes, names=_PAIR, reference=_REFERENCES + name,
+        errors=(((), {"reduction": "avg"}, "reduction"), ((), {}, "(4, 5)", ((None, (2, 3)), (None, (4, 5))))),
         samples=Samples(((-5, 5), target), arguments=tries, shapes=(((3, 4), (3, 4)), ((5,), (5,)))),
     )  # fmt: skip
 

@@ -34,6 +34,8 @@ def _one_hot(attrs, x):
 
 
 one_hot = composite(
-    "one_hot", 1, _one_hot, attributes=_attributes, names=("x",), reference="twain.testing.nn_references.one_hot",
+    "one_hot", 1, _one_hot, attributes=_attributes, names=("x",),
+    errors=(((), {}, "[one_hot]", (("float32", (2,)),)),),
+    reference="twain.testing.nn_references.one_hot",
     onnx="OneHot", samples=Samples(("class 4",), arguments=(((4,), {}), ((4, 0), {})), shapes=(((3,),), ((2, 3),))),
 )  # fmt: skip
