@@ -27,6 +27,7 @@ ROOMS = {
     "sparse": 7,
     "nn": 7,
     "data": 7,
+    "profiling": 7,
     "io": 7,
     "optim": 8,
     "train": 9,

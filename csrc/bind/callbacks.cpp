@@ -7,6 +7,7 @@
 
 #include "bind/module_parts.h"
 #include "bind/op_type.h"
+#include "bind/profiler.h"
 #include "bind/tensor_type.h"
 #include "dispatch/error.h"
 #include "tensor/scalar.h"
@@ -326,6 +327,7 @@ void install_runtime() {
   runtime.prepare = prepare;
   runtime.make_rule = make_rule;
   runtime.on_op = on_op;
+  runtime.on_profile = on_profile;
   runtime.check_anomaly = check_anomaly;
   runtime.current_line = current_line;
   runtime.recorded_fill = recorded_fill;

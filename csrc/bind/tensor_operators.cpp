@@ -122,7 +122,7 @@ PyObject* unary(PyObject* a) {
 bool in_place_fast(const PyOp* op, Handle& handle, const Value& other) {
   Value& value = handle.value;
   const Modes& current = modes();
-  if (current.recorder != nullptr || current.anomaly || current.observer != nullptr || handle.retains_grad) return false;
+  if (current.watched() || handle.retains_grad) return false;
   if (value.node != nullptr || other.node != nullptr)
     if (current.grad_enabled || !handle_is_leaf(&handle)) return false;
   Program* program = table_find(op->op.id, attrs_id(op->default_attrs), value.meta->id, other.meta->id, 2);

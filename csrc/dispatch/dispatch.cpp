@@ -1,8 +1,10 @@
 #include "dispatch/dispatch.h"
 
+#include <optional>
 #include <string>
 
 #include "dispatch/error.h"
+#include "plan/profiler.h"
 
 namespace twain {
 namespace {
@@ -37,25 +39,38 @@ Mask gradient_mask(const Value* const* inputs, uint32_t count) {
   return mask;
 }
 
+// Where the user called the op: an object of the layer above, which this owns.
+class Line {
+ public:
+  explicit Line(void* known) : object_(known != nullptr ? known : runtime.current_line()) {
+    if (known != nullptr) runtime.retain_object(known);
+  }
+  ~Line() {
+    if (object_ != nullptr) runtime.release_object(object_);
+  }
+  Line(const Line&) = delete;
+  Line& operator=(const Line&) = delete;
+  void* get() const { return object_; }
+
+  // So that the backward pass can tell where its work comes from.
+  void note(Values& outputs) const {
+    for (Value& output : outputs) {
+      if (output.node == nullptr || object_ == nullptr) continue;
+      NodeExtra& extra = node_extra(output.node);
+      if (extra.line != nullptr) continue;
+      runtime.retain_object(object_);
+      extra.line = object_;
+    }
+  }
+
+ private:
+  void* object_;
+};
+
 // Anomaly mode: remembers the user's line on the new node, and has outputs checked for NaN.
 void look_for_nan(const Call& call, bool taped, Values& outputs) {
-  struct Line {
-    void* object;
-    ~Line() {
-      if (object != nullptr) runtime.release_object(object);
-    }
-  } line{call.line};
-  if (line.object != nullptr)
-    runtime.retain_object(line.object);
-  else
-    line.object = runtime.current_line();
-  for (Value& output : outputs) {
-    if (!taped || output.node == nullptr || line.object == nullptr) continue;
-    NodeExtra& extra = node_extra(output.node);
-    if (extra.line != nullptr) continue;
-    runtime.retain_object(line.object);
-    extra.line = line.object;
-  }
+  const Line line(call.line);
+  if (taped) line.note(outputs);
   runtime.check_anomaly(call.op, outputs.data(), static_cast<uint32_t>(outputs.size()), call.line);
 }
 
@@ -67,6 +82,25 @@ void check_prepared(const Call& call, const Program* program, const Value* const
   if (!fits)
     throw Error(ErrorKind::runtime, std::string("[") + call.op->name + "] prepare made a program for other inputs");
 }
+
+// Times the call, and leaves the user's line on what it puts on the tape.
+class ProfiledRun {
+ public:
+  ProfiledRun(Profiler* profiler, const Call& call)
+      : profiler_(profiler), line_(call.line), first_(profiler->steps.size()), begin_(nanoseconds_now()) {}
+  void ran(const Call& call, Program* program) {
+    const int64_t end = nanoseconds_now();
+    runtime.on_profile({profiler_, call.op, call.attrs, program, line_.get(), call.line != nullptr, begin_, end, first_});
+    profiler_->steps.resize(first_);
+  }
+  void taped(Values& outputs) const { line_.note(outputs); }
+
+ private:
+  Profiler* profiler_;
+  Line line_;
+  size_t first_;
+  int64_t begin_;
+};
 
 // Everything that may run Python in the middle of a call: inputs are copies, so that no handle can change them.
 void dispatch_pinned(const Call& call, Values& pinned, Values& outputs) {
@@ -107,12 +141,16 @@ void dispatch_pinned(const Call& call, Values& pinned, Values& outputs) {
   // The caller's and the pinned reference. A recorder may still look at what went in.
   const Donation donated = current.recorder != nullptr ? Donation() : donation(call, rule, inputs.data(), 2);
   outputs.resize(program->output_count);
+  std::optional<ProfiledRun> profiled;
+  if (current.profiler != nullptr) [[unlikely]] profiled.emplace(current.profiler, call);
   program_run(program, inputs.data(), donated, outputs.data());
+  if (profiled) profiled->ran(call, program);
   if (current.recorder != nullptr)
     runtime.on_op({call.op, call.attrs, inputs.data(), call.handles, call.count, outputs.data(), program->output_count});
   const bool taped = rule != nullptr && rule->differentiable;
   if (taped) tape_record(program, rule, inputs.data(), outputs.data());
   if (current.observer != nullptr) [[unlikely]] current.observer->on_op(call, inputs.data(), outputs);
+  if (profiled && taped) profiled->taped(outputs);
   if (current.anomaly) [[unlikely]] look_for_nan(call, taped, outputs);
 }
 
@@ -120,7 +158,7 @@ void dispatch_pinned(const Call& call, Values& pinned, Values& outputs) {
 // the lock pin what they use.
 bool dispatch_known(const Call& call, Values& outputs) {
   const Modes& current = modes();
-  if (current.recorder != nullptr || current.anomaly || current.observer != nullptr || call.like != nullptr) return false;
+  if (current.watched() || call.like != nullptr) return false;
   Program* program = table_find_any(call.op->id, attrs_id(call.attrs), call.inputs, call.count);
   if (program == nullptr || program->releases_lock || program->has_host_steps) return false;
   Rule* rule = nullptr;

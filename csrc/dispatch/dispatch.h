@@ -73,7 +73,7 @@ inline Value run_view(const Program* program, const Value* a) {
 TWAIN_INLINE bool dispatch_fast(const Op* op, const Attrs* attrs, const Value* a, const Value* b, Value& output) {
   if (special_threads != 0) [[unlikely]] {
     const Modes& current = thread_modes;
-    if (current.recorder != nullptr || current.anomaly || current.observer != nullptr) return false;
+    if (current.watched()) return false;
   }
   Program* program = table_find(op->id, attrs_id(attrs), a->meta->id, b != nullptr ? b->meta->id : 0, b != nullptr ? 2 : 1);
   if (program == nullptr || !(program->simple || program->view)) [[unlikely]] return false;

@@ -10,7 +10,7 @@ const Modes default_modes{};
 
 namespace {
 
-bool is_special(const Modes& modes) { return !modes.grad_enabled || modes.anomaly || modes.tracing || modes.device != 0 || modes.recorder != nullptr || modes.observer != nullptr; }
+bool is_special(const Modes& modes) { return modes.watched() || !modes.grad_enabled || modes.tracing || modes.device != 0; }
 
 template <typename T>
 T change(T Modes::* field, T setting) {
@@ -27,6 +27,7 @@ bool set_anomaly(bool flag) { return change(&Modes::anomaly, flag); }
 bool set_tracing(bool flag) { return change(&Modes::tracing, flag); }
 int set_default_device(int device) { return change(&Modes::device, device); }
 CallObserver* set_observer(CallObserver* observer) { return change(&Modes::observer, observer); }
+Profiler* set_profiler(Profiler* profiler) { return change(&Modes::profiler, profiler); }
 void* set_recorder(void* recorder) {
   if (thread_modes.parked) return std::exchange(thread_modes.parked_recorder, recorder);
   return change(&Modes::recorder, recorder);

@@ -5,6 +5,7 @@
 namespace twain {
 
 class CallObserver;
+struct Profiler;
 
 struct Modes {
   bool grad_enabled = true;
@@ -14,8 +15,12 @@ struct Modes {
   bool parked = false;       // the recorder is at work: what it does is not told to itself, and it waits here
   void* parked_recorder = nullptr;
   CallObserver* observer = nullptr;  // sees the ops of one call of a Python function, not owned
+  Profiler* profiler = nullptr;  // is told of calls, not owned
   int device = 0;            // where new tensors are made
   uint32_t epoch = 0;        // number of the current recording; marks of other recordings don't count
+
+  // Somebody wants to see each call: no short cuts.
+  bool watched() const { return recorder != nullptr || anomaly || observer != nullptr || profiler != nullptr; }
 };
 extern constinit thread_local Modes thread_modes;
 
@@ -30,6 +35,7 @@ bool set_anomaly(bool flag);          // likewise
 bool set_tracing(bool flag);          // likewise
 int set_default_device(int device);   // likewise
 CallObserver* set_observer(CallObserver* observer);  // likewise
+Profiler* set_profiler(Profiler* profiler);  // likewise
 void* set_recorder(void* recorder);   // likewise; ownership moves in and out
 uint32_t new_epoch();
 

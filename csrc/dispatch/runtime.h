@@ -1,6 +1,7 @@
 // What the core asks of the layer above. The binding fills this in; the core itself knows no Python.
 // Functions that can fail throw CallbackFailed.
 #pragma once
+#include <cstddef>
 #include <cstdint>
 
 #include "dispatch/op.h"
@@ -11,6 +12,7 @@ namespace twain {
 struct Program;
 struct Rule;
 struct Mask;
+struct Profiler;
 
 // The arguments of a call as the recorder sees them. `handles` may be null, and so may each of them: a value from
 // the tape has no handle. The recorder's marks are written back to the values.
@@ -24,10 +26,23 @@ struct RecordedCall {
   uint32_t output_count;
 };
 
+// A call that ran while its thread was profiled; its steps are profiler->steps from first_step on.
+struct ProfiledCall {
+  const Profiler* profiler;
+  Op* op;
+  Attrs* attrs;
+  Program* program;
+  void* line;  // where the user called the op, or the op whose rule this is; may be null
+  bool backward;
+  int64_t begin, end;
+  size_t first_step;
+};
+
 struct Runtime {
   Program* (*prepare)(Op* op, Attrs* attrs, const Value* inputs, uint32_t count);  // new reference
   Rule* (*make_rule)(Op* op, Attrs* attrs, Program* program, const Mask& mask);    // new; never null
   void (*on_op)(const RecordedCall& call);
+  void (*on_profile)(const ProfiledCall& call);
   void (*check_anomaly)(Op* op, const Value* outputs, uint32_t count, void* where);
   void* (*current_line)();  // new reference to an object that tells the user's file and line, or null
   Value (*recorded_fill)(Meta* meta, double number);  // a filled value made by an op, so that the recorder knows it

@@ -4,8 +4,10 @@
 #include <utility>
 
 #include "dispatch/error.h"
+#include "dispatch/modes.h"
 #include "dispatch/runtime.h"
 #include "memory/allocator.h"
+#include "plan/profiler.h"
 #include "tensor/small_array.h"
 
 namespace twain {
@@ -118,6 +120,8 @@ void run_steps(Program* program, char* const* slots) {
   void* few[kFewBuffers];
   std::unique_ptr<void*[]> many;
   Unlocked unlocked(program->releases_lock);
+  Profiler* const profiler = modes().profiler;
+  int64_t begin = profiler != nullptr ? nanoseconds_now() : 0;
   for (const Step& step : program->steps) {
     void** pointers = few;
     if (step.buffer_count > kFewBuffers) {
@@ -133,6 +137,11 @@ void run_steps(Program* program, char* const* slots) {
       unlocked.enter();
       runtime.run_host_step(step.host, pointers, step.buffer_count, params, step.param_count);
       unlocked.leave();
+    }
+    if (profiler != nullptr) [[unlikely]] {
+      const int64_t end = nanoseconds_now();
+      profiler->steps.push_back({program, static_cast<uint32_t>(&step - program->steps.data()), begin, end});
+      begin = end;
     }
   }
 }

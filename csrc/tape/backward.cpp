@@ -369,7 +369,7 @@ bool Pass::run_known(Node* node, Value* grads) {
   const Rule* rule = node->rule;
   const uint32_t gradients = node->program->output_count, count = gradients + node->saved_count;
   if (options_.create_graph || count > kFewInputs || rule->op_outputs > kFewResults) return false;
-  if (const Modes& current = modes(); current.recorder != nullptr || current.anomaly) return false;
+  if (const Modes& current = modes(); current.watched()) return false;
 
   struct Lent {  // values without references of their own
     union {

@@ -13,7 +13,9 @@ from .ir.node import Node
 # Modules that are attributes of `twain` under a name of their own.
 ROOMS = {
     name: f"twain.{name}"
-    for name in "nn sparse linalg fft extend optim data io train datasets board demo cli transforms runtime testing".split()
+    for name in (
+        "nn sparse linalg fft extend optim data io train datasets board demo cli profiling transforms runtime testing"
+    ).split()
 }
 
 FUNCTIONS: dict[str, str] = {
@@ -88,6 +90,7 @@ FUNCTIONS: dict[str, str] = {
     "twain.tensor.uniqueness": (
         "lexsort unique unique_all unique_consecutive unique_counts unique_inverse unique_values"
     ),
+    "twain.profiling": "profile",
     "twain.train": "Model",
 }
 

@@ -78,9 +78,10 @@ class Layout:
 class Step:
     """One kernel launch. `kernel` has `text()` and is emitted by the runtime; buffers are (Buffer, element offset, dtype)."""
 
-    __slots__ = ("buffers", "grain", "kernel", "pairs", "params", "total")
+    __slots__ = ("buffers", "grain", "kernel", "nodes", "pairs", "params", "total")
 
     def __init__(self, kernel, buffers: list, params: list, total: int, grain: int, pairs: list = ()):
+        self.nodes: tuple = ()  # what it computes, for those who look; empty for copies
         self.pairs = pairs  # (output buffer, input buffer) that may be one: each element is read before it is written
         self.kernel = kernel
         self.buffers = buffers
@@ -202,7 +203,10 @@ class Lowering:
         self.place_outputs()
         self.place_operands()
         for group in self.fusion.groups:
+            before = len(self.steps)
             self.lower_group(group)
+            for step in self.steps[before:]:
+                step.nodes = group.nodes
         self.finish_outputs()
         self.plan_reuse()
         arena = self.plan_memory()

@@ -157,6 +157,7 @@ convolution = register(
         canonical=_canonical,
         infer=_infer,
         lowering="convolution",
+        flops=lambda n: 2 * n.size * (n.inputs[1].size // max(1, n.inputs[1].shape[0])),
         vjp=_vjp,
         jvp=_jvp,
         batch=_batch,

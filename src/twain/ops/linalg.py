@@ -70,6 +70,7 @@ real_product = register(
         2,
         infer=_product_infer,
         lowering="matmul",
+        flops=lambda n: 2 * n.size * n.inputs[0].shape[-1],
         vjp=_product_vjp,
         jvp=_product_jvp,
         batch=_product_batch,
