@@ -27,7 +27,7 @@ ROOMS = {
     "sparse": 7,
     "nn": 7,
     "data": 7,
-    "profiling": 7,
+    "profiling": 8,
     "io": 7,
     "optim": 8,
     "train": 9,

@@ -10,6 +10,7 @@ from . import io as io
 from . import linalg as linalg
 from . import nn as nn
 from . import optim as optim
+from . import profiling as profiling
 from . import runtime as runtime
 from . import sparse as sparse
 from . import testing as testing
@@ -317,6 +318,9 @@ from .ops.vision import (
     pixel_shuffle as pixel_shuffle,
     pixel_unshuffle as pixel_unshuffle,
     unfold as unfold,
+)
+from .profiling import (
+    profile as profile,
 )
 from .runtime.compile import (
     compile as compile,
