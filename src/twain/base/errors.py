@@ -57,3 +57,7 @@ class LinAlgError(TwainError, ValueError):
 
 class UninitializedError(TwainError, RuntimeError):
     """Use of a layer's parameter whose shape is not known before the layer's first input."""
+
+
+class WorkerError(TwainError, RuntimeError):
+    """A worker process of a loader died, could not be started, or gave no batch in time."""

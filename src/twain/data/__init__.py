@@ -1,23 +1,57 @@
 """Data sets and the loader that makes batches of them, deterministic and resumable."""
 
-from .collate import PaddedCollate, collate, pad_sequences
-from .dataset import ArrayDataset, ConcatDataset, Dataset, MappedDataset, Subset, TensorDataset, random_split
+from .collate import PaddedCollate, collate, default_convert, pad_sequences
+from .dataset import (
+    ArrayDataset,
+    ConcatDataset,
+    Dataset,
+    MappedDataset,
+    StackDataset,
+    Subset,
+    TensorDataset,
+    random_split,
+)
+from .fetch import WorkerInfo, get_worker_info
+from .iterable import ChainDataset, FilteredIterable, GeneratorDataset, IterableDataset, MappedIterable
 from .loader import DataLoader
-from .sampler import RandomSampler, Sampler, SequentialSampler
+from .sampler import (
+    BatchSampler,
+    DistributedSampler,
+    LengthBucketSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    SubsetRandomSampler,
+    WeightedRandomSampler,
+)
 
 __all__ = [
     "ArrayDataset",
+    "BatchSampler",
+    "ChainDataset",
     "ConcatDataset",
     "DataLoader",
     "Dataset",
+    "DistributedSampler",
+    "FilteredIterable",
+    "GeneratorDataset",
+    "IterableDataset",
+    "LengthBucketSampler",
     "MappedDataset",
+    "MappedIterable",
     "PaddedCollate",
     "RandomSampler",
     "Sampler",
     "SequentialSampler",
+    "StackDataset",
     "Subset",
+    "SubsetRandomSampler",
     "TensorDataset",
+    "WeightedRandomSampler",
+    "WorkerInfo",
     "collate",
+    "default_convert",
+    "get_worker_info",
     "pad_sequences",
     "random_split",
 ]

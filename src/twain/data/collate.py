@@ -7,16 +7,22 @@ along a new first axis; texts become a list.
 from __future__ import annotations
 
 from array import array
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from .. import _core
 from ..base import dtypes
 from ..base.errors import ArgumentError, ShapeError, ValueRangeError
+from ..base.lazy import LazyModule
 from ..tensor import asarray, stack
+from . import memory
+from .sampler import check_buckets
 
+np = LazyModule("numpy")
 Tensor = _core.Tensor
 
+NUMBERS: dict[type, str] = {bool: "bool", int: "int64", float: "float32", complex: "complex64"}
 Leaves = Callable[[list[Any], str], Any]
 
 
@@ -39,16 +45,27 @@ class PaddedCollate:
         value: what to pad with.
         length: pad or cut the first axis of each sequence to this length (default: the longest in the batch).
         multiple_of: round that length up to a multiple, so that batches have fewer different shapes.
+        buckets: or round it up to the next of these lengths (ascending), so that a compiled step sees so many shapes;
+            a longer sequence is refused. `LengthBucketSampler` puts samples of one bucket together.
         lengths: give (padded, lengths) in place of padded, with lengths int64 [batch] before padding.
     """
 
     def __init__(
-        self, value: float = 0, *, length: int | None = None, multiple_of: int = 1, lengths: bool = False
+        self,
+        value: float = 0,
+        *,
+        length: int | None = None,
+        multiple_of: int = 1,
+        buckets: Sequence[int] | None = None,
+        lengths: bool = False,
     ) -> None:
         _check_padding("PaddedCollate", length, multiple_of)
+        if buckets is not None and (length is not None or multiple_of != 1):
+            raise ArgumentError("[PaddedCollate] expected one of length, multiple_of and buckets, got several")
         self.value = value
         self.length = length
         self.multiple_of = multiple_of
+        self.buckets = None if buckets is None else check_buckets("PaddedCollate", buckets)
         self.lengths = lengths
 
     def __call__(self, samples: Sequence[Any]) -> Any:
@@ -57,8 +74,19 @@ class PaddedCollate:
     def _pad(self, leaves: list[Any], place: str) -> Any:
         if isinstance(leaves[0], (bool, int, float, complex)) or getattr(leaves[0], "shape", None) == ():
             return _stack(leaves, place)
-        padded, lengths = _pad(leaves, self.value, self.length, self.multiple_of, f"[collate] {place}:")
+        length = self.length if self.buckets is None else self._bucket(leaves, place)
+        padded, lengths = _pad(leaves, self.value, length, self.multiple_of, f"[collate] {place}:")
         return (padded, asarray(lengths)) if self.lengths else padded
+
+    def _bucket(self, leaves: list[Any], place: str) -> int:
+        assert self.buckets is not None
+        longest = max(len(leaf) for leaf in leaves)
+        number = bisect_left(self.buckets, longest)
+        if number == len(self.buckets):
+            raise ShapeError(
+                f"[collate] {place}: expected sequences of at most {self.buckets[-1]}, the last bucket, got {longest}"
+            )
+        return self.buckets[number]
 
 
 def pad_sequences(
@@ -125,11 +153,16 @@ def _stack(leaves: list[Any], place: str) -> Tensor:
             "for sequences of different lengths use DataLoader(..., collate=PaddedCollate())"
         )
     if all(isinstance(leaf, Tensor) for leaf in leaves):
-        return stack(leaves, axis=0)
+        # On tensors that NumPy can read, a copy each: no kernel for this number of samples.
+        if any(leaf.requires_grad or leaf.dtype.numpy_name is None or leaf.device.index for leaf in leaves):
+            return stack(leaves, axis=0)
     if shapes != {None}:
-        import numpy as np
-
-        return asarray(np.stack([_numpy(leaf) for leaf in leaves]))
+        return memory.stacked([_numpy(leaf) for leaf in leaves])
+    if len(kinds := {type(leaf) for leaf in leaves}) == 1 and (dtype := NUMBERS.get(kinds.pop())) is not None:
+        made = memory.empty(dtype, (len(leaves),))
+        assert made is not None
+        made[1][:] = leaves
+        return made[0]
     lengths = {len(leaf) for leaf in leaves if isinstance(leaf, list)}
     if len(lengths) > 1:
         raise ShapeError(
@@ -147,8 +180,6 @@ def _stack(leaves: list[Any], place: str) -> Tensor:
 
 def _numpy(leaf: Any) -> Any:
     """`leaf` as a NumPy array with the dtypes that `asarray` would choose."""
-    import numpy as np
-
     if isinstance(leaf, Tensor):
         return leaf.detach().numpy()
     data = np.asarray(leaf)
@@ -181,8 +212,6 @@ def _pad(
     tokens = _pad_ints(leaves, value, length, multiple_of)
     if tokens is not None:
         return tokens
-    import numpy as np
-
     # NumPy has no bfloat16: such tensors travel as float32, which holds every one of them.
     narrow = all(isinstance(leaf, Tensor) and leaf.dtype is dtypes.bfloat16 for leaf in leaves)
     if narrow:
@@ -198,10 +227,12 @@ def _pad(
     dtype = np.result_type(*([row.dtype for row in rows if row.size] or [rows[0].dtype]))
     if dtype.kind in "biu" and not (float(value).is_integer() and _fits(int(value), dtype)):
         raise ValueRangeError(f"{context} expected a value that {dtype} holds to pad {dtype} with, got {value!r}")
-    padded = np.full((len(rows), *sizes), value, dtype=dtype)
+    made = memory.empty(dtype, (len(rows), *sizes))
+    padded = np.empty((len(rows), *sizes), dtype) if made is None else made[1]
+    padded.fill(value)
     for place, row in zip(padded, rows, strict=True):
         place[tuple(map(slice, row.shape))] = row
-    tensor = asarray(padded)
+    tensor = asarray(padded) if made is None else made[0]
     return (tensor.astype(dtypes.bfloat16) if narrow else tensor), [row.shape[0] for row in rows]
 
 
@@ -209,3 +240,18 @@ def _fits(value: int, dtype: Any) -> bool:
     bits = dtype.itemsize * 8 if dtype.kind != "b" else 1
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1)) if dtype.kind == "i" else (0, 2**bits)
     return low <= value < high
+
+
+def default_convert(data: Any) -> Any:
+    """`data` with NumPy arrays and scalars as tensors, and the rest as it is: what a loader with batch_size=None does."""
+    if isinstance(data, tuple):
+        parts = [default_convert(part) for part in data]
+        return type(data)(*parts) if hasattr(data, "_fields") else tuple(parts)
+    if isinstance(data, dict):
+        return {key: default_convert(value) for key, value in data.items()}
+    if isinstance(data, list):
+        return [default_convert(value) for value in data]
+    if hasattr(data, "__array_interface__") and not isinstance(data, Tensor):
+        kind = np.asarray(data).dtype
+        return asarray(data) if kind.kind in "biufc" else data
+    return data

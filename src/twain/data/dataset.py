@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import accumulate
 from numbers import Integral
 from typing import Any
@@ -12,8 +12,12 @@ from typing import Any
 from .. import _core
 from ..base.dtypes import int64
 from ..base.errors import ArgumentError, IndexingError, ShapeError, ValueRangeError
+from ..base.lazy import LazyModule
 from ..tensor import asarray, take
+from . import memory
 from .sampler import check_seed, permutation
+
+np = LazyModule("numpy")
 
 Tensor = _core.Tensor
 
@@ -79,13 +83,23 @@ class ArrayDataset(Dataset):
             return tuple(_as_tensor(rows[indices.start : indices.stop]) for rows in self.arrays)
         if getattr(indices, "dtype", None) != "int64":
             indices = array("q", indices)
-        numbers = _core.from_buffer(_core.meta(int64.code, (len(indices),)), indices)
-        return tuple(
-            take(rows, numbers, axis=0) if isinstance(rows, Tensor) else asarray(rows[indices]) for rows in self.arrays
-        )
+        return tuple(_rows(rows, indices) for rows in self.arrays)
 
 
 TensorDataset = ArrayDataset
+
+
+def _rows(rows: Any, indices: Any) -> Tensor:
+    """The rows `indices` (int64) of a tensor or array-like."""
+    if isinstance(rows, Tensor):
+        # A worker takes them through NumPy, into shared memory and without a kernel.
+        if memory.arena is None or rows.requires_grad or rows.dtype.numpy_name is None:
+            return take(rows, _core.from_buffer(_core.meta(int64.code, (len(indices),)), indices), axis=0)
+        rows = rows.numpy()
+    indices = np.asarray(indices)
+    if isinstance(rows, np.ndarray):
+        return memory.picked(rows, indices)
+    return asarray(rows[indices])
 
 
 def _as_tensor(rows: Any) -> Tensor:
@@ -145,6 +159,32 @@ class ConcatDataset(Dataset):
         position = _position("ConcatDataset", index, len(self))
         number = bisect_right(self._ends, position)
         return self.datasets[number][position - (self._ends[number - 1] if number else 0)]
+
+
+class StackDataset(Dataset):
+    """Data sets of one length side by side: sample i is the tuple of their samples i, or a dictionary by keyword.
+
+    >>> StackDataset(images, labels)[0]  # (image, label)
+    >>> StackDataset(image=images, text=captions)[0]  # {"image": ..., "text": ...}
+    """
+
+    def __init__(self, *datasets: Any, **named: Any):
+        if bool(datasets) == bool(named):
+            raise ArgumentError("[StackDataset] expected data sets either by position or by keyword")
+        self.datasets: tuple[Any, ...] | dict[str, Any] = datasets or named
+        lengths = [len(dataset) for dataset in (datasets or named.values())]
+        if len(set(lengths)) > 1:
+            raise ShapeError(f"[StackDataset] expected data sets of one length, got lengths {lengths}")
+        self._length = lengths[0]
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __getitem__(self, index: int) -> Any:
+        position = _position("StackDataset", index, len(self))
+        if isinstance(self.datasets, Mapping):
+            return {name: dataset[position] for name, dataset in self.datasets.items()}
+        return tuple(dataset[position] for dataset in self.datasets)
 
 
 def random_split(dataset: Any, sizes: Sequence[int] | Sequence[float], *, seed: int = 0) -> list[Subset]:
