@@ -12,6 +12,7 @@ from .dataset import (
     random_split,
 )
 from .fetch import WorkerInfo, get_worker_info
+from .images import ImageFolder, read_image
 from .iterable import ChainDataset, FilteredIterable, GeneratorDataset, IterableDataset, MappedIterable
 from .loader import DataLoader
 from .sampler import (
@@ -24,17 +25,20 @@ from .sampler import (
     SubsetRandomSampler,
     WeightedRandomSampler,
 )
+from .tables import Column, Table, from_pandas, read_csv
 
 __all__ = [
     "ArrayDataset",
     "BatchSampler",
     "ChainDataset",
+    "Column",
     "ConcatDataset",
     "DataLoader",
     "Dataset",
     "DistributedSampler",
     "FilteredIterable",
     "GeneratorDataset",
+    "ImageFolder",
     "IterableDataset",
     "LengthBucketSampler",
     "MappedDataset",
@@ -46,12 +50,16 @@ __all__ = [
     "StackDataset",
     "Subset",
     "SubsetRandomSampler",
+    "Table",
     "TensorDataset",
     "WeightedRandomSampler",
     "WorkerInfo",
     "collate",
     "default_convert",
+    "from_pandas",
     "get_worker_info",
     "pad_sequences",
     "random_split",
+    "read_csv",
+    "read_image",
 ]

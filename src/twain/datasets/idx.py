@@ -15,9 +15,11 @@ UNSIGNED_BYTE = 0x08
 
 
 def read_idx(path: Path) -> tuple[tuple[int, ...], bytes]:
-    """(shape, elements) of a gzipped IDX file of unsigned bytes; ValueError for anything else."""
+    """(shape, elements) of an IDX file of unsigned bytes, gzipped or not; ValueError for anything else."""
     try:
-        content = gzip.decompress(path.read_bytes())
+        content = path.read_bytes()
+        if not content.startswith(b"\0\0"):
+            content = gzip.decompress(content)
         zero, code, rank = struct.unpack_from(">HBB", content)
         shape = struct.unpack_from(f">{rank}I", content, 4)
     except (EOFError, OSError, struct.error, zlib.error) as error:
