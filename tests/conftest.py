@@ -16,7 +16,7 @@ def root() -> Path:
 
 
 # Folders whose tests compile thousands of kernels.
-QUICK = frozenset(str(ROOT / "tests" / name) for name in ("ops", "sorting", "tensor", "transforms"))
+QUICK = frozenset(str(ROOT / "tests" / name) for name in ("layers", "ops", "sorting", "tensor", "transforms"))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -104,7 +104,8 @@ class AdaptiveLogSoftmaxWithLoss(Module):
             own = _picked(F.log_softmax(cluster(input), 1), where(inside, target - low, 0))
             output = where(inside, logs[:, self.shortlist_size + i] + own, output)
         loss = -output.mean()
-        return AdaptiveResult(output.reshape(()) if alone else output, loss)
+        # not by its own constructor, which is code without a file, and recordings can't look into that
+        return tuple.__new__(AdaptiveResult, (output.reshape(()) if alone else output, loss))
 
     def log_prob(self, input: Tensor) -> Tensor:
         """The logarithms of all classes' probabilities: (N, in_features) to (N, n_classes)."""

@@ -6,6 +6,7 @@ Such a layer holds `UninitializedParameter`s under the names of its parameters, 
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -147,10 +148,17 @@ def channels_of(input: Tensor, axes: int) -> int:
     return int(input.shape[input.ndim - axes - 1])
 
 
-def lazy_version(plain: type[Inferring]) -> type[Any]:
-    """The class `Lazy...`: the same without the first argument, which the first input tells."""
+def lazy_version(plain: type[Inferring], **defaults: Any) -> type[Any]:
+    """The class `Lazy...`: the same without the first argument, which the first input tells.
+
+    defaults: where PyTorch's lazy class has others than the plain one.
+    """
+    names = list(inspect.signature(plain.__init__).parameters)[2:]
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
+        for key, value in defaults.items():
+            if names.index(key) >= len(args):
+                kwargs.setdefault(key, value)
         plain.__init__(self, None, *args, **kwargs)  # type: ignore[call-arg]
 
     name = "Lazy" + plain.__name__

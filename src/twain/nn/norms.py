@@ -351,7 +351,7 @@ class InstanceNorm3d(_InstanceNorm):
 
 LazyBatchNorm1d, LazyBatchNorm2d, LazyBatchNorm3d = (lazy_version(c) for c in (BatchNorm1d, BatchNorm2d, BatchNorm3d))
 LazyInstanceNorm1d, LazyInstanceNorm2d, LazyInstanceNorm3d = (
-    lazy_version(c) for c in (InstanceNorm1d, InstanceNorm2d, InstanceNorm3d)
+    lazy_version(c, affine=True, track_running_stats=True) for c in (InstanceNorm1d, InstanceNorm2d, InstanceNorm3d)
 )
 
 
@@ -374,7 +374,10 @@ class LocalResponseNorm(Module):
 
 
 class CrossMapLRN2d(LocalResponseNorm):
-    """LocalResponseNorm of images (N, C, H, W), under the name that it had in Lua Torch."""
+    """LocalResponseNorm of images (N, C, H, W), under the name that it had in Lua Torch.
+
+    PyTorch's class of this name keeps the first channel in the sums of all channels beyond the first window.
+    """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1):
         super().__init__(size, alpha, beta, k)
