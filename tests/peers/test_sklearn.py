@@ -75,9 +75,11 @@ def ours(*arrays):
     return [twain.asarray(a) for a in arrays]
 
 
+TOLERANCE = {"float64": 1e-9, "float32": 2e-3, "classes": 1e-6}  # what is made of counts is in the default float
+
+
 def close(got, wanted, dtype: str = "float64"):
-    assert not isinstance(got, twain.Tensor) or not isinstance(got, np.ndarray)
-    tolerance = 1e-9 if dtype == "float64" else 2e-3
+    tolerance = TOLERANCE[dtype]
     np.testing.assert_allclose(np.asarray(got), np.asarray(wanted), rtol=tolerance, atol=tolerance)
 
 
@@ -128,7 +130,8 @@ def test_metrics_of_numbers(name, dispatch):
     a, b, weights = (rng.random(ROWS) + 0.5 for _ in range(3))
     metric = getattr(metrics, name)
     close(metric(*ours(a, b)), metric(a, b))
-    close(metric(*ours(a, b), sample_weight=ours(weights)[0]), metric(a, b, sample_weight=weights))
+    if name != "max_error":
+        close(metric(*ours(a, b), sample_weight=ours(weights)[0]), metric(a, b, sample_weight=weights))
 
 
 @pytest.mark.parametrize("name", OF_CLASSES.split())
@@ -136,7 +139,7 @@ def test_metrics_of_classes(name, dispatch):
     _, a = data()
     _, b = data()
     metric = getattr(metrics, name)
-    close(metric(*ours(a, b)), metric(a, b))
+    close(metric(*ours(a, b)), metric(a, b), "classes")
 
 
 @pytest.mark.parametrize("name", ["f1_score", "precision_score", "recall_score", "jaccard_score"])
@@ -145,7 +148,7 @@ def test_averaged_metrics(name, average, dispatch):
     _, a = data()
     _, b = data()
     metric = getattr(metrics, name)
-    close(metric(*ours(a, b), average=average), metric(a, b, average=average))
+    close(metric(*ours(a, b), average=average), metric(a, b, average=average), "classes")
 
 
 @pytest.mark.parametrize("name", OF_PAIRS.split())
