@@ -317,13 +317,6 @@ def bags(function, weight, indices, *args, sparse=False, scale_grad_by_freq=Fals
     return function(indices, weight, *args, **kwargs)
 
 
-def argsorted(function, x, axis=-1, descending=False, stable=False):
-    """In the order that torch has for equal elements, if it says which."""
-    if not stable and x.size > 16:
-        raise Untranslatable("any order of equal elements")
-    return function(x, axis=axis, descending=descending)
-
-
 def index_added(function, x, axis, index, source, *, alpha=1):
     """With unsigned numbers a negative alpha wraps."""
     return function(x, axis, index, source, alpha=alpha % 256 if source.dtype is twain.uint8 else alpha)
@@ -374,7 +367,7 @@ ADAPTERS: dict[str, object] = {
     "count_nonzero": axis_tuple("axis"), "cumsum": renamed("axis"), "cumprod": renamed("axis"),
     "gather": gather, "take_along_dim": take_along_dim, "index_select": index_select, "take": flat_take,
     "where": condition_first, "cat": cat, "stack": cat, "unbind": renamed("axis"), "sort": renamed("axis", "descending"),
-    "argsort": argsorted, "transpose": transposed, "broadcast_tensors": as_list,
+    "argsort": renamed("axis", "descending"), "transpose": transposed, "broadcast_tensors": as_list,
     "meshgrid": as_list, "repeat_interleave": repeated, "softmax": renamed("axis"),
     "log_softmax": renamed("axis"), "unsqueeze": renamed("axis"), "squeeze": renamed("axis"),
     "argwhere": places, "tensordot": contracted, "polygamma": second_first,
@@ -426,6 +419,9 @@ DIFFERENCES: list[tuple[str, str, str]] = [
     ("linspace", "dtype=torch.int", "whole numbers are those at or below the places of the real line, as NumPy's"),
     ("expand", "expected sizes >= 0", "-1 is no size"),
     ("arange", "got False", "a bool is no number"),
+    ("arange", "dtype=torch.int", "floats as whole numbers: begun and stepped as NumPy does"),
+    ("arange", "dtype=torch.uint8", "floats as whole numbers: begun and stepped as NumPy does"),
+    ("arange", "inconsistent with step sign", "no numbers, as the standard says"),
     ("unravel_index", "got ()", "a position is along an axis"),
     ("unravel_index", "2**62", "of what no memory holds"),
     ("cat.", "expected axis in [-1, 0]", "an empty vector is no matrix"),
@@ -449,6 +445,7 @@ DIFFERENCES: list[tuple[str, str, str]] = [
     ("scatter_add.", "dtype to be equal to src", "sources are cast"),
     ("nn.functional.hinge_embedding_loss.", "differs by 0.0", "PyTorch sums bfloat16 in bfloat16"),
     ("histc.", "float16", "PyTorch finds the bins in half precision"),
+    ("nn.functional.interpolate.bicubic.", "uint8", "PyTorch's weights for pixels have fewer digits"),
     ("square.", "dtype bool", "true times true is true"),
     ("svd.", "gradient", "singular vectors are unique up to a phase"),
     ("sign.", "got bool", "of numbers, as the standard says"),
@@ -506,7 +503,9 @@ def call(op, sample, grad: bool = False):
 def torch_call(op, sample):
     if op.name in ("cholesky_inverse", "cholesky_solve"):
         # of a factor they give the other triangle a gradient, too, although nothing there is looked at
-        result = op.gradcheck_wrapper(op, sample.input, *sample.args, **sample.kwargs)
+        part = torch.triu if sample.kwargs.get("upper", False) else torch.tril
+        operands = [sample.input, *sample.args]
+        result = op(*operands[:-1], part(operands[-1]), **sample.kwargs)
     else:
         result = op(sample.input, *sample.args, **sample.kwargs)
     leaves = [t for t in flat([sample.input, *sample.args, *sample.kwargs.values()]) if isinstance(t, torch.Tensor)]
@@ -580,6 +579,11 @@ def check_values(op, dtype, count: int = 12) -> tuple[int, list[str]]:
             continue
         if op.name in UNDETERMINED:
             ours, theirs = ([np.zeros_like(to_array(v)) for v in flat(side)] for side in (ours, theirs))
+        if op.name == "argsort":  # in which order equal elements come is free: what the indices name is compared
+            axis = sample.kwargs.get("dim", sample.args[0] if sample.args else -1)
+            x = torch.atleast_1d(sample.input)
+            ours = twain.asarray(np.take_along_axis(to_array(x), np.atleast_1d(to_array(ours)), axis))
+            theirs = torch.take_along_dim(x, torch.atleast_1d(theirs), axis)
         if op.name in FREE_AMONG_EQUALS:
             theirs = settle_ties(op, sample, ours, theirs)
         # PyTorch's weights for pixels have fewer digits
