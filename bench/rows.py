@@ -5,6 +5,8 @@ target: (peer, factor): the peer's time over twain's must be at least the factor
 
 from __future__ import annotations
 
+import sequences
+
 SIZES = (1_000, 100_000, 10_000_000)
 GEMM = (512, 1024, 2048)
 
@@ -45,4 +47,5 @@ ROWS: list[dict] = [
         )
         for n in SIZES
     ],
+    *sequences.DESCRIPTIONS,
 ]

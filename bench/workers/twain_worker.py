@@ -8,6 +8,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import functions
+import sequences
 import twain
 from protocol import serve
 from rows import GEMM, SIZES
@@ -171,6 +172,7 @@ for name in ("add", "exp", "sum", "softmax", "mean0"):
         ROWS[f"{name}_{size}"] = elementwise(name, size)
 
 ROWS.update(functions.rows("twain", twain, twain.asarray))
+ROWS.update(sequences.rows(nn, lambda *shape: twain.random.normal(shape), twain.no_grad, twain.compile))
 
 if __name__ == "__main__":
     serve(ROWS)
