@@ -8,6 +8,7 @@ from . import extend as extend
 from . import fft as fft
 from . import io as io
 from . import linalg as linalg
+from . import models as models
 from . import nn as nn
 from . import optim as optim
 from . import profiling as profiling

@@ -14,7 +14,8 @@ from .ir.node import Node
 ROOMS = {
     name: f"twain.{name}"
     for name in (
-        "nn sparse linalg fft extend optim data io train datasets board demo cli profiling transforms runtime testing"
+        "nn sparse linalg fft extend optim data io train models datasets board demo cli profiling transforms runtime "
+        "testing"
     ).split()
 }
 

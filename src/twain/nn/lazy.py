@@ -43,6 +43,9 @@ class Inferring(Module):
 
     inferred: ClassVar[str]
     becomes: ClassVar[type | None] = None  # the class of a Lazy layer once it knows its size
+    # What most have, for type checkers: which ones a layer has is said by _parameter_shapes.
+    weight: Any
+    bias: Any
 
     def _parameter_shapes(self) -> dict[str, tuple | None]:
         """{name: shape}; None for a parameter that this one does without. A size not known yet may be None."""
