@@ -21,6 +21,7 @@ ROOT = os.path.dirname(HERE)
 sys.path.insert(0, HERE)
 
 from functions import FUNCTION_ROWS
+from layers import LAYER_ROWS
 from rows import ROWS
 from startup import startup_rows
 
@@ -99,17 +100,16 @@ def table(results: dict, names: list, rows: list = ROWS) -> list[str]:
     return lines
 
 
-def function_summary(results: dict) -> list[str]:
-    """How many rows of functions met their targets, by size, and the ratios that fell short."""
+def summary(results: dict, rows: list) -> list[str]:
+    """How many rows of functions or layers met their targets, by size, and the ratios that fell short."""
     lines = []
-    for size in sorted({r["name"].rsplit("_", 1)[1] for r in FUNCTION_ROWS}, key=int):
-        judged = [(r, *verdict(r, results[r["name"]])) for r in FUNCTION_ROWS
+    for size in dict.fromkeys(r["name"].rsplit("_", 1)[1] for r in rows):
+        judged = [(r, *verdict(r, results[r["name"]])) for r in rows
                   if r["name"].endswith(f"_{size}") and results.get(r["name"])]  # fmt: skip
         judged = [(r, text, good) for r, text, good in judged if good is not None]
-        short = [f"{r['text'].rsplit(', ', 1)[0]} ({text})" for r, text, good in judged if not good]
-        lines.append(
-            f"- {int(size):,} elements: {len(judged) - len(short)} of {len(judged)} met. Short: {'; '.join(short) or 'none'}."
-        )
+        short = [f"{r['text'].replace(f', {size}', '')} ({text})" for r, text, good in judged if not good]
+        what = f"{int(size):,} elements" if size.isdigit() else size
+        lines.append(f"- {what}: {len(judged) - len(short)} of {len(judged)} met. Short: {'; '.join(short) or 'none'}.")
     return lines
 
 
@@ -141,12 +141,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.2, help="per row, framework and round")
     parser.add_argument("--no-startup", action="store_true", help="leave out import, first compile and size")
     parser.add_argument("--functions", action="store_true", help="single calls of many functions, a page of their own")
+    parser.add_argument("--layers", action="store_true", help="layers forward and backward, a page of their own")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md and README's table")
     options = parser.parse_args()
     pythons = {"twain": sys.executable, "numpy": sys.executable}
     pythons.update(dict(p.split("=", 1) for p in options.peer))
     wanted = tuple(filter(None, options.rows.split(",")))
-    every = FUNCTION_ROWS if options.functions else ROWS
+    every = FUNCTION_ROWS if options.functions else LAYER_ROWS if options.layers else ROWS
+    if options.layers:
+        del pythons["numpy"]
     rows = [r for r in every if not wanted or r["name"].startswith(wanted)]
     workers = [Worker(name, python) for name, python in pythons.items()]
     results = {}
@@ -161,22 +164,24 @@ def main() -> None:
         "",
         *table(results, list(pythons), every),
     ]
-    if options.functions:
-        print("\n".join(function_summary(results)))
+    if options.functions or options.layers:
+        page, title = ("function", "Single calls") if options.functions else ("layer", "Layers, forward and backward")
+        found = summary(results, every)
+        print("\n".join(found))
         if options.write:
-            with open(os.path.join(ROOT, "docs", "function-benchmarks.md"), "w", encoding="utf-8") as file:
-                file.write("# Single calls, measured\n\n" + "\n".join([*function_summary(results), "", *lines]) + "\n")
+            with open(os.path.join(ROOT, "docs", f"{page}-benchmarks.md"), "w", encoding="utf-8") as file:
+                file.write(f"# {title}, measured\n\n" + "\n".join([*found, "", *lines]) + "\n")
         return
     if not options.no_startup:
         lines += ["", *startup_rows(pythons)]
         print("\n".join(lines[-len(startup_rows.last) :]))
     os.makedirs(os.path.join(ROOT, "build"), exist_ok=True)
     with open(os.path.join(ROOT, "build", "bench.json"), "w", encoding="utf-8") as file:
-        summary = {
+        kept = {
             r: {n: [quantile(t, 0.1), quantile(t, 0.5), quantile(t, 0.9)] for n, t in v.items()}
             for r, v in results.items()
         }
-        json.dump({"machine": machine(), "date": time.strftime("%Y-%m-%d"), "rows": summary}, file, indent=1)
+        json.dump({"machine": machine(), "date": time.strftime("%Y-%m-%d"), "rows": kept}, file, indent=1)
     if options.write:
         replace_marked(os.path.join(ROOT, "README.md"), lines)
         with open(os.path.join(ROOT, "docs", "benchmarks.md"), "w", encoding="utf-8") as file:

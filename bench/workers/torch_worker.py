@@ -11,6 +11,7 @@ import torch
 from torch import nn
 
 import functions
+import layers
 import sequences
 from protocol import serve
 from rows import GEMM, SIZES
@@ -141,6 +142,7 @@ for name in ("add", "exp", "sum", "softmax", "mean0"):
     for size in SIZES:
         ROWS[f"{name}_{size}"] = elementwise(name, size)
 
+ROWS.update(layers.rows(nn, torch.from_numpy, lambda step: step))
 ROWS.update(functions.rows("torch", torch, torch.from_numpy))
 ROWS.update(sequences.rows(nn, torch.randn, torch.no_grad))
 

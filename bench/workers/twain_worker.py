@@ -8,6 +8,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import functions
+import layers
 import sequences
 import twain
 from protocol import serve
@@ -171,6 +172,7 @@ for name in ("add", "exp", "sum", "softmax", "mean0"):
     for size in SIZES:
         ROWS[f"{name}_{size}"] = elementwise(name, size)
 
+ROWS.update(layers.rows(nn, twain.asarray, twain.compile))
 ROWS.update(functions.rows("twain", twain, twain.asarray))
 ROWS.update(sequences.rows(nn, lambda *shape: twain.random.normal(shape), twain.no_grad, twain.compile))
 

@@ -159,6 +159,8 @@ class _Recurrent(Module):
     ):
         name = type(self).__name__
         check_sizes(name, input_size=input_size, hidden_size=hidden_size, num_layers=num_layers)
+        if not isinstance(bias, bool) or not isinstance(batch_first, bool):
+            raise ArgumentError(f"[{name}] expected bias and batch_first to be bools, got {bias!r} and {batch_first!r}")
         if isinstance(dropout, bool) or not isinstance(dropout, (int, float)) or not 0 <= dropout <= 1:
             raise ValueRangeError(f"[{name}] expected dropout to be a number in [0, 1], got {dropout!r}")
         if proj_size and self.mode != "lstm":

@@ -156,7 +156,7 @@ def _fractional(name: str):
             x = reshape(x, (1, *x.shape))
         lead, lengths = x.shape[:2], x.shape[2:]
         if single and samples.ndim == 3 and samples.shape[0] > 1:  # PyTorch takes the first of them
-            samples = slice_(samples, (0, 0, 0), (1, *samples.shape[1:]), (1, 1, 1))
+            samples = slice_(samples, (0, 0, 0), (1, 1, 1), (1, *samples.shape[1:]))
         if samples.shape != (*lead, axes) or samples.dtype.kind != "f":
             raise ShapeError(f"[{name}] expected random samples of shape {(*lead, axes)}, got {tuple(samples.shape)}")
         if any(k + c - 1 > d for k, c, d in zip(kernel, counts, lengths)):
