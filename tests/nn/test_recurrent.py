@@ -192,3 +192,25 @@ def test_empty_batches_and_single_steps():
     assert layer(twain.ones((5, 0, 3)))[0].shape == (5, 0, 4)
     y, h = layer(twain.ones((1, 2, 3)))
     np.testing.assert_array_equal(y[0].detach().numpy(), h[0].detach().numpy())
+
+
+@pytest.mark.parametrize("name", ["LSTM", "GRU"])
+def test_large_weights_lie_in_panels(name, rng):
+    """Values, and the gradient along a direction, where the weight is large enough to be brought into order first."""
+    layer = of(name, 3, 224)
+    x = rng.standard_normal((3, 2, 3))
+    wanted, _ = expected(layer, x, [3, 2])
+    lengths = twain.asarray([3, 2])
+    np.testing.assert_allclose(
+        layer(twain.asarray(x), lengths=lengths)[0].detach().numpy(), wanted, rtol=1e-9, atol=1e-12
+    )
+    (layer(twain.asarray(x), lengths=lengths)[0] ** 2).sum().backward()
+    weight, step = layer.weight_hh_l0, 1e-5
+    direction = rng.standard_normal(weight.shape)
+    start, values = weight.detach(), []
+    for sign in (1, -1):
+        with twain.no_grad():
+            weight.assign(start + twain.asarray(direction * (sign * step)))
+            values.append(float((layer(twain.asarray(x), lengths=lengths)[0] ** 2).sum()))
+    slope = float((weight.grad * twain.asarray(direction)).sum())
+    assert slope == pytest.approx((values[0] - values[1]) / (2 * step), rel=1e-5)

@@ -17,7 +17,7 @@ from ..ops.index import iota
 from ..ops.linalg import product, transpose_last
 from ..ops.nn.recurrent import GATES, cell
 from ..ops.reduce import sum as sum_
-from ..ops.shape import reshape
+from ..ops.shape import permute_dims, reshape
 from ..passes.simplify import simplify
 from .control import made, parameters, pulled, run, scan, scan_attrs, zeros_of
 from .vjp import gradients
@@ -60,24 +60,59 @@ def _check(mode: str, o: _Operands) -> None:
 def _step(mode: str, o: _Operands, keep: bool):
     """(body of the scan, its constants, what it scans over)."""
     active = o.active()
-    # Rows of the transposed weight lie together, so that no step has to bring it into order.
-    flat = reshape(transpose_last(o.weight), (size_of(o.weight.shape),))
-    consts = [flat, *(v for v in (o.bias, o.projection) if v is not None)]
+    tiled = _is_tiled(o)
+    consts = [_arranged(transpose_last(o.weight), tiled), *(v for v in (o.bias, o.projection) if v is not None)]
     slices = [o.x] if active is None else [o.x, active]
     order = parameters([v.spec for v in (*consts, *o.states)] + [Spec(v.dtype, v.shape[1:]) for v in slices])
     rest = iter(order)
-    weight = reshape(next(rest), (o.weight.shape[1], o.weight.shape[0]))
+    weight = next(rest)
     bias = None if o.bias is None else next(rest)
     projection = None if o.projection is None else next(rest)
     states = [next(rest) for _ in o.states]
     x = next(rest)
     mask = None if active is None else next(rest)
-    recurrent = product(states[0], weight)
+    recurrent = _times(states[0], weight, o.weight.shape[0], tiled)
     if bias is not None:
-        recurrent = recurrent + bias
-    after, out = _masked(_after(mode, x, recurrent, states, projection), states, mask)
-    kept = [recurrent, *states] if keep else []
+        recurrent = recurrent + _split(bias, tiled)
+    after = _after(mode, _split(x, tiled), recurrent, [_split(s, tiled) for s in states], projection)
+    after, out = _masked([_joined(s, tiled) for s in after], states, mask)
+    kept = [_joined(recurrent, tiled), *states] if keep else []
     return made(f"{mode}_step", order, [*after, out, *kept]), consts, slices
+
+
+# A large weight lies in panels of TILE columns, as products want it, from before the first step: else every step would
+# bring it into that order anew. Features are then two axes, (panels, TILE).
+TILE = 32
+LARGE = 1 << 17  # elements: more than a product reads as they lie
+
+
+def _is_tiled(o: _Operands) -> bool:
+    return o.projection is None and o.h.shape[1] % TILE == 0 and size_of(o.weight.shape) >= LARGE
+
+
+def _arranged(weight, tiled: bool):
+    """A weight (K, N), flat: row after row, or panel after panel."""
+    if tiled:
+        k, n = weight.shape
+        weight = permute_dims(reshape(weight, (k, n // TILE, TILE)), (1, 0, 2))
+    return reshape(weight, (size_of(weight.shape),))
+
+
+def _times(x, flat, n: int, tiled: bool):
+    """x (B, K) times an arranged weight (K, n): (B, n), or (B, panels, TILE)."""
+    k = x.shape[1]
+    if not tiled:
+        return product(x, reshape(flat, (k, n)))
+    panels = product(reshape(x, (1, *x.shape)), reshape(flat, (n // TILE, k, TILE)))
+    return permute_dims(panels, (1, 0, 2))
+
+
+def _split(x, tiled: bool):
+    return reshape(x, (*x.shape[:-1], x.shape[-1] // TILE, TILE)) if tiled else x
+
+
+def _joined(x, tiled: bool):
+    return reshape(x, (*x.shape[:-2], x.shape[-2] * TILE)) if tiled else x
 
 
 def _after(mode: str, x, recurrent, states: list, projection) -> list:
@@ -138,9 +173,11 @@ def _vjp(attrs, cotangents, inputs, outputs, needs):
     )
     forward = made(f"{mode}_cell", own, [*after, out])
 
+    tiled = _is_tiled(o)
+    arranged = _arranged(o.weight, tiled)
     # The step backwards: weight | gradients of the states | what the cell was given, gradients of the results
     order = parameters(
-        [o.weight.spec, *states, *(p.spec for p in own), out.spec] + [Spec(g.dtype, g.shape[1:]) for g in further]
+        [arranged.spec, *states, *(p.spec for p in own), out.spec] + [Spec(g.dtype, g.shape[1:]) for g in further]
     )
     first, last = 1 + count, 1 + count + len(own)
     weight, moved, given, rest = order[0], order[1:first], order[first:last], order[last:]
@@ -150,13 +187,14 @@ def _vjp(attrs, cotangents, inputs, outputs, needs):
     if further:
         of_r = of_r + rest[1]
         of_states = [g + more for g, more in zip(of_states, rest[2:])]
-    of_states[0] = of_states[0] + product(of_r, weight)
+    before_step = _times(of_r, weight, o.h.shape[1], tiled)
+    of_states[0] = _joined(_split(of_states[0], tiled) + before_step, tiled)
     separate = mode == "gru" or bool(further)
     stacked = [of_r, of_x] if separate else [of_r]
     body = made(f"{mode}_back", order, [*of_states, *stacked])
     back = run(
         scan, scan_attrs(body, 1, count, o.x.shape[0], not reverse, False),
-        [o.weight, *cotangents[1 : 1 + count], o.x, recurrent, *before, *masks, cotangents[0], *further],
+        [arranged, *cotangents[1 : 1 + count], o.x, recurrent, *before, *masks, cotangents[0], *further],
     )  # fmt: skip
     gradients_of_states, of_r = list(back[:count]), back[count]
     of_x = back[count + 1] if separate else of_r

@@ -18,8 +18,8 @@ _REFERENCES = "twain.testing.recurrent_references."
 
 
 def cell(mode: str, x, recurrent, h, c) -> list:
-    """The next [h] (LSTM: [h, c]) from the projections (B, gates * H) of the input and of h."""
-    size = h.shape[-1] if c is None else c.shape[-1]
+    """The next [h] (LSTM: [h, c]) from the projections (B, gates * H) of the input and of h, both with any further axes."""
+    size = h.shape[1] if c is None else c.shape[1]
 
     def gate(of, k: int):
         return part(of, 1, k * size, size)
