@@ -40,6 +40,8 @@ FACADE = "__init__"
 EXPORTS = "exports"
 # Programs rather than libraries: they may put several satellites together.
 PROGRAMS = ("demo", "cli", "__main__")
+# Rooms whose users may ask for a satellite, by a LazyModule that is loaded when they do. No other string names a satellite.
+ON_REQUEST = {("train", "board")}
 # For tests only: it may look into every room, and no room may import it.
 TESTING = "testing"
 
@@ -108,6 +110,18 @@ def local_imports(tree: ast.AST, module: str, is_package: bool) -> list[tuple[in
     return sorted(set(found))
 
 
+def lazy_satellites(tree: ast.AST, room: str) -> list[tuple[int, str]]:
+    """LazyModules of satellites that a room may not ask for, as (line, name)."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "LazyModule":
+            name = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else ""
+            satellite = room_of(name) if name.startswith("twain.") else ""
+            if room in ROOMS and satellite not in ("", CORE, FACADE, *ROOMS) and (room, satellite) not in ON_REQUEST:
+                found.append((node.lineno, name))
+    return found
+
+
 def check_imports(folder: Path = PACKAGE) -> list[str]:
     """Every import of src/twain that breaks a rule, one line each."""
     wrong = []
@@ -128,6 +142,8 @@ def check_imports(folder: Path = PACKAGE) -> list[str]:
                 wrong.append(f"src/twain/{relative}:{line}: imports {name}: {reason}")
         for line, name in local_imports(tree, module, is_package):
             wrong.append(f"src/twain/{relative}:{line}: imports {name} inside a function")
+        for line, name in lazy_satellites(tree, room):
+            wrong.append(f"src/twain/{relative}:{line}: loads the satellite {name}, which ON_REQUEST doesn't list")
     return wrong
 
 

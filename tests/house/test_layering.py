@@ -61,3 +61,9 @@ def test_every_kind_of_import_is_seen():
     ]
     assert house.local_imports(tree, "twain.codegen.lower", False) == [(5, "twain.nn.Linear")]
     assert house.imported(ast.parse("from .x import y"), "twain.codegen", True) == [(1, "twain.codegen.x.y")]
+
+
+def test_satellites_are_loaded_on_request_only_where_listed():
+    tree = ast.parse('board = LazyModule("twain.board")\ndata = LazyModule("twain.nn.functional")\n')
+    assert house.lazy_satellites(tree, "train") == []
+    assert house.lazy_satellites(tree, "nn") == [(1, "twain.board")]

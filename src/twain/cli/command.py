@@ -49,6 +49,14 @@ def parser() -> argparse.ArgumentParser:
     train.add_argument("--out", type=Path, help="folder for checkpoint, weights and a table of the epochs")
     train.add_argument("--resume", type=Path, help="a checkpoint to go on from")
     train.set_defaults(run=run_train)
+
+    board = commands.add_parser("board", help="TensorBoard event files")
+    actions = board.add_subparsers(dest="action", required=True)
+    export = actions.add_parser("export", help="the scalars of event files as a table or a page")
+    export.add_argument("folder", type=Path, help="where the event files are, or the folders that hold them")
+    export.add_argument("--csv", type=Path, help="a table: run, tag, step, wall time, value")
+    export.add_argument("--html", type=Path, help="a page of curves")
+    export.set_defaults(run=run_export)
     return top
 
 
@@ -99,6 +107,21 @@ def build(name: str) -> Any:
         nn.Dropout(0.25),
         nn.Linear(256, 10),
     )
+
+
+def run_export(options: argparse.Namespace) -> int:
+    """Write the scalars of event files as a table and a page."""
+    board = twain.board
+    found = board.read_scalars(options.folder)
+    count = sum(len(points) for tags in found.values() for points in tags.values())
+    if options.csv is None and options.html is None:
+        raise ValueError("expected --csv FILE or --html FILE, got neither")
+    if options.csv is not None:
+        board.write_csv(options.csv, found)
+    if options.html is not None:
+        board.write_html(options.html, found, str(options.folder))
+    print(f"{count} numbers of {len(found)} runs: {', '.join(str(p) for p in (options.csv, options.html) if p)}")
+    return 0
 
 
 def run_train(options: argparse.Namespace) -> int:

@@ -8,7 +8,6 @@ from .callbacks import (
     EarlyStopping,
     LambdaCallback,
     LRSchedule,
-    TensorBoard,
     TimeLimit,
 )
 from .errors import NonFiniteLossError, NotCompiledError
@@ -42,6 +41,7 @@ from .metrics import (
 )
 from .model import Model
 from .progress import ProgressBar
+from .tensorboard import TensorBoard
 
 __all__ = [
     "AUC",

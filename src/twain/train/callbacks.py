@@ -325,35 +325,3 @@ class CSVLogger(Callback):
                 writer.writerow(names)
             row = {"epoch": epoch, **logs}
             writer.writerow([row.get(name, "") for name in names])
-
-
-class TensorBoard(Callback):
-    """Every number of each epoch as a TensorBoard scalar.
-
-    Args:
-        writer: what has add_scalar(tag, value, step) and flush(): `twain.board.SummaryWriter(folder)`.
-        every_batches: also the loss of every so many batches.
-    """
-
-    def __init__(self, writer: Any, every_batches: int | None = None):
-        self.writer = writer
-        self.every_batches = every_batches
-        self._step = 0
-
-    def on_batch_end(self, batch: int, logs: dict[str, Any]) -> None:
-        self._step += 1
-        if self.every_batches and self._step % self.every_batches == 0:
-            self.writer.add_scalar("batch/loss", float(logs["loss"]), self._step)
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
-        for name, value in logs.items():
-            if isinstance(value, (int, float)):
-                tag = f"validation/{name[4:]}" if name.startswith("val_") else f"training/{name}"
-                self.writer.add_scalar(tag, value, epoch + 1)
-        self.writer.flush()
-
-    def state_dict(self) -> dict[str, Any]:
-        return {"step": self._step}
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._step = state["step"]

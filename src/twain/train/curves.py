@@ -78,20 +78,31 @@ def _ticks(low: float, high: float) -> list[float]:
 
 
 def _panel(epochs: Sequence[int], name: str, curves: list[tuple[str, list[float]]]) -> str:
-    """One panel as SVG; each point tells its epoch and value where the pointer rests on it."""
-    finite = [v for _, values in curves for v in values if math.isfinite(v)]
+    """One number's curves by epoch."""
+    drawn = []
+    for curve, values in curves:
+        numbers = [e + 1 for e in epochs[len(epochs) - len(values) :]]
+        points = [(e, v) for e, v in zip(numbers, values, strict=True) if math.isfinite(v)]
+        drawn.append((curve, COLOURS[curve == "validation"], points))
+    return drawing(name, drawn, "epoch")
+
+
+def drawing(title: str, curves: Sequence[tuple[str, str, Sequence[tuple[int, float]]]], unit: str) -> str:
+    """Curves (name, colour, finite points) as SVG; each point tells its place and value where the pointer rests on it."""
+    finite = [v for _, _, points in curves for _, v in points]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     if high - low < 1e-12 * max(1.0, abs(high)):
         low, high = low - 0.5, high + 0.5
-    first, last = (epochs[0] + 1, epochs[-1] + 1) if epochs else (1, 1)
+    places = [x for _, _, points in curves for x, _ in points]
+    first, last = (min(places), max(places)) if places else (1, 1)
     span = max(1, last - first)
 
-    def place(epoch: int, value: float) -> tuple[float, float]:
-        x = MARGIN + (epoch - first) / span * (WIDTH - MARGIN - 12)
+    def place(at: float, value: float) -> tuple[float, float]:
+        x = MARGIN + (at - first) / span * (WIDTH - MARGIN - 12)
         return round(x, 1), round(HEIGHT - 28 - (value - low) / (high - low) * (HEIGHT - 56), 1)
 
-    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(name)}">']
-    parts.append(f'<text class="title" x="{MARGIN}" y="16">{html.escape(name)}</text>')
+    parts = [f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{html.escape(title)}">']
+    parts.append(f'<text class="title" x="{MARGIN}" y="16">{html.escape(title)}</text>')
     for tick in _ticks(low, high):
         y = place(first, tick)[1]
         parts.append(f'<line class="grid" x1="{MARGIN}" x2="{WIDTH - 12}" y1="{y}" y2="{y}"/>')
@@ -99,17 +110,29 @@ def _panel(epochs: Sequence[int], name: str, curves: list[tuple[str, list[float]
     for tick in sorted({round(t) for t in _ticks(first, last)} if last > first else {first}):
         x = place(tick, low)[0]
         parts.append(f'<text class="tick" x="{x}" y="{HEIGHT - 10}" text-anchor="middle">{tick}</text>')
-    for curve, values in curves:
-        numbers = [e + 1 for e in epochs[len(epochs) - len(values) :]]
-        points = [(e, v, *place(e, v)) for e, v in zip(numbers, values, strict=True) if math.isfinite(v)]
-        colour = COLOURS[curve == "validation"]
-        line = " ".join(f"{x},{y}" for _, _, x, y in points)
+    for curve, colour, points in curves:
+        marks = [(at, value, *place(at, value)) for at, value in points]
+        line = " ".join(f"{x},{y}" for _, _, x, y in marks)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        for epoch, value, x, y in points:
-            parts.append(
-                f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"><title>{curve}, epoch {epoch}: {value:.6g}</title></circle>'
-            )
+        for at, value, x, y in marks:
+            told = f"{html.escape(curve)}, {unit} {at}: {value:.6g}"
+            parts.append(f'<circle cx="{x}" cy="{y}" r="3" fill="{colour}"><title>{told}</title></circle>')
     return "".join([*parts, "</svg>"])
+
+
+def style() -> str:
+    """The pages' style sheet."""
+    return """
+body { font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1000px; padding: 0 1rem;
+  color: #222; background: #fff; }
+.panels { display: flex; flex-wrap: wrap; gap: 1rem; } figure { margin: 0; flex: 1 1 420px; }
+svg { width: 100%; height: auto; } .title { font: 600 14px system-ui, sans-serif; fill: currentColor; }
+.tick { font: 11px system-ui, sans-serif; fill: #666; } .grid { stroke: #ddd; }
+table { border-collapse: collapse; } td, th { padding: .15rem .7rem; text-align: right;
+  border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums; }
+@media (prefers-color-scheme: dark) { body { color: #ddd; background: #1b1b1b; } .grid { stroke: #444; }
+  .tick { fill: #aaa; } td, th { border-color: #444; } }
+"""
 
 
 def page(epochs: Sequence[int], found: dict[str, list[tuple[str, list[float]]]], title: str) -> str:
@@ -130,17 +153,7 @@ def page(epochs: Sequence[int], found: dict[str, list[tuple[str, list[float]]]],
     return f"""<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<style>
-body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 1000px; padding: 0 1rem;
-  color: #222; background: #fff; }}
-.panels {{ display: flex; flex-wrap: wrap; gap: 1rem; }} figure {{ margin: 0; flex: 1 1 420px; }}
-svg {{ width: 100%; height: auto; }} .title {{ font: 600 14px system-ui, sans-serif; fill: currentColor; }}
-.tick {{ font: 11px system-ui, sans-serif; fill: #666; }} .grid {{ stroke: #ddd; }}
-table {{ border-collapse: collapse; }} td, th {{ padding: .15rem .7rem; text-align: right;
-  border-bottom: 1px solid #ddd; font-variant-numeric: tabular-nums; }}
-@media (prefers-color-scheme: dark) {{ body {{ color: #ddd; background: #1b1b1b; }} .grid {{ stroke: #444; }}
-  .tick {{ fill: #aaa; }} td, th {{ border-color: #444; }} }}
-</style></head><body>
+<style>{style()}</style></head><body>
 <h1>{html.escape(title)}</h1><p>{key}</p><div class="panels">{figures}</div>
 <h2>Epochs</h2><table><tr><th>epoch</th>{heads}</tr>
 {chr(10).join(lines)}
