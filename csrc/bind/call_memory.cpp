@@ -405,7 +405,7 @@ PyObject* result_object(const Source& source, const Key& key, Value* slots) {
 PyObject* vectorcall(PyObject* object, PyObject* const* args, size_t flags, PyObject* names) {
   const Remembered* self = as_remembered(object);
   const Modes& current = modes();
-  if (current.recorder != nullptr || current.anomaly || current.tracing || current.observer != nullptr) [[unlikely]]
+  if (current.recorder != nullptr || current.anomaly || current.tracing || current.observer != nullptr || current.autocast != 0) [[unlikely]]
     return call_function(self, args, flags, names);
   Key key;
   if (!key_of_call(key, self, args, PyVectorcall_NARGS(flags), names)) return call_function(self, args, flags, names);

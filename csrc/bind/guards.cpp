@@ -31,6 +31,7 @@ const void* meta_address(PyObject* object) {
 uint64_t modes() {
   const twain::Modes& now = twain::modes();
   return (now.grad_enabled ? uint64_t{twain::kModeGrad} : 0) | (now.anomaly ? uint64_t{twain::kModeAnomaly} : 0) |
+         static_cast<uint64_t>(now.autocast) << twain::kModeAutocastShift |
          static_cast<uint64_t>(now.device) << twain::kModeDeviceShift;
 }
 

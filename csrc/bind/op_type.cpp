@@ -366,6 +366,9 @@ PyObject* create(PyTypeObject* type, PyObject* args, PyObject* kwargs) {
       const long number = PyLong_AsLong(int_scalars.get());
       op->int_scalars = number >= 1 && number <= 4 ? static_cast<IntScalars>(number) : IntScalars::any;
     }
+    Ref autocast = optional_attribute(record, "autocast");
+    if (autocast && PyUnicode_Check(autocast.get()))
+      op->op.autocast = PyUnicode_CompareWithASCIIString(autocast.get(), "low") == 0 ? 1 : 2;
     return holder.release();
   });
 }

@@ -114,6 +114,32 @@ PyObject* switch_function(PyObject*, PyObject* flag) {
   return truth < 0 ? nullptr : PyBool_FromLong(change(truth != 0));
 }
 
+PyObject* set_autocast_function(PyObject*, PyObject* code) {
+  const long number = PyLong_AsLong(code);
+  if (number == -1 && PyErr_Occurred()) return nullptr;
+  if (number < 0 || number >= kDTypeCount) {
+    PyErr_Format(PyExc_ValueError, "[set_autocast] expected the code of a dtype or 0, got %ld", number);
+    return nullptr;
+  }
+  return PyLong_FromLong(set_autocast(static_cast<uint8_t>(number)));
+}
+
+PyObject* set_caster_function(PyObject*, PyObject* args) {
+  PyObject *op, *attrs;
+  int code;
+  if (!PyArg_ParseTuple(args, "OiO", &op, &code, &attrs)) return nullptr;
+  if (!is_op(op) || code < 0 || code >= kDTypeCount) {
+    PyErr_SetString(PyExc_TypeError, "[set_caster] expected an Op, the code of a dtype and static arguments");
+    return nullptr;
+  }
+  return guarded([&]() -> PyObject* {
+    Attrs* interned = intern_attrs(attrs);
+    set_caster(&as_op(op)->op, static_cast<uint8_t>(code), interned);
+    attrs_release(interned);
+    Py_RETURN_NONE;
+  });
+}
+
 PyObject* set_accumulate_function(PyObject*, PyObject* op) {
   static PyObject* current = nullptr;
   if (op == Py_None) {
@@ -144,6 +170,12 @@ PyMethodDef tape_functions[] = {
      "Whether this thread records on the tape."},
     {"set_anomaly", switch_function<set_anomaly>, METH_O,
      "Look for NaN after every op of this thread, and remember where ops were called; returns the previous setting."},
+    {"set_autocast", set_autocast_function, METH_O,
+     "The dtype, by its code, that ops with a policy compute in on this thread; 0: none. Returns the previous one."},
+    {"autocast", [](PyObject*, PyObject*) { return PyLong_FromLong(modes().autocast); }, METH_NOARGS,
+     "The code of the dtype of autocast, or 0."},
+    {"set_caster", set_caster_function, METH_VARARGS,
+     "set_caster(op, code, attrs): the op and static arguments that convert to a dtype; what autocasting calls."},
     {"set_tracing", switch_function<set_tracing>, METH_O,
      "While on, ops called on Python scalars alone go to the trace callback; returns the previous setting."},
     {"set_accumulate", set_accumulate_function, METH_O, "Give the tape the op that adds two gradients; returns the previous one."},

@@ -175,9 +175,67 @@ bool dispatch_known(const Call& call, Values& outputs) {
   return true;
 }
 
+struct Caster {
+  Op* op = nullptr;
+  Attrs* attrs[kDTypeCount] = {};
+};
+Caster caster;
+
+bool is_autocast_dtype(DType dtype) { return dtype == DType::float16 || dtype == DType::bfloat16 || dtype == DType::float32; }
+
+// Converts operands as the op's policy says, each by a call of its own, so that recorder and tape see it; then the op
+// itself. False: nothing to convert, and nothing has happened.
+bool dispatch_cast(const Call& call, Values& outputs) {
+  const DType wanted = call.op->autocast == 1 ? static_cast<DType>(modes().autocast) : DType::float32;
+  if (call.like != nullptr || caster.attrs[static_cast<int>(wanted)] == nullptr) return false;
+  const auto needs = [&](const Value* value) {
+    return value != nullptr && is_autocast_dtype(value->meta->dtype) && value->meta->dtype != wanted;
+  };
+  bool any = false;
+  for (uint32_t i = 0; i < call.count; ++i) any = any || needs(call.inputs[i]);
+  if (!any) return false;
+  Values values(call.count);
+  SmallArray<const Value*, 8> inputs(call.count);
+  SmallArray<Handle*, 8> handles(call.count);
+  // Copies first: converting may run Python, which may give the handles other values.
+  for (uint32_t i = 0; i < call.count; ++i)
+    if (call.inputs[i] != nullptr) values[i] = *call.inputs[i];
+  for (uint32_t i = 0; i < call.count; ++i) {
+    inputs[i] = call.inputs[i] != nullptr ? &values[i] : nullptr;
+    handles[i] = call.handles != nullptr ? call.handles[i] : nullptr;
+    if (!needs(inputs[i])) continue;
+    const Value* source = inputs[i];
+    Handle* handle = handles[i];
+    Values converted;
+    Call cast{caster.op, caster.attrs[static_cast<int>(wanted)], &source, &handle, 1};
+    cast.record = call.record;
+    cast.line = call.line;
+    dispatch(cast, converted);
+    values[i] = std::move(converted[0]);
+    handles[i] = nullptr;
+  }
+  Call converted = call;
+  converted.inputs = inputs.data();
+  converted.handles = handles.data();
+  converted.donated = 0;
+  dispatch(converted, outputs);
+  return true;
+}
+
 }  // namespace
 
+void set_caster(Op* op, uint8_t dtype, Attrs* attrs) {
+  op_retain(op);
+  if (caster.op != nullptr) op_release(caster.op);
+  caster.op = op;
+  attrs_retain(attrs);
+  attrs_release(caster.attrs[dtype]);
+  caster.attrs[dtype] = attrs;
+}
+
 void dispatch(const Call& call, Values& outputs) {
+  if (call.op->autocast != 0 && modes().autocast != 0) [[unlikely]]
+    if (dispatch_cast(call, outputs)) return;
   if (dispatch_known(call, outputs)) return;
   Values pinned(call.count);
   for (uint32_t i = 0; i < call.count; ++i)

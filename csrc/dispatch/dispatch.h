@@ -32,6 +32,9 @@ struct Call {
 // Runs any call: looks up or prepares its program, tells the recorder, records the tape node.
 void dispatch(const Call& call, Values& outputs);
 
+// The op that converts, and its static arguments for a dtype; what autocasting calls. Owned.
+void set_caster(Op* op, uint8_t dtype, Attrs* attrs);
+
 // Sees what a call of a Python function is made of (see Modes).
 class CallObserver {
  public:
@@ -73,7 +76,7 @@ inline Value run_view(const Program* program, const Value* a) {
 TWAIN_INLINE bool dispatch_fast(const Op* op, const Attrs* attrs, const Value* a, const Value* b, Value& output) {
   if (special_threads != 0) [[unlikely]] {
     const Modes& current = thread_modes;
-    if (current.watched()) return false;
+    if (current.watched() || (current.autocast != 0 && op->autocast != 0)) return false;
   }
   Program* program = table_find(op->id, attrs_id(attrs), a->meta->id, b != nullptr ? b->meta->id : 0, b != nullptr ? 2 : 1);
   if (program == nullptr || !(program->simple || program->view)) [[unlikely]] return false;

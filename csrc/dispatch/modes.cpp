@@ -10,7 +10,7 @@ const Modes default_modes{};
 
 namespace {
 
-bool is_special(const Modes& modes) { return modes.watched() || !modes.grad_enabled || modes.tracing || modes.device != 0; }
+bool is_special(const Modes& modes) { return modes.watched() || !modes.grad_enabled || modes.tracing || modes.device != 0 || modes.autocast != 0; }
 
 template <typename T>
 T change(T Modes::* field, T setting) {
@@ -28,6 +28,7 @@ bool set_tracing(bool flag) { return change(&Modes::tracing, flag); }
 int set_default_device(int device) { return change(&Modes::device, device); }
 CallObserver* set_observer(CallObserver* observer) { return change(&Modes::observer, observer); }
 Profiler* set_profiler(Profiler* profiler) { return change(&Modes::profiler, profiler); }
+uint8_t set_autocast(uint8_t dtype) { return change(&Modes::autocast, dtype); }
 void* set_recorder(void* recorder) {
   if (thread_modes.parked) return std::exchange(thread_modes.parked_recorder, recorder);
   return change(&Modes::recorder, recorder);

@@ -16,6 +16,7 @@ struct Modes {
   void* parked_recorder = nullptr;
   CallObserver* observer = nullptr;  // sees the ops of one call of a Python function, not owned
   Profiler* profiler = nullptr;  // is told of calls, not owned
+  uint8_t autocast = 0;      // the low dtype that ops with a policy compute in; 0: none
   int device = 0;            // where new tensors are made
   uint32_t epoch = 0;        // number of the current recording; marks of other recordings don't count
 
@@ -36,6 +37,7 @@ bool set_tracing(bool flag);          // likewise
 int set_default_device(int device);   // likewise
 CallObserver* set_observer(CallObserver* observer);  // likewise
 Profiler* set_profiler(Profiler* profiler);  // likewise
+uint8_t set_autocast(uint8_t dtype);  // likewise
 void* set_recorder(void* recorder);   // likewise; ownership moves in and out
 uint32_t new_epoch();
 

@@ -7,6 +7,7 @@ namespace twain {
 struct Op {
   uint32_t id = 0;         // reused after the op is gone and its programs are forgotten
   bool in_table = false;   // the table has, or had, programs of it
+  uint8_t autocast = 0;    // while autocasting (Modes) its operands are taken in: 1 the low dtype, 2 float32
   const char* name = "";
   void* object = nullptr;  // the binding's object that this op is part of
 };

@@ -98,6 +98,7 @@ std::string modes_text(PyObject* word) {
   PyErr_Clear();
   std::string text = (modes & kModeGrad) != 0 ? "gradients on" : "gradients off";
   if ((modes & kModeAnomaly) != 0) text += ", detecting anomalies";
+  if ((modes >> kModeAutocastShift & 63) != 0) text += ", autocasting";
   return (modes >> kModeDeviceShift) != 0 ? text + ", default device " + std::to_string(modes >> kModeDeviceShift) : text;
 }
 

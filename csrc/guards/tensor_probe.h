@@ -24,7 +24,8 @@ struct TensorProbe {
 };
 
 enum Mode : uint64_t { kModeGrad = 1, kModeAnomaly = 2 };
-inline constexpr int kModeDeviceShift = 8;  // from this bit on: the default device
+inline constexpr int kModeAutocastShift = 2;  // six bits: the dtype of autocast
+inline constexpr int kModeDeviceShift = 8;    // from this bit on: the default device
 
 extern TensorProbe tensor_probe;
 

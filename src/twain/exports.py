@@ -73,6 +73,7 @@ FUNCTIONS: dict[str, str] = {
     "twain.ops.vision": "affine_grid channel_shuffle fold grid_sample interpolate pixel_shuffle pixel_unshuffle unfold",
     "twain.runtime.compile": "compile",
     "twain.runtime.info": "info",
+    "twain.tensor.autocasting": "autocast",
     "twain.tensor.control": "checkpoint cond scan while_loop",
     "twain.tensor.custom": "custom_gradient",
     "twain.tensor.everyday": "combinations gradient",

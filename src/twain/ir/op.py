@@ -34,6 +34,7 @@ class OpRecord:
                                                    call(attrs, *values) applies the op itself
       batch(attrs, call, inputs, batched, size) -> value or tuple; batched inputs carry the batch as axis 0, so do the results
       composite(attrs, *values) -> value or list   for ops that are functions of others
+      autocast: "low" or "float32", what operands are converted to under `twain.autocast`; None: as they come
       flops(node) -> int                           operations, where the family doesn't tell (see ir/work.py)
       places: whether results may be on another device than the operands
     """
@@ -42,6 +43,7 @@ class OpRecord:
         "argument_names",
         "arity",
         "attributes",
+        "autocast",
         "batch",
         "canonical",
         "composite",

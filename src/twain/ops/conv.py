@@ -153,6 +153,7 @@ convolution = register(
         "convolution",
         "contraction",
         2,
+        autocast="low",
         attributes=_attributes,
         canonical=_canonical,
         infer=_infer,
@@ -297,7 +298,7 @@ def _plain(name: str, axes: int, doc: str, samples, errors):
         return _with_bias(result, bias, axes, single)
 
     return composite(
-        name, 3, function, attributes=attributes, names=("input", "weight", "bias"), onnx="Conv", doc=doc,
+        name, 3, function, autocast="low", attributes=attributes, names=("input", "weight", "bias"), onnx="Conv", doc=doc,
         reference=f"twain.testing.conv_references.{name}", samples=samples, errors=errors,
     )  # fmt: skip
 
@@ -332,7 +333,7 @@ def _transposed(name: str, axes: int, doc: str, samples, errors):
         return _with_bias(result, bias, axes, single)
 
     return composite(
-        name, 3, function, attributes=attributes, names=("input", "weight", "bias"), onnx="ConvTranspose", doc=doc,
+        name, 3, function, autocast="low", attributes=attributes, names=("input", "weight", "bias"), onnx="ConvTranspose", doc=doc,
         reference=f"twain.testing.conv_references.{name}", samples=samples, errors=errors,
     )  # fmt: skip
 
@@ -350,24 +351,21 @@ conv1d = _plain(
     + _PADDING,
     _samples((((2, 1), {}), ((), {"padding": "same", "dilation": 2, "groups": 2})),
              (((2, 4, 9), (3, 4, 3), (3,)), ((4, 9), (6, 2, 2), (6,)))),
-    _ERRORS,
-)  # fmt: skip
+    _ERRORS)  # fmt: skip
 conv2d = _plain(
     "conv2d", 2,
     "Cross-correlation of images (n, in, h, w) or (in, h, w) with weight (out, in / groups, kh, kw), plus bias (out,).\n\n"
     + _PADDING,
     _samples((((), {"padding": ((1, 0), (2, 1))}), ((2,), {"groups": 2})),
              (((2, 4, 6, 5), (6, 4, 3, 3), (6,)), ((2, 4, 6, 5), (6, 2, 3, 3), (6,)))),
-    _ERRORS,
-)  # fmt: skip
+    _ERRORS)  # fmt: skip
 conv3d = _plain(
     "conv3d", 3,
     "Cross-correlation of volumes (n, in, d, h, w) or (in, d, h, w) with weight (out, in / groups, kd, kh, kw), plus bias "
     "(out,).\n\n" + _PADDING,
     _samples((((1, (1, 0, 1)), {}), (((1, 2, 1),), {"groups": 2})),
              (((1, 2, 3, 4, 3), (2, 2, 2, 3, 2), (2,)), ((1, 2, 3, 4, 3), (2, 1, 1, 2, 3), (2,)))),
-    _ERRORS,
-)  # fmt: skip
+    _ERRORS)  # fmt: skip
 
 _TRANSPOSED_ERRORS = (((0,), {}, "stride"), ((2, 0, 2), {}, "output_padding"), ((1, 9), {}, "at least one element"))
 _OUT = "\n\nThe size of the result is (size - 1) * stride - 2 * padding + dilation * (taps - 1) + output_padding + 1."
@@ -377,22 +375,19 @@ conv_transpose1d = _transposed(
     "The transpose of conv1d: input (n, in, length) or (in, length), weight (in, out / groups, taps), bias (out,)." + _OUT,
     _samples((((2, 1, 1), {}), ((), {"dilation": 2, "groups": 2})),
              (((2, 4, 5), (4, 3, 3), (3,)), ((4, 5), (4, 1, 2), (2,)))),
-    _TRANSPOSED_ERRORS,
-)  # fmt: skip
+    _TRANSPOSED_ERRORS)  # fmt: skip
 conv_transpose2d = _transposed(
     "conv_transpose2d", 2,
     "The transpose of conv2d: images (n, in, h, w) or (in, h, w), weight (in, out / groups, kh, kw), bias (out,)." + _OUT,
     _samples((((2, 1, 1), {}), (((1, 2),), {"groups": 2, "dilation": (2, 1)})),
              (((2, 4, 4, 3), (4, 3, 3, 3), (3,)), ((1, 4, 3, 4), (4, 1, 2, 3), (2,)))),
-    _TRANSPOSED_ERRORS,
-)  # fmt: skip
+    _TRANSPOSED_ERRORS)  # fmt: skip
 conv_transpose3d = _transposed(
     "conv_transpose3d", 3,
     "The transpose of conv3d: volumes (n, in, d, h, w) or (in, d, h, w), weight (in, out / groups, kd, kh, kw), bias (out,)."
     + _OUT,
     _samples((((1, (1, 0, 1)), {}), (((1, 2, 1),), {"groups": 2})),
              (((1, 2, 3, 3, 2), (2, 2, 2, 3, 3), (2,)), ((1, 2, 2, 3, 2), (2, 1, 1, 2, 3), (2,)))),
-    _TRANSPOSED_ERRORS,
-)  # fmt: skip
+    _TRANSPOSED_ERRORS)  # fmt: skip
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]

@@ -73,7 +73,7 @@ def _norm(attrs, x):
 
 
 norm = composite(
-    "norm", 1, in_float32(_norm), attributes=_norm_attributes, names=("x",), reference=_REFERENCES + "norm",
+    "norm", 1, in_float32(_norm), autocast="float32", attributes=_norm_attributes, names=("x",), reference=_REFERENCES + "norm",
     samples=Samples(((0.5, 3),), arguments=(((), {}), ((3, 1), {}), ((1,), {}), ((math.inf, 0, True), {}), ((0.5, 0), {})),
                     shapes=(((3, 4),),)),
     errors=((("nuc",), {}, "[norm]"), ((2, 5), {}, "[norm]")),
@@ -178,7 +178,7 @@ def _cdist(attrs, x, y):
 
 cdist = composite(
     "cdist", 2, in_float32(_cdist),
-    errors=(((-1.0,), {}, "[cdist]"), ((2.0, "fast"), {}, "[cdist]")),
+    autocast="float32", errors=(((-1.0,), {}, "[cdist]"), ((2.0, "fast"), {}, "[cdist]")),
     attributes=_cdist_attributes, reference=_REFERENCES + "cdist",
     samples=Samples(((-5, 5), (-5, 5)), arguments=(((), {}), ((1.0,), {}), ((2.0, "use_mm_for_euclid_dist"), {}),
                                                    ((math.inf,), {})),

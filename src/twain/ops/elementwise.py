@@ -37,7 +37,7 @@ abs = unary("abs", lambda k, x: k.abs(x) if x.dtype.kind != "u" else x, result="
             pullback=lambda g, x, y: g * sign(x), reference="numpy.abs", samples=reals(), onnx="Abs")  # fmt: skip
 square = unary("square", lambda k, x: x * x if x.dtype.kind != "b" else x, dtypes=dt.ANY, derivative=lambda x, y: 2 * x,
                reference="numpy.square", samples=reals())  # fmt: skip
-reciprocal = unary("reciprocal", lambda k, x: 1.0 / x, dtypes=dt.INEXACT, to_float=True,
+reciprocal = unary("reciprocal", lambda k, x: 1.0 / x, autocast="float32", dtypes=dt.INEXACT, to_float=True,
                    derivative=lambda x, y: negative(y * y), reference="numpy.reciprocal",
                    samples=domains("nonzero"), onnx="Reciprocal")  # fmt: skip
 
@@ -235,28 +235,32 @@ copysign = binary("copysign", lambda k, x, y: k.copysign(x, y), dtypes=dt.FLOATI
 
 # ---------------------------------------------------------------- elementary functions
 def _function(name: str, derivative, low: float, high: float, onnx: str | None = None, reference: str | None = None,
-              dtypes=dt.INEXACT):  # fmt: skip
-    return unary(name, lambda k, x: getattr(k, name)(x), dtypes=dtypes, to_float=True, derivative=derivative,
+              dtypes=dt.INEXACT, autocast: str | None = None):  # fmt: skip
+    return unary(name, lambda k, x: getattr(k, name)(x), dtypes=dtypes, autocast=autocast, to_float=True, derivative=derivative,
                  reference=reference or f"numpy.{name}", samples=reals(low, high), onnx=onnx)  # fmt: skip
 
 
-exp = _function("exp", lambda x, y: y, -5, 5, "Exp")
+exp = _function("exp", lambda x, y: y, -5, 5, "Exp", autocast="float32")
 exp2 = _function("exp2", lambda x, y: y * math.log(2.0), -5, 5)
-expm1 = _function("expm1", lambda x, y: y + 1.0, -5, 5)
-log = _function("log", lambda x, y: 1.0 / x, 0.01, 10, "Log")
-log1p = _function("log1p", lambda x, y: 1.0 / (1.0 + x), -0.9, 10)
-log2 = _function("log2", lambda x, y: (1.0 / math.log(2.0)) / x, 0.01, 10)
-log10 = _function("log10", lambda x, y: (1.0 / math.log(10.0)) / x, 0.01, 10)
+expm1 = _function("expm1", lambda x, y: y + 1.0, -5, 5, autocast="float32")
+log = _function("log", lambda x, y: 1.0 / x, 0.01, 10, "Log", autocast="float32")
+log1p = _function("log1p", lambda x, y: 1.0 / (1.0 + x), -0.9, 10, autocast="float32")
+log2 = _function("log2", lambda x, y: (1.0 / math.log(2.0)) / x, 0.01, 10, autocast="float32")
+log10 = _function("log10", lambda x, y: (1.0 / math.log(10.0)) / x, 0.01, 10, autocast="float32")
 sqrt = _function("sqrt", lambda x, y: 0.5 / y, 0.01, 10, "Sqrt")
-rsqrt = _function("rsqrt", lambda x, y: -0.5 * y / x, 0.01, 10, reference="twain.testing.references.rsqrt")
+rsqrt = _function(
+    "rsqrt", lambda x, y: -0.5 * y / x, 0.01, 10, autocast="float32", reference="twain.testing.references.rsqrt"
+)
 sin = _function("sin", lambda x, y: cos(x), -10, 10, "Sin")
 cos = _function("cos", lambda x, y: negative(sin(x)), -10, 10, "Cos")
-tan = _function("tan", lambda x, y: 1.0 + y * y, -1.5, 1.5, "Tan")
-asin = _function("asin", lambda x, y: rsqrt(1.0 - x * x), -0.95, 0.95, "Asin", "numpy.arcsin")
-acos = _function("acos", lambda x, y: negative(rsqrt(1.0 - x * x)), -0.95, 0.95, "Acos", "numpy.arccos")
+tan = _function("tan", lambda x, y: 1.0 + y * y, -1.5, 1.5, "Tan", autocast="float32")
+asin = _function("asin", lambda x, y: rsqrt(1.0 - x * x), -0.95, 0.95, "Asin", "numpy.arcsin", autocast="float32")
+acos = _function(
+    "acos", lambda x, y: negative(rsqrt(1.0 - x * x)), -0.95, 0.95, "Acos", "numpy.arccos", autocast="float32"
+)
 atan = _function("atan", lambda x, y: 1.0 / (1.0 + x * x), -5, 5, "Atan", "numpy.arctan")
-sinh = _function("sinh", lambda x, y: cosh(x), -5, 5, "Sinh")
-cosh = _function("cosh", lambda x, y: sinh(x), -5, 5, "Cosh")
+sinh = _function("sinh", lambda x, y: cosh(x), -5, 5, "Sinh", autocast="float32")
+cosh = _function("cosh", lambda x, y: sinh(x), -5, 5, "Cosh", autocast="float32")
 tanh = _function("tanh", lambda x, y: 1.0 - y * y, -5, 5, "Tanh")
 asinh = _function("asinh", lambda x, y: rsqrt(x * x + 1.0), -5, 5, "Asinh", "numpy.arcsinh")
 acosh = _function("acosh", lambda x, y: rsqrt(x - 1.0) * rsqrt(x + 1.0), 1.1, 5, "Acosh", "numpy.arccosh")
@@ -286,7 +290,7 @@ def _power_pullbacks():
     return base, exponent
 
 
-power = binary("power", lambda k, x, y: k.pow(x, y), pullbacks=_power_pullbacks(), reference="numpy.power",
+power = binary("power", lambda k, x, y: k.pow(x, y), autocast="float32", pullbacks=_power_pullbacks(), reference="numpy.power",
                samples=domains((0.1, 4), (-3, 3)), onnx="Pow", ints="power")  # fmt: skip
 atan2 = binary("atan2", lambda k, x, y: k.atan2(x, y), dtypes=dt.FLOATING, to_float=True,
                pullbacks=(lambda g, x, y, z: g * y / (x * x + y * y), lambda g, x, y, z: negative(g * x / (x * x + y * y))),

@@ -84,6 +84,7 @@ def elementwise(
     tolerance=None,
     ints: str | None = None,
     doc: str = "",
+    autocast: str | None = None,
 ):
     """An op that computes each element of its (broadcast) result from the corresponding elements of its operands.
 
@@ -100,7 +101,7 @@ def elementwise(
         name, "elementwise", arity, infer=infer, lowering="elementwise", rules=rules, reference=reference,
         samples=samples, errors=(*(errors or ()), *refusals.of_elementwise(name, arity, dtypes, to_float, fixed)),
         onnx=onnx, argument_names=names or _NAMES.get(arity), attributes=attributes,
-        canonical=canonical, tolerance=tolerance, doc=doc,
+        canonical=canonical, tolerance=tolerance, doc=doc, autocast=autocast,
         differentiable=derivatives is not None or pullbacks is not None,
     )  # fmt: skip
     if record.differentiable:
@@ -264,6 +265,7 @@ def reduction(
     doc: str = "",
     allow_empty: bool = True,
     takes_dtype: bool = False,
+    autocast: str | None = None,
 ):
     """An op that folds some axes: name(x, axis=None, keepdims=False). attrs: (sorted axes, keepdims).
 
@@ -306,7 +308,7 @@ def reduction(
 
     record = OpRecord(
         name, "reduction", 1, infer=infer, attributes=attributes_with_dtype if takes_dtype else attributes,
-        canonical=canonical, lowering="reduction", rules=rules, reference=reference, samples=samples,
+        canonical=canonical, lowering="reduction", autocast=autocast, rules=rules, reference=reference, samples=samples,
         errors=(*(errors or ()), *refusals.of_reduction(dtypes)), onnx=onnx, argument_names=("x",), vjp=vjp, jvp=jvp, batch=batch,
         doc=doc, differentiable=vjp is not None,
     )  # fmt: skip
@@ -369,7 +371,7 @@ def in_float32(function):
 
 def composite(
     name: str, arity: int, function, *, attributes=None, canonical=None, names=None, reference=None, samples=None,
-    errors=None, onnx=None, doc: str = "", tolerance=None, vjp=None, ints: str = "checked",
+    errors=None, onnx=None, doc: str = "", tolerance=None, vjp=None, ints: str = "checked", autocast=None,
 ):  # fmt: skip
     """An op that is a function of others: function(attrs, *values). Derivatives and batching follow from its graph.
 
@@ -381,6 +383,6 @@ def composite(
     record = OpRecord(
         name, "composite", arity, composite=function, attributes=attributes, canonical=canonical, reference=reference,
         samples=samples, errors=errors, onnx=onnx, argument_names=names or _NAMES.get(arity), doc=doc or function.__doc__,
-        tolerance=tolerance, vjp=vjp, ints=ints,
+        tolerance=tolerance, vjp=vjp, ints=ints, autocast=autocast,
     )  # fmt: skip
     return register(record)

@@ -68,6 +68,7 @@ real_product = register(
         "matrix_product",
         "contraction",
         2,
+        autocast="low",
         infer=_product_infer,
         lowering="matmul",
         flops=lambda n: 2 * n.size * n.inputs[0].shape[-1],
@@ -124,7 +125,7 @@ def _matmul(attrs, a, b):
 
 
 matmul = composite(
-    "matmul", 2, _matmul, errors=(((), {}, "(4, 5)", ((None, (2, 3)), (None, (4, 5)))),),
+    "matmul", 2, _matmul, autocast="low", errors=(((), {}, "(4, 5)", ((None, (2, 3)), (None, (4, 5)))),),
     reference="numpy.matmul", onnx="MatMul",
     samples=Samples(((-2, 2), (-2, 2)), shapes=(((3, 5), (5, 4)), ((5,), (5,)), ((2, 3, 5), (5,)), ((5,), (2, 5, 3)))),
 )  # fmt: skip

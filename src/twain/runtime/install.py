@@ -8,7 +8,7 @@ from .. import _core
 from ..base import dtypes as dt
 from ..base.lazy import LazyModule
 from ..ir.node import Node
-from ..ops.elementwise import add
+from ..ops.elementwise import add, cast
 from ..transforms import levels
 
 compiler = LazyModule("twain.runtime.prepare")
@@ -27,6 +27,8 @@ def install() -> None:
     _core.set_dtypes(dt.BY_CODE)
     _core.set_symbol_type(Node)
     _core.set_accumulate(add)
+    for dtype in (dt.float16, dt.bfloat16, dt.float32):
+        _core.set_caster(cast, dtype.code, cast.record.bind((dtype,), {}))
     _core.install(
         prepare=prepare,
         vjp=prepare_vjp,

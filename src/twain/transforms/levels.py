@@ -17,7 +17,7 @@ from ..base.errors import GradientError
 from ..base.lazy import LazyModule
 from ..ir.node import Graph, Node, Spec, make_parameter
 from ..ir.op import OpRecord, apply, dynamic
-from ..ops.elementwise import equal, not_equal
+from ..ops.elementwise import cast, equal, not_equal
 
 Tensor = _core.Tensor
 rules = LazyModule("twain.ops.nn.rules")
@@ -207,7 +207,16 @@ def dispatch(op, attrs: object, args: tuple) -> object:
             f"[{record.name}] expected values of transformations that are under way, got one from inside of a {top.name} that "
             "has ended; return it from the function instead of keeping it"
         )
+    if record.autocast is not None and _core.autocast():
+        args = autocast_operands(record, args)
     return top.process(op, record, attrs, args)
+
+
+def autocast_operands(record: OpRecord, args: tuple) -> tuple:
+    """Operands converted as the core converts those of tensors (`dispatch_cast` in csrc/dispatch)."""
+    wanted = dt.BY_CODE[_core.autocast()] if record.autocast == "low" else dt.float32
+    kinds = (dt.float16, dt.bfloat16, dt.float32)
+    return tuple(cast(a, wanted) if is_value(a) and a.dtype in kinds and a.dtype is not wanted else a for a in args)
 
 
 _NUMBERS = {bool: dt.weak_bool, int: dt.weak_int, float: dt.weak_float, complex: dt.weak_complex}

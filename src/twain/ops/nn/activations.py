@@ -335,7 +335,7 @@ def _over_axis(name: str, function, onnx=None):
         return narrow(axis, x if dtype is None else cast(x, dtype))
 
     return composite(
-        name, 1, composed, attributes=_axis_attributes, names=("x",), reference=_REFERENCES + name, onnx=onnx,
+        name, 1, composed, autocast="float32", attributes=_axis_attributes, names=("x",), reference=_REFERENCES + name, onnx=onnx,
         errors=(((9,), {}, "axis"), (("x",), {}, f"[{name}]")),
         doc=f"{function.__doc__} With a dtype x is converted to it first.",
         samples=Samples(((-5, 5),), arguments=(((), {}), ((0,), {})), shapes=(((3, 5),), ((2, 3, 4),))),

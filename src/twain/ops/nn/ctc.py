@@ -232,7 +232,7 @@ def _ctc_attributes(blank=0, reduction="mean", zero_infinity=False):
 
 ctc_loss = composite(
     "ctc_loss", 4, _ctc_loss,
-    errors=(((9,), {}, "[ctc_loss]"), ((0, "avg"), {}, "[ctc_loss]"), ((0.5,), {}, "[ctc_loss]")),
+    autocast="float32", errors=(((9,), {}, "[ctc_loss]"), ((0, "avg"), {}, "[ctc_loss]"), ((0.5,), {}, "[ctc_loss]")),
     attributes=_ctc_attributes, names=_NAMES, reference=_REFERENCES + "ctc_loss",
     samples=Samples(((-3, -0.2), "class 2", "class 4", "class 3"), arguments=(((2, "mean", True), {}), ((2, "none", True), {})),
                     shapes=(((3, 4, 3), (4, 2), (4,), (4,)),)),

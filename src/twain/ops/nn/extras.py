@@ -42,7 +42,7 @@ def _bilinear(attrs, a, b, weight, bias):
 
 
 bilinear = composite(
-    "bilinear", 4, in_float32(_bilinear), names=("x1", "x2", "weight", "bias"),
+    "bilinear", 4, in_float32(_bilinear), autocast="low", names=("x1", "x2", "weight", "bias"),
     errors=(((), {}, "[bilinear]", ((None, (2, 3)), (None, (4, 5)), None, None)),),
     reference=_REFERENCES + "bilinear",
     samples=Samples(((-2, 2),) * 4, shapes=(((3, 4), (3, 2), (5, 4, 2), (5,)),)),

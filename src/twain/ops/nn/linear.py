@@ -40,7 +40,7 @@ def _count(shape: tuple) -> int:
 
 
 linear = composite(
-    "linear", 3, _linear, names=("x", "weight", "bias"),
+    "linear", 3, _linear, autocast="low", names=("x", "weight", "bias"),
     errors=(((), {}, "[linear]", ((None, (2, 3)), (None, (4, 5)), None)),),
     reference=_REFERENCES + "linear", onnx="Gemm",
     samples=Samples(((-2, 2), (-2, 2), (-2, 2)), shapes=(((3, 5), (4, 5), (4,)), ((5,), (4, 5), (4,)),

@@ -90,7 +90,7 @@ def _regression(name: str, function, *, setting: tuple | None = None, target=(-5
     composed.__doc__ = function.__doc__
     tries = arguments or (((), {}), ((), {"reduction": "sum"}), ((), {"reduction": "none"}))
     return composite(
-        name, 2, in_float32(composed), attributes=attributes, names=_PAIR, reference=_REFERENCES + name,
+        name, 2, in_float32(composed), autocast="float32", attributes=attributes, names=_PAIR, reference=_REFERENCES + name,
         errors=(((), {"reduction": "avg"}, "reduction"), ((), {}, "(4, 5)", ((None, (2, 3)), (None, (4, 5))))),
         samples=Samples(((-5, 5), target), arguments=tries, shapes=(((3, 4), (3, 4)), ((5,), (5,)))),
     )  # fmt: skip
@@ -252,7 +252,7 @@ def _kl_div(attrs, x, y):
 
 
 kl_div = composite(
-    "kl_div", 2, in_float32(_kl_div), attributes=_kl_attributes, names=_PAIR, errors=(((), {"reduction": "avg"}, "reduction"),),
+    "kl_div", 2, in_float32(_kl_div), autocast="float32", attributes=_kl_attributes, names=_PAIR, errors=(((), {"reduction": "avg"}, "reduction"),),
     reference=_REFERENCES + "kl_div",
     samples=Samples(((-5, 0), (0.05, 1)), arguments=(((), {}), ((), {"reduction": "batchmean"}),
                     ((), {"log_target": True})), shapes=(((3, 4), (3, 4)),)),
@@ -298,7 +298,7 @@ def _binary_cross_entropy_vjp(reduction, gradients, inputs, outputs, needs):
 
 
 binary_cross_entropy = composite(
-    "binary_cross_entropy", 3, in_float32(_binary_cross_entropy), attributes=_reduction_attribute("binary_cross_entropy"),
+    "binary_cross_entropy", 3, in_float32(_binary_cross_entropy), autocast="float32", attributes=_reduction_attribute("binary_cross_entropy"),
     names=("input", "target", "weight"), vjp=_binary_cross_entropy_vjp,
     errors=(((), {"reduction": "avg"}, "reduction"),),
     reference=_REFERENCES + "binary_cross_entropy",
@@ -318,7 +318,7 @@ def _binary_cross_entropy_with_logits(reduction, x, y, weight, pos_weight):
 
 binary_cross_entropy_with_logits = composite(
     "binary_cross_entropy_with_logits", 4, in_float32(_binary_cross_entropy_with_logits),
-    attributes=_reduction_attribute("binary_cross_entropy_with_logits"),
+    autocast="float32", attributes=_reduction_attribute("binary_cross_entropy_with_logits"),
     names=("input", "target", "weight", "pos_weight"), errors=(((), {"reduction": "avg"}, "reduction"),),
     reference=_REFERENCES + "binary_cross_entropy_with_logits",
     samples=Samples(((-5, 5), (0, 1), (0, 2), (0.5, 2)), shapes=(((3, 4), (3, 4), (4,), (4,)),)),
@@ -404,7 +404,7 @@ def _nll_loss(attrs, x, target, weight):
 
 
 nll_loss = composite(
-    "nll_loss", 3, in_float32(_nll_loss), attributes=_nll_attributes, names=("input", "target", "weight"),
+    "nll_loss", 3, in_float32(_nll_loss), autocast="float32", attributes=_nll_attributes, names=("input", "target", "weight"),
     errors=(((), {"reduction": "avg"}, "reduction"),),
     reference=_REFERENCES + "nll_loss",
     samples=Samples(((-5, 0), "class 4", (0.5, 2)), arguments=(((), {}), ((), {"ignore_index": 2}),
@@ -457,7 +457,7 @@ def _soft_cross_entropy(x, target, weight, reduction: str, smoothing: float):
 
 
 cross_entropy = composite(
-    "cross_entropy", 3, in_float32(_cross_entropy), attributes=_cross_entropy_attributes, names=("input", "target", "weight"),
+    "cross_entropy", 3, in_float32(_cross_entropy), autocast="float32", attributes=_cross_entropy_attributes, names=("input", "target", "weight"),
     errors=(((), {"reduction": "avg"}, "reduction"),),
     reference=_REFERENCES + "cross_entropy",
     samples=Samples(((-5, 5), "class 4", (0.5, 2)), arguments=(((), {}), ((), {"label_smoothing": 0.1}),
@@ -483,7 +483,7 @@ def _cosine_similarity(attrs, a, b):
 
 
 cosine_similarity = composite(
-    "cosine_similarity", 2, in_float32(_cosine_similarity), attributes=_cosine_attributes, names=("x1", "x2"),
+    "cosine_similarity", 2, in_float32(_cosine_similarity), autocast="float32", attributes=_cosine_attributes, names=("x1", "x2"),
     errors=(((), {}, "(4, 5)", ((None, (2, 3)), (None, (4, 5)))),),
     reference=_REFERENCES + "cosine_similarity", samples=Samples(((-5, 5), (-5, 5)), shapes=(((3, 4), (3, 4)),)),
 )  # fmt: skip

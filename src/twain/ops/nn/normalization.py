@@ -60,7 +60,7 @@ def _layer_norm(attrs, x, weight, bias):
 
 
 layer_norm = composite(
-    "layer_norm", 3, in_float32(_layer_norm), attributes=_shape_attributes, names=("x", "weight", "bias"),
+    "layer_norm", 3, in_float32(_layer_norm), autocast="float32", attributes=_shape_attributes, names=("x", "weight", "bias"),
     reference=_REFERENCES + "layer_norm", onnx="LayerNormalization",
     samples=Samples(((-5, 5), (-2, 2), (-2, 2)), arguments=((((4,),), {}),), shapes=(((3, 4), (4,), (4,)),)),
 )  # fmt: skip
@@ -81,7 +81,7 @@ def _rms_norm(attrs, x, weight):
 
 
 rms_norm = composite(
-    "rms_norm", 2, in_float32(_rms_norm), names=("x", "weight"),
+    "rms_norm", 2, in_float32(_rms_norm), autocast="float32", names=("x", "weight"),
     attributes=lambda normalized_shape, eps=None: _shape_attributes(normalized_shape, eps),
     reference=_REFERENCES + "rms_norm",
     samples=Samples(((-5, 5), (-2, 2)), arguments=((((4,), 1e-6), {}),), shapes=(((3, 4), (4,)),)),
@@ -111,7 +111,7 @@ def _group_norm(attrs, x, weight, bias):
 
 
 group_norm = composite(
-    "group_norm", 3, in_float32(_group_norm), attributes=_group_attributes, names=("x", "weight", "bias"),
+    "group_norm", 3, in_float32(_group_norm), autocast="float32", attributes=_group_attributes, names=("x", "weight", "bias"),
     reference=_REFERENCES + "group_norm", onnx="GroupNormalization",
     samples=Samples(((-5, 5), (-2, 2), (-2, 2)), arguments=(((2,), {}),), shapes=(((3, 4, 5), (4,), (4,)),)),
 )  # fmt: skip
