@@ -332,6 +332,9 @@ from .runtime.info import (
 from .tensor.assignment import (
     index_put as index_put,
 )
+from .tensor.autocasting import (
+    autocast as autocast,
+)
 from .tensor.control import (
     checkpoint as checkpoint,
     cond as cond,

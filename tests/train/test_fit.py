@@ -393,3 +393,23 @@ def test_single_batches():
     assert (m.module.weight.detach().numpy() == other.module.weight.detach().numpy()).all()
     assert m.test_on_batch(x, y)["loss"] == pytest.approx(m.evaluate(x, y)["loss"])
     assert (m.predict_on_batch(x).numpy() == m.predict(x).numpy()).all()
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_mixed_precision(dtype, tmp_path):
+    x, y = rows(96)
+    y = (x[:, 0] > 0).astype("int64")
+    m = linear(autocast=dtype, metrics=["accuracy"], clip_grad_norm=5.0)
+    path = tmp_path / "run.safetensors"
+    history = m.fit(x, y, epochs=6, verbose=0, callbacks=[twain.train.Checkpoint(path, every=3)])
+    assert history["loss"][-1] < history["loss"][0]
+    assert history["accuracy"][-1] > 0.9
+    assert m.module.weight.dtype is twain.float32
+    wide = linear()
+    wide.fit(x, y, epochs=6, verbose=0)
+    assert np.allclose(m.module.weight.detach().numpy(), wide.module.weight.detach().numpy(), atol=0.05)
+    again = linear(autocast=dtype, metrics=["accuracy"], clip_grad_norm=5.0)
+    again.fit(x, y, epochs=6, verbose=0, resume=path)
+    assert (again.module.weight.detach().numpy() == m.module.weight.detach().numpy()).all()
+    with pytest.raises(TypeError, match="bfloat16 or float16"):
+        linear(autocast="float64")

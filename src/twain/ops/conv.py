@@ -333,7 +333,8 @@ def _transposed(name: str, axes: int, doc: str, samples, errors):
         return _with_bias(result, bias, axes, single)
 
     return composite(
-        name, 3, function, autocast="low", attributes=attributes, names=("input", "weight", "bias"), onnx="ConvTranspose", doc=doc,
+        name, 3, function,
+        autocast="low", attributes=attributes, names=("input", "weight", "bias"), onnx="ConvTranspose", doc=doc,
         reference=f"twain.testing.conv_references.{name}", samples=samples, errors=errors,
     )  # fmt: skip
 

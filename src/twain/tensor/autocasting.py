@@ -7,8 +7,16 @@ from functools import wraps
 from typing import Any
 
 from .. import _core
-from ..base.dtypes import as_dtype, bfloat16, float16
+from ..base.dtypes import DType, as_dtype, bfloat16, float16
 from ..base.errors import DTypeError
+
+
+def autocast_dtype(dtype: Any) -> DType:
+    """bfloat16 or float16; DTypeError for others."""
+    found = as_dtype(dtype, "autocast")
+    if found not in (bfloat16, float16):
+        raise DTypeError(f"[autocast] expected dtype bfloat16 or float16, got {found}")
+    return found
 
 
 class autocast:
@@ -34,9 +42,7 @@ class autocast:
     """
 
     def __init__(self, dtype: Any = bfloat16, enabled: bool = True):
-        self.dtype = as_dtype(dtype, "autocast")
-        if self.dtype not in (bfloat16, float16):
-            raise DTypeError(f"[autocast] expected dtype bfloat16 or float16, got {self.dtype}")
+        self.dtype = autocast_dtype(dtype)
         self.enabled = enabled
         self._before: list[int] = []
 

@@ -14,6 +14,7 @@ from ..io import load
 from ..nn import Graph, Module
 from ..optim import OPTIMIZERS
 from ..tensor import concat, random
+from ..tensor.autocasting import autocast_dtype
 from .callbacks import Callback
 from .errors import NotCompiledError
 from .history import History
@@ -102,6 +103,7 @@ class Model(Module):
         clip_grad_norm: float | None = None,
         clip_grad_value: float | None = None,
         accumulate: int = 1,
+        autocast: Any = None,
         compile_step: bool = True,
     ) -> Model:
         """Say how to train.
@@ -117,6 +119,7 @@ class Model(Module):
             weighted_metrics: as metrics, but samples count by their weights (`sample_weight`, `class_weight` of fit).
             clip_grad_norm, clip_grad_value: limits on the gradients before each step.
             accumulate: batches whose gradients are averaged before an optimizer step.
+            autocast: "bfloat16" or "float16": compute in mixed precision (twain.autocast), for float16 with scaled losses.
             compile_step: compile the whole step (default), or run it op by op.
         """
         if not isinstance(accumulate, int) or isinstance(accumulate, bool) or accumulate < 1:
@@ -131,6 +134,7 @@ class Model(Module):
             clip_grad_norm,
             clip_grad_value,
             accumulate,
+            None if autocast is None else autocast_dtype(autocast),
         )
         names = [m.name for m in recipe.all_metrics()]
         twice = [n for n in names if names.count(n) > 1]
@@ -380,6 +384,7 @@ class Model(Module):
             "sums": recipe.sums(),
             # Those of the batches since the last optimizer step, where several share one.
             "gradients": [p.grad for p in recipe.parameters] if recipe.accumulate > 1 else None,
+            "scaler": None if recipe.scaler is None else recipe.scaler.state_dict(),
             "epoch": training.epoch,
             "history": training.history.state_dict(),
             "callbacks": [
@@ -409,6 +414,8 @@ class Model(Module):
         training.history.load_state_dict(state["history"])
         if state["sums"]:
             recipe.load_sums(state["sums"])
+        if recipe.scaler is not None and state.get("scaler"):
+            recipe.scaler.load_state_dict(state["scaler"])
         for parameter, gradient in zip(recipe.parameters, state.get("gradients") or (), strict=False):
             parameter.grad = gradient
         keeping = [c for c in training.callbacks if hasattr(c, "load_state_dict")]

@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import _core
+from ..base.dtypes import float16
 from ..base.errors import ArgumentError, ValueRangeError
-from ..optim import clip_grad_norm_, clip_grad_value_
+from ..optim import GradScaler, clip_grad_norm_, clip_grad_value_
 from ..runtime.compile import compile as compile_function
 from ..tensor import asarray, no_grad, take
+from ..tensor.autocasting import autocast
 from .inputs import Batch
 from .losses import CombinedLoss, PerSample
 from .metrics import Average, Metric
@@ -34,6 +36,7 @@ class Recipe:
         clip_grad_norm: float | None,
         clip_grad_value: float | None,
         accumulate: int,
+        autocast_dtype: Any = None,
     ):
         self.network = network
         self.optimizer = optimizer
@@ -47,6 +50,9 @@ class Recipe:
         self.clip_grad_norm = clip_grad_norm
         self.clip_grad_value = clip_grad_value
         self.accumulate = accumulate
+        self.autocast_dtype = autocast_dtype
+        # float16 has few exponents: gradients are scaled into its range, and steps that overflow are left out.
+        self.scaler = GradScaler() if autocast_dtype is float16 else None
         self.class_weight: Tensor | None = None
         self.parameters = [] if optimizer is None else [p for g in optimizer.param_groups for p in g.params]
 
@@ -112,12 +118,34 @@ def _count(recipe: Recipe, loss: Tensor, outputs: Any, target: Any, weight: Tens
         metric.update(shown, target, weight)  # type: ignore[call-arg]
 
 
+def _forward(recipe: Recipe, inputs: tuple, target: Any, weight: Tensor | None) -> tuple:
+    """(outputs, loss, weights of the samples)."""
+    if recipe.autocast_dtype is not None:
+        with autocast(recipe.autocast_dtype):
+            outputs = recipe.network(*inputs)
+            weight = _weight_of(recipe, outputs, target, weight)
+            return outputs, _loss_of(recipe, outputs, target, weight), weight
+    outputs = recipe.network(*inputs)
+    weight = _weight_of(recipe, outputs, target, weight)
+    return outputs, _loss_of(recipe, outputs, target, weight), weight
+
+
+def _backward(recipe: Recipe, loss: Tensor) -> None:
+    (loss if recipe.scaler is None else recipe.scaler.scale(loss)).backward()
+
+
 def _step_optimizer(recipe: Recipe) -> None:
+    if recipe.scaler is not None:
+        recipe.scaler.unscale_(recipe.optimizer)
     if recipe.clip_grad_norm is not None:
         clip_grad_norm_(recipe.parameters, recipe.clip_grad_norm)
     if recipe.clip_grad_value is not None:
         clip_grad_value_(recipe.parameters, recipe.clip_grad_value)
-    recipe.optimizer.step()
+    if recipe.scaler is None:
+        recipe.optimizer.step()
+    else:
+        recipe.scaler.step(recipe.optimizer)
+        recipe.scaler.update()
     # Last too: gradients that nobody can see afterwards need not be written to memory at all.
     recipe.optimizer.zero_grad()
 
@@ -125,10 +153,8 @@ def _step_optimizer(recipe: Recipe) -> None:
 def train_step(recipe: Recipe, inputs: tuple, target: Any, weight: Tensor | None, size: int) -> Tensor:
     """Forward, backward, optimizer step, metrics; returns the loss."""
     recipe.optimizer.zero_grad()
-    outputs = recipe.network(*inputs)
-    weight = _weight_of(recipe, outputs, target, weight)
-    loss = _loss_of(recipe, outputs, target, weight)
-    loss.backward()
+    outputs, loss, weight = _forward(recipe, inputs, target, weight)
+    _backward(recipe, loss)
     _step_optimizer(recipe)
     with no_grad():
         _count(recipe, loss, outputs, target, weight, size)
@@ -139,10 +165,8 @@ def accumulating_step(
     recipe: Recipe, inputs: tuple, target: Any, weight: Tensor | None, size: int, last: bool
 ) -> Tensor:
     """As train_step, but gradients add up until the `last` batch of a group."""
-    outputs = recipe.network(*inputs)
-    weight = _weight_of(recipe, outputs, target, weight)
-    loss = _loss_of(recipe, outputs, target, weight)
-    (loss / recipe.accumulate).backward()
+    outputs, loss, weight = _forward(recipe, inputs, target, weight)
+    _backward(recipe, loss / recipe.accumulate)
     if last:
         _step_optimizer(recipe)
     with no_grad():
@@ -153,8 +177,7 @@ def accumulating_step(
 def test_step(recipe: Recipe, inputs: tuple, target: Any, weight: Tensor | None, size: int) -> Tensor:
     """Forward and metrics."""
     with no_grad():
-        outputs = recipe.network(*inputs)
-        loss = _loss_of(recipe, outputs, target, weight)
+        outputs, loss, weight = _forward(recipe, inputs, target, weight)
         _count(recipe, loss, outputs, target, weight, size)
     return loss
 

@@ -252,7 +252,8 @@ def _kl_div(attrs, x, y):
 
 
 kl_div = composite(
-    "kl_div", 2, in_float32(_kl_div), autocast="float32", attributes=_kl_attributes, names=_PAIR, errors=(((), {"reduction": "avg"}, "reduction"),),
+    "kl_div", 2, in_float32(_kl_div),
+    autocast="float32", attributes=_kl_attributes, names=_PAIR, errors=(((), {"reduction": "avg"}, "reduction"),),
     reference=_REFERENCES + "kl_div",
     samples=Samples(((-5, 0), (0.05, 1)), arguments=(((), {}), ((), {"reduction": "batchmean"}),
                     ((), {"log_target": True})), shapes=(((3, 4), (3, 4)),)),
