@@ -507,6 +507,8 @@ class Body:
         if layout is not None:
             return self.read(layout, map_)
         inner = n.op.rules[1](n.attrs, n.inputs[0].shape, n.shape)
+        if inner is None:  # merged axes have no index in what they were made of: that must lie in memory first
+            return self.read(self.lowering.moved(n, self.lowering.buffered(n.inputs[0])), map_)
         return self.value(n.inputs[0], compose(inner, map_))
 
     def reduced(self, n: Node) -> E.Expr:

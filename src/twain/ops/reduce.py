@@ -53,7 +53,8 @@ def _linear_jvp(attrs, call, tangents, inputs, outputs):
 
 _WITH_DTYPE = Samples(((-5.0, 5.0),), arguments=(*_AXES, ((0,), {"dtype": "complex128"})))
 
-sum = reduction("sum", "add", autocast="float32", dtypes=dt.ANY, result=_accumulated, vjp=_sum_vjp, jvp=_linear_jvp, reference="numpy.sum",
+sum = reduction("sum", "add",
+    autocast="float32", dtypes=dt.ANY, result=_accumulated, vjp=_sum_vjp, jvp=_linear_jvp, reference="numpy.sum",
                 samples=_WITH_DTYPE, onnx="ReduceSum", takes_dtype=True,
                 doc="Sum over `axis` (None: all). dtype: what elements are converted to first; else integers and bool are "
                 "summed in 64 bits.")  # fmt: skip
@@ -79,7 +80,8 @@ def _prod_jvp(attrs, call, tangents, inputs, outputs):
     return [sum(multiply(tangents[0], _others(attrs, inputs[0], outputs[0].dtype)), attrs[0], attrs[1])]
 
 
-prod = reduction("prod", "mul", autocast="float32", dtypes=dt.ANY, result=_accumulated, vjp=_prod_vjp, jvp=_prod_jvp, reference="numpy.prod",
+prod = reduction("prod", "mul",
+    autocast="float32", dtypes=dt.ANY, result=_accumulated, vjp=_prod_vjp, jvp=_prod_jvp, reference="numpy.prod",
                  samples=Samples(((0.5, 2.0),), arguments=_WITH_DTYPE.arguments), onnx="ReduceProd", takes_dtype=True,
                  doc="Product over `axis` (None: all). dtype: what elements are converted to first; else integers and bool "
                  "are multiplied in 64 bits.")  # fmt: skip
@@ -201,7 +203,8 @@ def _logsumexp(attrs, x):
     return reshape(result, tuple(d for i, d in enumerate(x.shape) if i not in axes))
 
 
-logsumexp = composite("logsumexp", 1, in_float32(_logsumexp), autocast="float32", attributes=_axes_attributes, onnx="ReduceLogSumExp",
+logsumexp = composite("logsumexp", 1, in_float32(_logsumexp),
+    autocast="float32", attributes=_axes_attributes, onnx="ReduceLogSumExp",
                       names=("x",), errors=(((9,), {}, "axis"),),
                       reference="twain.testing.references.logsumexp", samples=_tries())  # fmt: skip
 

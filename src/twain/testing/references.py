@@ -70,6 +70,11 @@ def _floating(x) -> str:
 
 def logsumexp(x, axis=None, keepdims=False):
     """log(sum(exp(x)))."""
+    if np.iscomplexobj(x):  # shifted by the largest real part, so that nothing overflows
+        x = np.asarray(x, dtype="complex128")
+        top = np.max(x.real, axis=_all_axes(x, axis), keepdims=True)
+        total = np.log(np.sum(np.exp(x - top), axis=_all_axes(x, axis), keepdims=True)) + top
+        return total if keepdims else np.squeeze(total, axis=_all_axes(x, axis))
     return np.logaddexp.reduce(np.asarray(x, dtype="float64"), axis=_all_axes(x, axis), keepdims=keepdims)
 
 

@@ -89,7 +89,8 @@ def _attention(attrs, q, k, v, mask, uniform):
 attention = composite(
     "scaled_dot_product_attention", 5, in_float32(_attention),
 
-    autocast="low", errors=(((False, "x"), {}, "[scaled_dot_product_attention]"), ((False, None, False, 1.0), {}, "expected dropout_p")),
+    autocast="low",
+    errors=(((False, "x"), {}, "[scaled_dot_product_attention]"), ((False, None, False, 1.0), {}, "expected dropout_p")),
     attributes=_attention_attributes,
     names=("query", "key", "value", "attn_mask", "uniform"), reference=_REFERENCES + "attention", onnx="Attention",
     samples=Samples(((-2, 2), (-2, 2), (-2, 2), "bool", (0, 1)),

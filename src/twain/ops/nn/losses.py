@@ -299,7 +299,8 @@ def _binary_cross_entropy_vjp(reduction, gradients, inputs, outputs, needs):
 
 
 binary_cross_entropy = composite(
-    "binary_cross_entropy", 3, in_float32(_binary_cross_entropy), autocast="float32", attributes=_reduction_attribute("binary_cross_entropy"),
+    "binary_cross_entropy", 3, in_float32(_binary_cross_entropy),
+    autocast="float32", attributes=_reduction_attribute("binary_cross_entropy"),
     names=("input", "target", "weight"), vjp=_binary_cross_entropy_vjp,
     errors=(((), {"reduction": "avg"}, "reduction"),),
     reference=_REFERENCES + "binary_cross_entropy",
@@ -458,7 +459,8 @@ def _soft_cross_entropy(x, target, weight, reduction: str, smoothing: float):
 
 
 cross_entropy = composite(
-    "cross_entropy", 3, in_float32(_cross_entropy), autocast="float32", attributes=_cross_entropy_attributes, names=("input", "target", "weight"),
+    "cross_entropy", 3, in_float32(_cross_entropy),
+    autocast="float32", attributes=_cross_entropy_attributes, names=("input", "target", "weight"),
     errors=(((), {"reduction": "avg"}, "reduction"),),
     reference=_REFERENCES + "cross_entropy",
     samples=Samples(((-5, 5), "class 4", (0.5, 2)), arguments=(((), {}), ((), {"label_smoothing": 0.1}),
