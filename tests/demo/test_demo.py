@@ -30,6 +30,16 @@ def test_digits(tmp_path, capsys):
     assert twain.io.load(tmp_path / "digits-run.safetensors")["epoch"] == 2
 
 
+def test_digits_fits_a_terminal_of_80_columns(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert demo(["--epochs", "1"]) == 0
+    told = capsys.readouterr().out
+    assert "demo-output" in told
+    assert [line for line in told.split("\n") if len(line.split("\r")[-1]) > 79] == []
+
+
 def test_digits_eager_agrees_with_compiled(tmp_path):
     for name, options in (("compiled", []), ("eager", ["--eager"])):
         assert demo(["--epochs", "2", "--out", str(tmp_path / name), *options]) == 0

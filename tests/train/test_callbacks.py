@@ -180,6 +180,16 @@ def test_the_progress_bar_on_a_terminal(monkeypatch):
     assert max(len(part) for line in text.split("\n") for part in line.split("\r")) < 120
 
 
+def test_a_narrow_terminal_gets_lines_broken_between_items(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    stream = Terminal()
+    model().fit(X, Y, epochs=1, validation_data=(X, Y), verbose=0, callbacks=[ProgressBar(stream=stream)])
+    lines = [line.split("\r")[-1] for line in stream.getvalue().strip("\n").split("\n")]
+    assert len(lines) > 1 and max(map(len, lines)) < 40
+    assert lines[0].startswith("epoch 1/1  loss 0.") and all(line.startswith(" " * 11) for line in lines[1:])
+    assert "  ".join(line.strip() for line in lines).count("val_loss 0.") == 1 and lines[-1].endswith("samples/s")
+
+
 def test_the_progress_bar_elsewhere():
     stream = io.StringIO()
     model().fit(X, Y, epochs=2, verbose=0, callbacks=[ProgressBar(stream=stream)])

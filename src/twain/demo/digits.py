@@ -12,7 +12,7 @@ from twain.datasets import digits
 from twain.io import save_file
 from twain.train import Checkpoint, CSVLogger, LRSchedule, Model, TensorBoard
 
-from .invocation import call
+from .invocation import call, print_table
 from .picture import draw
 
 EPOCHS = 15
@@ -22,7 +22,7 @@ WANTED = 0.98
 
 
 def network() -> nn.Sequential:
-    """Two convolutions and a linear layer: 39,370 parameters."""
+    """Two convolutions and a linear layer: 21,386 parameters."""
     return nn.Sequential(
         nn.Conv2d(1, 32, kernel_size=3, padding=1),
         nn.ReLU(),
@@ -42,8 +42,8 @@ def run(folder: Path, epochs: int | None, seed: int) -> int:
     train_images, train_labels = digits("train")
     test_images, test_labels = digits("test")
     print(
-        f"Handwritten digits (UCI, 8x8): {len(train_images):,} to learn from, {len(test_images):,} held out; "
-        f"{'eager' if twain.config.eager else 'compiled'}, seed {seed}."
+        f"Handwritten digits (UCI, 8x8): {len(train_images):,} to learn from, {len(test_images):,} held out.\n"
+        f"{'Eager' if twain.config.eager else 'Compiled'}, seed {seed}."
     )
 
     twain.random.seed(seed)
@@ -83,21 +83,24 @@ def run(folder: Path, epochs: int | None, seed: int) -> int:
 
     accuracy = scores["accuracy"]
     print(f"\nTest accuracy {100 * accuracy:.2f} % on {len(test_images)} images never seen, after {seconds:.1f} s.")
-    print("Written:")
+    written: list[tuple[object, str]] = [
+        (weights, "the parameters, for any reader of\nsafetensors"),
+        (checkpoint.last_path, "the whole run:\nfit(..., resume=PATH) goes on from it"),
+    ]
     if picture is not None:
-        print(f"  {picture}   curves, and test images with what the network takes them for")
-    print(f"  {weights}   the parameters, for any reader of safetensors")
-    print(f"  {checkpoint.last_path}   the whole run: fit(..., resume={str(checkpoint.last_path)!r}) goes on from it")
+        written.insert(0, (picture, "curves, and test images with what\nthe network takes them for"))
     if writer is not None:
-        print(f"  {events}   TensorBoard event files: tensorboard --logdir {events}")
-    print("Next:")
-    for command, purpose in (
-        (f"{call()} --eager", "the same run op by op: the same numbers to rounding"),
-        (f"{call()} text les langues étrangères", "tell the language of a text"),
-        (f"{call('twain')} train digits --model mlp --epochs 5", "another network"),
-        (f"{call('twain')} info", "what it runs on"),
-    ):
-        print(f"  {command.ljust(50)}  {purpose}")
+        written.append((events, f"TensorBoard event files:\ntensorboard --logdir {events}"))
+    print_table("Written:", written)
+    print_table(
+        "Next:",
+        [
+            (f"{call()} --eager", "the same, op by op"),
+            (f"{call()} text les langues étrangères", "tell the language of a text"),
+            (f"{call('twain')} train digits --model mlp", "another network"),
+            (f"{call('twain')} info", "what it runs on"),
+        ],
+    )
     if epochs is None and accuracy < WANTED:
         print(f"The accuracy is below the {100 * WANTED:.0f} % that this network should reach: please report it.")
         return 1

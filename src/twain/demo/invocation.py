@@ -1,8 +1,11 @@
-"""How the reader calls what the demo proposes next: through ./dev in a checkout, else by the installed names."""
+"""How the reader calls what the demo proposes next: through ./dev in a checkout, else by the installed names.
+
+And how the demo lists such things, in the 80 columns of a new terminal window."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -14,3 +17,11 @@ def call(program: str = "demo") -> str:
         return "./dev demo" if in_checkout else "python -m twain.demo"
     folder = "Scripts" if sys.platform == "win32" else "bin"
     return f".venv/{folder}/twain" if in_checkout else "twain"
+
+
+def print_table(title: str, rows: Sequence[tuple[object, str]]) -> None:
+    """A title, and each thing with what it is for (which may have several lines) beside it."""
+    print(title)
+    width = max(len(str(thing)) for thing, _ in rows)
+    for thing, purpose in rows:
+        print(f"  {str(thing).ljust(width)}  " + purpose.replace("\n", "\n" + " " * (width + 4)))

@@ -29,6 +29,18 @@ def logs_text(logs: dict[str, Any]) -> str:
     return "  ".join(f"{n} {number_text(n, v)}" for n, v in logs.items() if isinstance(v, (int, float)))
 
 
+def folded(line: str, columns: int, indent: int) -> str:
+    """The line, broken between its items (two spaces) where a terminal of so many columns would break it anywhere."""
+    lines = [""]
+    for item in line.split("  "):
+        longer = f"{lines[-1]}  {item}" if lines[-1] else item
+        if len(longer) < columns or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(" " * indent + item)
+    return "\n".join(lines)
+
+
 class ProgressBar(Callback):
     """Epoch, share of the epoch, loss, metrics and samples per second.
 
@@ -70,7 +82,10 @@ class ProgressBar(Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any]) -> None:
         self.clear()
-        self.stream.write(self._line(epoch, logs) + "\n")
+        line = self._line(epoch, logs)
+        if self.live:
+            line = folded(line, shutil.get_terminal_size().columns, len(self._head(epoch)) + 2)
+        self.stream.write(line + "\n")
         self.stream.flush()
 
     def clear(self) -> None:
