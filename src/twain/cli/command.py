@@ -10,6 +10,8 @@ from typing import Any
 
 import twain
 
+from .own_data import add_commands
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run `twain ARGUMENTS`; returns the exit status."""
@@ -36,8 +38,11 @@ def parser() -> argparse.ArgumentParser:
     info.add_argument("--json", action="store_true", help="as JSON")
     info.set_defaults(run=run_info)
 
-    train = commands.add_parser("train", help="train a network on a data set that comes with twain")
-    train.add_argument("data", choices=["digits"], help="the data set")
+    kinds = commands.add_parser(
+        "train", help="train a network on digits, a folder of images or a table"
+    ).add_subparsers(dest="data", required=True)
+    add_commands(kinds, _positive)
+    train = kinds.add_parser("digits", help="the handwritten digits that come with twain")
     train.add_argument("--model", choices=["cnn", "mlp", "linear"], default="cnn", help="the network (cnn)")
     train.add_argument("--epochs", type=_positive, default=15, help="epochs (15)")
     train.add_argument("--batch-size", type=_positive, default=32, help="images in a batch (32)")
