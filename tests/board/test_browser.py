@@ -243,3 +243,39 @@ def test_a_page_shows_it(server, browser, page, tmp_path):
         browser.save_screenshot(os.path.join(keep, f"{page}.png"))
     assert not [banner for banner in BANNERS if banner in shown], shown
     assert not [entry for entry in browser.get_log("browser") if "Uncaught" in entry["message"]]
+
+
+# Open a box of the graph as a double click does; tells whether it was there.
+OPEN = """
+function find(node, name) {
+  for (const e of node.querySelectorAll('g.node')) if (e.getAttribute('data-name') === name) return e;
+  for (const e of node.querySelectorAll('*')) {
+    const found = e.shadowRoot && find(e.shadowRoot, name);
+    if (found) return found;
+  }
+  return null;
+}
+const box = find(document, arguments[0]);
+if (box) (box.querySelector('.nodeshape') || box).dispatchEvent(new MouseEvent('dblclick', {bubbles: true}));
+return box !== null;
+"""
+
+
+def test_boxes_of_the_graph_open(server, browser):
+    browser.get("about:blank")
+    browser.get(f"{server}#graphs")
+    for box, inside in (("Sequential", "Conv2d[0]"), ("Sequential/Conv2d[0]", "conv2d")):
+        for script, argument in (
+            (OPEN, box),
+            (f"{TEXT[: TEXT.rindex('return walk')]} return walk(document.body)", inside),
+        ):
+            deadline = time.monotonic() + 60
+            while True:
+                answer = browser.execute_script(script, argument)
+                if answer is True or (isinstance(answer, str) and argument in answer):
+                    break
+                assert time.monotonic() < deadline, f"{argument}: {str(answer)[:3000]}"
+                time.sleep(0.5)
+    if os.environ.get("TWAIN_SCREENSHOTS"):
+        time.sleep(2)
+        browser.save_screenshot(os.path.join(os.environ["TWAIN_SCREENSHOTS"], "graph-open.png"))

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from twain.board import SummaryWriter, read_scalars, write_html
+from twain.board import SummaryWriter, read_scalars, write_html, write_picture
 from twain.cli import main
 
 pytest.importorskip("tensorboardX")
@@ -25,6 +25,11 @@ def test_the_command_writes_a_table_and_a_page(tmp_path, capsys):
     assert [(r["run"], r["tag"], r["step"], r["value"]) for r in rows[4:]] == [
         ("b<", "loss", "1", "2"), ("b<", "loss", "2", "4"), ("b<", "loss", "3", "6"), ("b<", "loss", "4", "nan"),
     ]  # fmt: skip
+    pytest.importorskip("matplotlib")
+    assert main(["board", "export", str(tmp_path / "logs"), "--picture", str(tmp_path / "all.png")]) == 0
+    assert (tmp_path / "all.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(ValueError, match=r"named \.png"):
+        write_picture(tmp_path / "x.gif", read_scalars(tmp_path / "logs"))
     text = page.read_text()
     assert text.count("<svg") == 1 and text.count("<polyline") == 2 and "b&lt;" in text and "b<" not in text
     assert "a, step 2: 2" in text and not re.search(r"(src|href)=", text)
@@ -52,5 +57,5 @@ def test_mistakes(tmp_path, capsys):
     with SummaryWriter(tmp_path) as writer:
         writer.add_text("only", "text")
     assert main(["board", "export", str(tmp_path)]) == 1
-    assert "expected --csv FILE or --html FILE" in capsys.readouterr().err
+    assert "expected --csv FILE, --html FILE or --picture FILE" in capsys.readouterr().err
     write_html(tmp_path / "empty.html", read_scalars(tmp_path))

@@ -109,4 +109,47 @@ def write_html(path: str | os.PathLike[str], series: Series, title: str = "Tenso
         file.write(page.encode())
 
 
-__all__ = ["Point", "read_scalars", "write_csv", "write_html"]
+def write_picture(path: str | os.PathLike[str], series: Series, title: str = "TensorBoard") -> None:
+    """The same by Matplotlib, as .png, .svg or .pdf.
+
+    Raises:
+        ImportError: Matplotlib is not installed.
+        ValueError: another kind of file.
+    """
+    kind = os.path.splitext(os.fspath(path))[1].lower()
+    if kind not in (".png", ".svg", ".pdf"):
+        raise ValueError(f"[write_picture] expected a file named .png, .svg or .pdf, got {os.fspath(path)!r}")
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise ImportError(
+            '[write_picture] expected Matplotlib (pip install "twain[demo]"); write_html needs nothing'
+        ) from None
+    runs = sorted(series)
+    tags = sorted({tag for found in series.values() for tag in found})
+    columns = max(1, min(3, len(tags)))
+    rows = max(1, math.ceil(len(tags) / columns))
+    figure = Figure(figsize=(4.6 * columns, 3.0 * rows), layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(title)
+    for number, tag in enumerate(tags, start=1):
+        axes = figure.add_subplot(rows, columns, number)
+        for i, run in enumerate(runs):
+            points = series[run].get(tag, ())
+            if points:
+                mark = "o" if len(points) == 1 else ""
+                places, values = [p.step for p in points], [p.value for p in points]
+                axes.plot(places, values, label=run, color=COLOURS[i % len(COLOURS)], marker=mark)
+        axes.set_title(tag, fontsize=10)
+        axes.set_xlabel("step")
+        axes.locator_params(axis="x", integer=True)
+        axes.grid(alpha=0.25)
+        axes.spines[["top", "right"]].set_visible(False)
+        if len(runs) > 1:
+            axes.legend(frameon=False)
+    with atomic_write(path, "write_picture") as file:
+        figure.savefig(file, format=kind[1:], dpi=110)
+
+
+__all__ = ["Point", "read_scalars", "write_csv", "write_html", "write_picture"]

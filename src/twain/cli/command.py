@@ -61,6 +61,7 @@ def parser() -> argparse.ArgumentParser:
     export.add_argument("folder", type=Path, help="where the event files are, or the folders that hold them")
     export.add_argument("--csv", type=Path, help="a table: run, tag, step, wall time, value")
     export.add_argument("--html", type=Path, help="a page of curves")
+    export.add_argument("--picture", type=Path, help="the same as .png, .svg or .pdf, by Matplotlib")
     export.set_defaults(run=run_export)
     return top
 
@@ -119,13 +120,16 @@ def run_export(options: argparse.Namespace) -> int:
     board = twain.board
     found = board.read_scalars(options.folder)
     count = sum(len(points) for tags in found.values() for points in tags.values())
-    if options.csv is None and options.html is None:
-        raise ValueError("expected --csv FILE or --html FILE, got neither")
+    files = [path for path in (options.csv, options.html, options.picture) if path is not None]
+    if not files:
+        raise ValueError("expected --csv FILE, --html FILE or --picture FILE, got none")
     if options.csv is not None:
         board.write_csv(options.csv, found)
     if options.html is not None:
         board.write_html(options.html, found, str(options.folder))
-    print(f"{count} numbers of {len(found)} runs: {', '.join(str(p) for p in (options.csv, options.html) if p)}")
+    if options.picture is not None:
+        board.write_picture(options.picture, found, str(options.folder))
+    print(f"{count} numbers of {len(found)} runs: {', '.join(map(str, files))}")
     return 0
 
 
