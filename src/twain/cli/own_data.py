@@ -241,9 +241,8 @@ def train_table(options: argparse.Namespace) -> int:
     first, held = split(len(rows), options.held_out, options.seed)
     pick = {"train": [rows[i] for i in first], "held": [rows[i] for i in held]}
     parts = {name: (features[twain.asarray(own)], target[twain.asarray(own)]) for name, own in pick.items()}
-    sizes = [
-        None if table.columns[n].vocabulary is None else len(table.columns[n].vocabulary) for n in table.feature_names
-    ]
+    vocabularies = [table.columns[name].vocabulary for name in table.feature_names]
+    sizes = [None if vocabulary is None else len(vocabulary) for vocabulary in vocabularies]
     twain.random.seed(options.seed)
     network = TableNetwork(sizes, 1 if names is None else len(names))
     x, y = parts["train"]
@@ -262,7 +261,7 @@ def train_table(options: argparse.Namespace) -> int:
         )
         for n in ("train", "held")
     ]
-    fit(model, *loaders, options)
+    fit(model, loaders[0], loaders[1], options)
     if names is None:
         scores = model.evaluate(*parts["held"])
         guess = float((parts["held"][1] - y.mean()).abs().mean())
