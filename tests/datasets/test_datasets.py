@@ -135,7 +135,9 @@ def test_idx_refuses_other_files(tmp_path):
     good = struct.pack(">BBBB2I", 0, 0, 8, 2, 2, 3) + bytes(range(6))
     path.write_bytes(gzip.compress(good))
     assert read_idx(path) == ((2, 3), bytes(range(6)))
-    for content in (b"", good, gzip.compress(good)[:-9], gzip.compress(good[:-1]), gzip.compress(good + b"x"),
+    path.write_bytes(good)  # plain files are taken, too
+    assert read_idx(path) == ((2, 3), bytes(range(6)))
+    for content in (b"", good[:-1], good + b"x", gzip.compress(good)[:-9], gzip.compress(good[:-1]), gzip.compress(good + b"x"),
                     gzip.compress(b""), gzip.compress(good[:7]), gzip.compress(b"\0\0\x0d" + good[3:])):  # fmt: skip
         path.write_bytes(content)
         with pytest.raises(ValueError, match=r"\[read_idx\] .* expected"):

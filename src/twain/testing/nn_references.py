@@ -43,8 +43,9 @@ def hardswish(x):
 
 
 def prelu(x, weight):
-    shape = (1,) * min(x.ndim, 1) + (weight.size,) + (1,) * (x.ndim - 2)
-    return np.where(x > 0, x, x * (weight if weight.size == 1 else weight.reshape(shape)))
+    if weight.size == 1:
+        return np.where(x > 0, x, x * weight.reshape(()))
+    return np.where(x > 0, x, x * weight.reshape((1, weight.size) + (1,) * (x.ndim - 2)))
 
 
 def gelu(x, approximate="none"):

@@ -124,7 +124,8 @@ def check_pairs(record: OpRecord) -> int:
     """grad, jvp and vmap in each other; returns the number of comparisons, 0 for an op without floating operands."""
     allowed = getattr(record.rules, "allowed", None) or getattr(record.rules, "dtypes", None)
     one = smallest(record) if allowed is None or double_of(record) in allowed else None
-    if one is None:
+    # A function of others that says it has no derivative is a staircase: what its parts give is no limit of differences.
+    if one is None or (record.composite is not None and not record.differentiable):
         return 0
     s = Sample(record, one)
     if not s.places or not s.weights:
