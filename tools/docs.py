@@ -1,5 +1,5 @@
-"""Write the documentation as HTML: README.md, CONTRIBUTING.md and docs/*.md as pages, the functions and what each op can
-do from the op table, and the reference of the rooms from docstrings.
+"""Write the documentation as HTML: README.md, the tutorials, docs/*.md and CONTRIBUTING.md as pages, the functions and what
+each op can do from the op table, and the reference of the rooms from docstrings.
 
 `python tools/docs.py FOLDER`; called by `./dev docs`, which installs markdown and pdoc.
 """
@@ -27,6 +27,8 @@ body { margin: 0; font: 16px/1.55 system-ui, sans-serif; display: flex; flex-wra
 nav { flex: 0 0 13rem; padding: 2rem 1.5rem; }
 nav a { display: block; padding: 0.15rem 0; text-decoration: none; }
 nav a[aria-current] { font-weight: 600; }
+nav h2 { font-size: 0.8rem; margin: 1.2rem 0 0.2rem; opacity: 0.7; }
+.turn { display: flex; justify-content: space-between; margin-top: 2.5rem; }
 main { flex: 1 1 30rem; max-width: 52rem; min-width: 0; padding: 1rem 2rem 4rem; }
 pre { overflow-x: auto; padding: 0.8rem 1rem; background: rgb(128 128 128 / 12%); border-radius: 4px; }
 code { font: 0.9em ui-monospace, monospace; }
@@ -41,16 +43,69 @@ def title_of(text: str, path: Path) -> str:
     return found.group(1).strip() if found else path.stem
 
 
-def page(title: str, body: str, links: list[tuple[str, str]], here: str) -> str:
-    items = "\n".join(
-        f'<a href="{target}"{" aria-current=page" if target == here else ""}>{html.escape(name)}</a>'
-        for name, target in links
-    )
+Links = list[tuple[str, list[tuple[str, str]]]]  # (heading, [(title, file)])
+
+
+def page(title: str, body: str, links: Links, here: str) -> str:
+    """A whole HTML page with the navigation beside its body, and below it the pages before and after in its section."""
+    items, turn = [], ""
+    for heading, group in links:
+        if heading:
+            items.append(f"<h2>{html.escape(heading)}</h2>")
+        for name, target in group:
+            current = " aria-current=page" if target == here else ""
+            items.append(f'<a href="{target}"{current}>{html.escape(name)}</a>')
+        files = [target for _, target in group]
+        if heading == TUTORIALS and here in files:
+            at = files.index(here)
+            before = f'<a rel="prev" href="{files[at - 1]}">{html.escape(group[at - 1][0])}</a>' if at else ""
+            after = at + 1 < len(files)
+            following = f'<a rel="next" href="{files[at + 1]}">{html.escape(group[at + 1][0])}</a>' if after else ""
+            turn = f'<div class="turn"><span>{before}</span><span>{following}</span></div>'
+    listed = "\n".join(items)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{html.escape(title)}</title>\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1"><style>{STYLE}</style></head>\n'
-        f"<body><nav>\n{items}\n</nav><main>\n{body}\n</main></body></html>\n"
+        f"<body><nav>\n{listed}\n</nav><main>\n{body}\n{turn}</main></body></html>\n"
     )
+
+
+TUTORIALS = "Tutorials"
+# What users read, in this order; what else lies in docs/ follows.
+GUIDES = ["coming-from-pytorch", "coming-from-tensorflow", "semantics", "transformations", "extending"]
+
+
+def sections(sources: list[Path], names: dict[Path, str]) -> Links:
+    """The pages in the order of the navigation."""
+    tutorials = [p for p in sources if p.parent.name == "tutorials"]
+    guides = sorted((p for p in sources if p.stem in GUIDES), key=lambda p: GUIDES.index(p.stem))
+    lists = [p for p in sources if p.stem in ("functions", "ops", "names", "coverage")]
+    first = [p for p in sources if p.name == "README.md" and p not in tutorials]
+    rest = [p for p in sources if p not in (*tutorials, *guides, *lists, *first)]
+    groups = [("", first), (TUTORIALS, tutorials), ("Guides", guides), ("Lists", lists), ("How it is made", rest)]
+    links = [(heading, [(title_of(p.read_text(), p), names[p]) for p in group]) for heading, group in groups]
+    links[3][1].append(("Reference", "reference/twain.html"))
+    return [(heading, group) for heading, group in links if group]
+
+
+def file_of(path: Path) -> str:
+    """The name of a page's file: all lie in one folder."""
+    if path.name == "README.md":
+        return "tutorials.html" if path.parent.name == "tutorials" else "index.html"
+    return path.stem + ".html"
+
+
+def relink(text: str, path: Path, names: dict[Path, str]) -> str:
+    """The text with links between pages as links between files of the site; others lead to the repository: unlink those."""
+
+    def replace(found: re.Match) -> str:
+        label, target, anchor = found[1], found[2], found[3] or ""
+        if re.match(r"\w+:", target) or target.endswith(".html"):
+            return found[0]
+        name = names.get((path.parent / target).resolve())
+        return f"[{label}]({name}{anchor})" if name else label
+
+    return re.sub(r"\[([^\]]+)\]\(([^)#]+)(#[^)]*)?\)", replace, text)
 
 
 # Modules whose functions the page of functions lists, after those of `twain` itself.
@@ -126,25 +181,18 @@ def write_pages(target: Path) -> int:
     """Render README.md (as index.html), CONTRIBUTING.md, docs/*.md and the pages made of the table; return how many."""
     (target / "functions.md").write_text(functions_page())
     (target / "ops.md").write_text(ops_page())
-    sources = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "CONTRIBUTING.md"]
-    sources = [path for path in (*sources, target / "functions.md", target / "ops.md") if path.exists()]
-    names = {path: "index.html" if path.name == "README.md" else path.stem + ".html" for path in sources}
-    links = [(title_of(path.read_text(), path), name) for path, name in names.items()]
-    links.append(("Reference", "reference/twain.html"))
+    docs = ROOT / "docs"
+    tutorials = [docs / "tutorials" / "README.md", *sorted((docs / "tutorials").glob("[0-9]*.md"))]
+    sources = [ROOT / "README.md", *tutorials, *sorted(docs.glob("*.md")), ROOT / "CONTRIBUTING.md"]
+    sources = [path.resolve() for path in (*sources, target / "functions.md", target / "ops.md") if path.exists()]
+    names = {path: file_of(path) for path in sources}
+    links = sections(sources, names)
     for path, name in names.items():
-        text = path.read_text()
-        # Pages link to one another as files in the repository; here they are beside each other.
-        text = re.sub(r"\]\((?:docs/|\./|\.\./)?([\w-]+)\.md(#[\w-]+)?\)", r"](\1.html\2)", text)
-        text = text.replace("](README.html", "](index.html")
-        # Other files are in the repository only.
-        text = re.sub(r"\[([^\]]+)\]\((?!\w+:|[\w-]+\.html|#)[^)]+\)", r"\1", text)
+        text = relink(path.read_text(), path, names)
         body = markdown.markdown(text, extensions=["tables", "fenced_code", "toc", "sane_lists"])
         (target / name).write_text(page(title_of(text, path), body, links, name))
     (target / "functions.md").unlink()
     (target / "ops.md").unlink()
-    if "index.html" not in names.values():
-        body = "<h1>twain</h1>" + "".join(f'<p><a href="{file}">{html.escape(name)}</a></p>' for name, file in links)
-        (target / "index.html").write_text(page("twain", body, links, "index.html"))
     return len(sources)
 
 

@@ -65,8 +65,6 @@ def run(page, folder) -> int:
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_runs_and_shows_what_it_says(root, tmp_path, monkeypatch, name):
     monkeypatch.chdir(tmp_path)
-    if name.endswith("10-profile"):
-        pytest.importorskip("tensorboardX")
     twain.random.seed(0)
     compared = run(root / DOCS / f"{name}.md", tmp_path)
     if name.startswith("tutorials/"):
