@@ -350,3 +350,15 @@ def test_permissions_and_links_are_kept(earlier, tmp_path):
     assert link.is_symlink()
     assert load(earlier) == {"epoch": 2}
     assert earlier.stat().st_mode & 0o777 == 0o640
+
+
+def test_restore_that_fails_leaves_the_objects_as_they_were(tmp_path):
+    model, other = twain.nn.Linear(3, 2), twain.nn.Linear(3, 2)
+    adam, sgd = twain.optim.Adam(model.parameters()), twain.optim.SGD(other.parameters(), lr=0.1)
+    model(twain.ones((1, 3))).sum().backward()
+    adam.step()
+    save(tmp_path / "c", {"model": model, "optimizer": adam})
+    before = other.weight.tolist()
+    with pytest.raises(ValueError, match=r"\[SGD.load_state_dict\]"):
+        restore(tmp_path / "c", {"model": other, "optimizer": sgd})
+    assert other.weight.tolist() == before

@@ -10,6 +10,8 @@ import json
 import math
 import os
 import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from numbers import Integral, Real
 from typing import Any
 
@@ -86,8 +88,11 @@ def restore(path: str | os.PathLike[str], objects: dict[str, Any]) -> dict[str, 
         rest["epoch"]  # 3
 
     Raises:
-        KeyError: the checkpoint lacks a part; nothing was changed then.
+        KeyError: the checkpoint lacks a part.
         FileFormatError: as `load`.
+        Exception: what a `load_state_dict` raises for a state that isn't its own.
+
+    Where it raises, the objects are as they were.
     """
     state = load(path)
     if not isinstance(state, dict):
@@ -97,9 +102,22 @@ def restore(path: str | os.PathLike[str], objects: dict[str, Any]) -> dict[str, 
         raise KeyError(
             f"[restore] {os.fspath(path)!r} has no part {', '.join(map(repr, missing))}; it has {list(state)}"
         )
-    for name, target in objects.items():
-        target.load_state_dict(state.pop(name))
+    with unchanged_on_error(objects.values()):
+        for name, target in objects.items():
+            target.load_state_dict(state.pop(name))
     return state
+
+
+@contextmanager
+def unchanged_on_error(objects: Iterable[Any]) -> Iterator[None]:
+    """Give the objects their state back if the block, which loads another into them, raises."""
+    before = [(target, target.state_dict()) for target in objects if hasattr(target, "state_dict")]
+    try:
+        yield
+    except BaseException:
+        for target, state in before:
+            target.load_state_dict(state)
+        raise
 
 
 def _place(path: tuple[str, ...]) -> str:

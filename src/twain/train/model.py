@@ -11,6 +11,7 @@ from .. import _core
 from ..base import pytree
 from ..base.errors import ArgumentError, ValueRangeError
 from ..io import load
+from ..io.checkpoint import unchanged_on_error
 from ..nn import Graph, Module
 from ..optim import OPTIMIZERS
 from ..tensor import concat, random
@@ -407,9 +408,10 @@ class Model(Module):
             raise ArgumentError(
                 "[fit] expected arrays, a data set or a DataLoader to resume with, got another iterable"
             )
-        self.load_state_dict(state["model"])
-        recipe.optimizer.load_state_dict(state["optimizer"])
-        source.loader.load_state_dict(state["loader"])
+        with unchanged_on_error((self, recipe.optimizer, source.loader)):
+            self.load_state_dict(state["model"])
+            recipe.optimizer.load_state_dict(state["optimizer"])
+            source.loader.load_state_dict(state["loader"])
         training.epoch = state["epoch"]
         training.history.load_state_dict(state["history"])
         if state["sums"]:
