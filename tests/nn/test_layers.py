@@ -68,6 +68,8 @@ def test_embedding_of_an_index_out_of_range_is_an_error_and_compiled_nan():
     embed = nn.Embedding(4, 2)
     with pytest.raises(IndexError, match=r"\[embedding\] index 9 is out of range"):
         embed(twain.asarray([9]))
+    with pytest.raises(IndexError, match=r"\[embedding\] index -1 is out of range"):
+        embed(twain.asarray([0, -1]))
     compiled = twain.compile(lambda x: embed(x))
     assert compiled(twain.asarray([9])).isnan().all().item()
 

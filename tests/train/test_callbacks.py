@@ -220,6 +220,7 @@ def test_curves_weights_and_limits(tmp_path):
     assert sorted(p.name for p in tmp_path.glob("w-*")) == ["w-3.safetensors", "w-4.safetensors"]
     saved = twain.io.load_file(tmp_path / "w-4.safetensors")
     assert (saved["0.weight"].numpy() == m.module[0].weight.detach().numpy()).all()
+    assert dict(history) == history.history and "loss" in history and len(history) == 4
     history.plot(tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes()[:4] == b"\x89PNG"
     with pytest.raises(TypeError, match=r"\.png, \.svg, \.pdf or \.html, got"):

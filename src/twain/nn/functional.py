@@ -134,13 +134,13 @@ def embedding(
         scale_grad_by_freq: a row's gradient is divided by how often input names it.
         sparse: accepted for PyTorch's sake; gradients are dense.
 
-    Raises IndexError for an index out of range; compiled, that reads NaN.
+    Raises IndexError for an index out of range, negative ones too; compiled, one beyond the last row reads NaN.
     """
     if weight.ndim != 2:
         raise ShapeError(f"[embedding] expected weight of shape (rows, length), got {tuple(weight.shape)}")
     if padding_idx is not None and padding_idx < 0:
         padding_idx += weight.shape[0]
-    check_index("embedding", input, weight.shape[0], 0, weight.shape)
+    check_index("embedding", input, weight.shape[0], 0, weight.shape, from_end=False)
     if max_norm is not None:
         with no_grad():
             weight.assign(_extras.limit_rows(input, weight, max_norm, norm_type))
@@ -178,7 +178,7 @@ def embedding_bag(
     Raises IndexError for a row out of range.
     """
     if max_norm is not None:
-        check_index("embedding_bag", input, weight.shape[0], 0, weight.shape)
+        check_index("embedding_bag", input, weight.shape[0], 0, weight.shape, from_end=False)
         with no_grad():
             weight.assign(_extras.limit_rows(input.reshape((-1,)), weight, max_norm, norm_type))
     if scale_grad_by_freq:

@@ -26,9 +26,9 @@ def out_of_range(index: object, low: int, high: int) -> int | None:
     return _core.index_outside(index, low, high)
 
 
-def check_index(function: str, index: object, size: int, axis: int, shape: tuple) -> None:
-    """Refuse indices outside [-size, size)."""
-    bad = out_of_range(index, -size, size)
+def check_index(function: str, index: object, size: int, axis: int, shape: tuple, from_end: bool = True) -> None:
+    """Refuse indices outside [-size, size), or without `from_end` outside [0, size)."""
+    bad = out_of_range(index, -size if from_end else 0, size)
     if bad is not None:
         raise IndexingError(
             f"[{function}] index {bad} is out of range for axis {axis} of size {size} (shape {tuple(shape)})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import Any
 
 from .curves import write
@@ -44,6 +45,19 @@ class History:
         """Take over what `state_dict` gave."""
         self.epoch = list(state["epoch"])
         self.history = {name: list(values) for name, values in state["history"].items()}
+
+    def keys(self) -> list[str]:
+        """The names of the numbers, so that dict(history) is all of them."""
+        return list(self.history)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.history
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.history)
+
+    def __len__(self) -> int:
+        return len(self.history)
 
     def __getitem__(self, name: str) -> list[Any]:
         return self.history[name]
