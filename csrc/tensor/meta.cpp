@@ -124,7 +124,9 @@ Meta* meta_intern(DType dtype, const int64_t* shape, const int64_t* strides, int
   const size_t array = sizeof(int64_t) * static_cast<size_t>(ndim);
   for (Meta* meta = table.buckets[hash & (table.buckets.size() - 1)]; meta != nullptr; meta = meta->next) {
     if (meta->hash == hash && meta->dtype == dtype && meta->ndim == ndim && meta->device == device &&
-        std::memcmp(meta->shape, shape, array) == 0 && std::memcmp(meta->strides, canonical, array) == 0) {
+        // without dimensions `shape` may be null, which memcmp must not be given
+        (ndim == 0 ||
+         (std::memcmp(meta->shape, shape, array) == 0 && std::memcmp(meta->strides, canonical, array) == 0))) {
       meta_retain(meta);
       return meta;
     }
