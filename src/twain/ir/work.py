@@ -6,7 +6,7 @@ multiply-add is two. Movements cost nothing.
 
 from __future__ import annotations
 
-from .node import Graph, Node
+from .node import Node
 
 
 def flops(n: Node) -> int:
@@ -16,9 +16,14 @@ def flops(n: Node) -> int:
         return count(n)
     if n.op.family == "elementwise":
         return sum(s.size for s in n.specs)
-    if n.op.family in ("reduction", "scan", "native"):
+    if n.op.family in ("reduction", "native", "scatter"):
         return max((i.size for i in n.inputs if i is not None), default=0)
-    return 0
+    return 0  # movement, look-up: no arithmetic; what runs on the host is not known
+
+
+def multiply_adds(n: Node) -> int:
+    """How many of a node's operations are pairs of a multiplication and an addition."""
+    return flops(n) // 2 if n.op.family == "contraction" else 0
 
 
 def nbytes(n: Node) -> int:
@@ -31,8 +36,3 @@ def traffic(nodes: list[Node], stored: list[Node]) -> int:
     inside = set(nodes)
     outside = {i for n in nodes for i in n.inputs if i is not None and i not in inside}
     return sum(map(nbytes, outside)) + sum(map(nbytes, stored))
-
-
-def graph_flops(graph: Graph) -> int:
-    """Operations of a whole graph, composites not opened."""
-    return sum(map(flops, graph.nodes()))

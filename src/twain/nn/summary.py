@@ -7,7 +7,6 @@ op of the run does is counted from its own record, so layers of a user's own cou
 from __future__ import annotations
 
 import copy
-from math import prod
 from typing import Any
 
 from .. import _core
@@ -17,6 +16,7 @@ from ..base.pytree import flatten, unflatten
 from ..base.uninitialized import UninitializedTensor
 from ..ir.node import Graph, Node, Spec
 from ..ir.op import OpRecord, expand
+from ..ir.work import flops, multiply_adds
 from ..tensor import no_grad, zeros
 from ..transforms.body import BodyLevel
 from ..transforms.levels import is_value
@@ -28,42 +28,23 @@ Tensor = _core.Tensor
 # ---------------------------------------------------------------- counting
 def flop_of(nodes: list[Node], known: dict[Node, bool]) -> tuple[int, int]:
     """(FLOP, multiply-adds among them) of nodes that `known` doesn't have yet; a multiply-add is two FLOP."""
-    flop = multiply_adds = 0
+    flop = pairs = 0
     for node in Graph("summary", [], nodes).nodes():
         if node in known:
             continue
         known[node] = True
         more = _flop_of_node(node)
         flop += more[0]
-        multiply_adds += more[1]
-    return flop, multiply_adds
+        pairs += more[1]
+    return flop, pairs
 
 
 def _flop_of_node(node: Node) -> tuple[int, int]:
-    record, family = node.op, node.op.family
-    if family == "leaf":
-        return 0, 0
+    record = node.op
     if record.composite is not None:
         parameters = [None if i is None else i.spec for i in node.inputs]
         return _flop_inside(record, node.attrs, tuple(parameters))
-    if family == "contraction":
-        first, weight = node.inputs[0], node.inputs[1]
-        inner = prod(weight.shape[1:]) if record.name == "convolution" else first.shape[-1]
-        if record.name == "convolution":
-            inner = _without_gaps(inner, node)
-        count = int(node.size * inner)
-        return 2 * count, count
-    if family == "elementwise":
-        return sum(s.size for s in node.specs), 0
-    if family in ("reduction", "native", "scatter"):
-        return max((i.size for i in node.inputs if i is not None), default=0), 0
-    return 0, 0  # movement, look-up: no arithmetic; what runs on the host is not known
-
-
-def _without_gaps(inner: int, node: Node) -> float:
-    """Products with the zeros that a transposed convolution puts between inputs don't count."""
-    attrs: Any = node.attrs
-    return inner / prod(attrs[3])
+    return flops(node), multiply_adds(node)
 
 
 _known_inside: dict[tuple, tuple[int, int]] = {}
@@ -92,9 +73,9 @@ class _Counting(BodyLevel):
         result = super().process(op, record, attrs, args)
         if self.calls:
             made = result if isinstance(result, tuple) else (result,)
-            flop, multiply_adds = flop_of([m.value for m in made], self.seen)
+            flop, pairs = flop_of([m.value for m in made], self.seen)
             self.calls[-1].flop += flop
-            self.calls[-1].multiply_adds += multiply_adds
+            self.calls[-1].multiply_adds += pairs
         return result
 
 

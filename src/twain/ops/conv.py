@@ -3,6 +3,8 @@ the same sum over differently arranged views, so derivatives of any order need n
 
 from __future__ import annotations
 
+from math import prod
+
 from ..base import dtypes as dt
 from ..base.dtypes import promote, strengthen
 from ..base.errors import ArgumentError, DTypeError, ShapeError
@@ -56,6 +58,11 @@ def _infer(attrs, x, w):
         )
     each = zip(x.shape[2:], w.shape[2:], stride, padding, dilation, input_dilation)
     return Spec(dtype, (x.shape[0], w.shape[0], *(output_size(*one) for one in each)))
+
+
+def _flops(n):
+    """Two for each product; those with the zeros that a transposed convolution puts between inputs don't count."""
+    return 2 * int(n.size * (prod(n.inputs[1].shape[1:]) / prod(n.attrs[3] or ())))
 
 
 def swap_features(w, groups: int):
@@ -158,7 +165,7 @@ convolution = register(
         canonical=_canonical,
         infer=_infer,
         lowering="convolution",
-        flops=lambda n: 2 * n.size * (n.inputs[1].size // max(1, n.inputs[1].shape[0])),
+        flops=_flops,
         vjp=_vjp,
         jvp=_jvp,
         batch=_batch,
