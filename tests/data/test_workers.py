@@ -202,6 +202,40 @@ def test_a_worker_that_dies_is_reported(how, said):
     assert len(list(loader(cases.Failing("none"), 2))) == 4
 
 
+def test_a_worker_that_dies_is_noticed_whatever_others_hold():
+    """Workers that were asked for at once are forked one after the other: none may keep another's connection open."""
+    starter = server().popen.pid
+    os.kill(starter, signal.SIGSTOP)
+    passing = iter(loader(cases.Failing("sleep"), 3, batch_size=1, timeout=30))
+    os.kill(starter, signal.SIGCONT)
+    assert next(passing).tolist() == [0]
+    last = max(children())
+    os.kill(last, signal.SIGKILL)
+    with pytest.raises(WorkerError, match=rf"process {last}\) ended with SIGKILL"):
+        list(passing)
+    assert wait_until(lambda: not children())
+
+
+def test_a_worker_that_dies_is_noticed_though_its_child_lives():
+    """What a data set forks holds the connection too."""
+    with pytest.raises(WorkerError, match="ended with exit code 7"):
+        list(loader(cases.Failing("fork"), 2, batch_size=1, timeout=30))
+
+
+def test_a_fork_of_the_main_process_keeps_nothing_alive(tmp_path):
+    started = time.monotonic()
+    done = run(tmp_path / "forks.py", """
+        import os
+        passing = iter(DataLoader(ArrayDataset(twain.arange(6)), 1, num_workers=1))
+        next(passing)
+        if os.fork() == 0:
+            os.close(1), os.close(2)
+            time.sleep(60)
+            os._exit(0)
+    """)  # fmt: skip
+    assert done.returncode == 0 and time.monotonic() - started < 50, done.stderr
+
+
 def test_a_worker_that_hangs_is_ended():
     with pytest.raises(WorkerError, match=r"within timeout=0.5 s.*worker \d \(process \d+\) is at batch 2"):
         list(loader(cases.Failing("sleep"), 1, timeout=0.5))

@@ -83,7 +83,10 @@ class Failing(Dataset):
                 raise ValueError(f"no sample {index}")
             if self.how == "odd":
                 raise Unpicklable(threading.Lock())
-            if self.how == "exit":
+            if self.how == "fork" and os.fork() == 0:
+                time.sleep(20)
+                os._exit(0)
+            if self.how in ("exit", "fork"):
                 os._exit(7)
             if self.how == "kill":
                 os.kill(os.getpid(), signal.SIGKILL)

@@ -105,6 +105,14 @@ class Channel:
             messages.append(message)
         return messages
 
+    def end(self) -> None:
+        """Close it for the other side too, though forks of this process hold it still."""
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:  # the other side did so before
+            pass
+        self.close()
+
     def close(self) -> None:
         self.socket.close()
         while self._descriptors:

@@ -62,7 +62,9 @@ def serve(descriptor: int) -> None:
             os.read(wake, 4096)
         except BlockingIOError:
             pass
-        for body, descriptors in channel.arrived():
+        messages = channel.arrived()
+        waiting = {descriptor for _, descriptors in messages for descriptor in descriptors}
+        for body, descriptors in messages:
             order, token = pickle.loads(body)
             if order == "end":
                 process = next((p for p, t in workers.items() if t == token), None)
@@ -75,9 +77,12 @@ def serve(descriptor: int) -> None:
                 channel.post(pickle.dumps(("dead", token, None, f"{error.strerror}")))
             else:
                 if process == 0:
-                    _become_worker(channel, descriptors[0], (wake, woken))
+                    # A worker that held another's connection would hide its death.
+                    others = waiting - {descriptors[0]}
+                    _become_worker(channel, descriptors[0], (wake, woken, *others))
                 workers[process] = token
                 channel.post(pickle.dumps(("born", token, process, "")))
+            waiting.remove(descriptors[0])
             os.close(descriptors[0])
         _reap(channel, workers, ending)
         for process, when in list(ending.items()):
@@ -99,15 +104,15 @@ def _reap(channel: Channel, workers: dict[int, int], ending: dict[int, float]) -
         channel.post(pickle.dumps(("dead", workers.pop(process), os.waitstatus_to_exitcode(status), "")))
 
 
-def _become_worker(channel: Channel, descriptor: int, pipe: tuple[int, int]) -> None:
+def _become_worker(channel: Channel, descriptor: int, others: tuple[int, ...]) -> None:
     """In the new process; never returns."""
     code = 1
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         channel.close()
-        for end in pipe:
-            os.close(end)
+        for other in others:
+            os.close(other)
         work(Channel(socket.socket(fileno=descriptor)))
         code = 0
     except BaseException as error:

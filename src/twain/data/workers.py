@@ -27,6 +27,7 @@ from .shared import Blocks, Parcel, dumps
 BOOT = "import sys; sys.path.insert(0, sys.argv[1]); from twain.data.server import serve; del sys.path[0]; serve({})"
 HELD = 3  # batches beyond the prefetched ones that the user may hold without a copy
 PATIENCE = 10.0  # seconds to wait for word of a process that is gone
+LOOK = 1.0  # seconds after which a wait asks the server who died
 
 
 # ---------------------------------------------------------------- the server, one for this process
@@ -90,15 +91,23 @@ class Server:
                     return None, "it closed its connection and is still there"
                 select.select([self.channel], [], [], left)
 
+    def dead(self, token: int) -> bool:
+        """Whether the worker is known to have ended."""
+        with self._lock:
+            self._listen()
+            return token in self.deaths
+
     def pid(self, token: int) -> int | None:
         with self._lock:
             self._listen()
             return self.pids.get(token)
 
     def close(self) -> None:
-        self.channel.close()
         if self.process == os.getpid():
+            self.channel.end()
             self.popen.wait()
+        else:
+            self.channel.close()
 
 
 _SERVER: list[Server] = []
@@ -330,10 +339,16 @@ class Pool:
         for descriptor, worker in by_descriptor.items():
             poll.register(descriptor, select.POLLIN | (select.POLLOUT if worker.channel.unsent else 0))
         while key not in self._results:
-            left = None if until is None else max(until - time.monotonic(), 0.0)
-            ready = poll.poll(None if left is None else left * 1000)
-            if not ready and left is not None and time.monotonic() >= (until or 0.0):
+            left = LOOK if until is None else min(max(until - time.monotonic(), 0.0), LOOK)
+            ready = poll.poll(left * 1000)
+            if not ready and until is not None and time.monotonic() >= until:
                 raise self._too_late()
+            if not ready:
+                # A process that a worker forked may hold the connection, so that its end does not show there.
+                for worker in self.workers:
+                    if self.server.dead(worker.token):
+                        self._take_in(worker)
+                        raise self._death(worker)
             for descriptor, event in ready:
                 worker = by_descriptor[descriptor]
                 if event & select.POLLOUT:
@@ -415,8 +430,12 @@ class Pool:
 
     def close(self) -> None:
         """End the workers. Batches that were given out stay valid."""
+        ours = self.server.process == os.getpid()
         for worker in self.workers:
-            worker.channel.close()
+            if ours:
+                worker.channel.end()
+            else:
+                worker.channel.close()
             self.server.end(worker.token)
         self.workers = []
         self._results.clear()
