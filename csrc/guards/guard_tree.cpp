@@ -27,28 +27,14 @@ void swallow_exception() {
   if (interrupted) PyErr_SetInterrupt();
 }
 
-// dict[key], borrowed, or null. An entry is mostly where it was last time, which is cheaper to see than to hash for.
-PyObject* find(PyObject* dict, PyObject* key, int32_t& hint) {
+// The entry of `key` at or after `position`, before `end`; -1 if it isn't there.
+Py_ssize_t search(PyObject* dict, PyObject* key, Py_ssize_t position, Py_ssize_t end) {
   PyObject* found_key = nullptr;
-  PyObject* value = nullptr;
-  Py_ssize_t position = hint;
-  if (PyDict_Next(dict, &position, &found_key, &value) && found_key == key) return value;
-  value = PyDict_GetItemWithError(dict, key);
-  if (value == nullptr) {
-    swallow_exception();
-    return nullptr;
+  for (Py_ssize_t before = position; before < end && PyDict_Next(dict, &position, &found_key, nullptr);
+       before = position) {
+    if (found_key == key) return before;
   }
-  // Only small dicts are searched for the place: a large one may change all the time.
-  if (PyDict_GET_SIZE(dict) <= 64) {
-    position = 0;
-    for (Py_ssize_t before = 0; PyDict_Next(dict, &position, &found_key, nullptr); before = position) {
-      if (found_key == key) {
-        hint = static_cast<int32_t>(before);
-        break;
-      }
-    }
-  }
-  return value;
+  return -1;
 }
 
 // Subclasses count as long as they don't change what obj[key] means.
@@ -160,7 +146,7 @@ inline PyObject* GuardTree::fetch(Node& node, const Call& call, PyObject* const*
     case Fetch::attribute: return fetch_attribute(node, parent, values[node.holder]);
     case Fetch::item:
       if (!PyDict_Check(parent) || !subscripts_like(parent, PyDict_Type)) return nullptr;
-      return new_reference(find(parent, node.key.get(), node.hint));
+      return new_reference(find(parent, node));
     case Fetch::index:
       if (PyList_Check(parent) && subscripts_like(parent, PyList_Type)) {
         return node.position < PyList_GET_SIZE(parent) ? new_reference(PyList_GET_ITEM(parent, node.position))
@@ -295,9 +281,36 @@ void GuardTree::learn_type(TypeCache& cache, PyTypeObject* type, int32_t holder)
   cache.version = has_version(type) ? type->tp_version_tag : 0;
 }
 
-PyObject* GuardTree::fetch_attribute(Node& node, PyObject* object, PyObject* dict) const {
+// dict[key], borrowed, or null. An entry is mostly where it was last time, which is cheaper to see than to hash for.
+PyObject* GuardTree::find(PyObject* dict, Node& node) {
+  constexpr uint8_t kSearches = 8;  // a dict that changes all the time isn't searched again and again,
+  constexpr Py_ssize_t kSearched = 1024;  // and a very large one never
+  PyObject* const key = node.key.get();
+  PyObject* found_key = nullptr;
+  PyObject* value = nullptr;
+  Py_ssize_t position = node.hint;
+  if (PyDict_Next(dict, &position, &found_key, &value) && found_key == key) return value;
+  value = PyDict_GetItemWithError(dict, key);
+  if (value == nullptr) {
+    swallow_exception();
+    return nullptr;
+  }
+  if (node.searches < kSearches && PyDict_GET_SIZE(dict) <= kSearched) {
+    ++node.searches;
+    // Code often reads attributes in the order in which they were made.
+    Py_ssize_t place = search(dict, key, beside_, PY_SSIZE_T_MAX);
+    if (place < 0) place = search(dict, key, 0, beside_);
+    if (place >= 0) {
+      node.hint = static_cast<int32_t>(place);
+      beside_ = place;
+    }
+  }
+  return value;
+}
+
+PyObject* GuardTree::fetch_attribute(Node& node, PyObject* object, PyObject* dict) {
   if (node.plain) {
-    PyObject* value = dict != nullptr ? find(dict, node.key.get(), node.hint) : nullptr;
+    PyObject* value = dict != nullptr ? find(dict, node) : nullptr;
     if (value == nullptr) value = node.class_value.get();
     if (value != nullptr || node.only_instance) return new_reference(value);
   }

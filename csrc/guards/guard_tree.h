@@ -116,7 +116,8 @@ class GuardTree {
     bool only_instance = false;  // and nothing in the type comes after it
     bool requires_grad = false;  // tensor
     int8_t has_grad = -1;        // tensor; -1: either
-    int8_t is_leaf = -1;  // tensor; -1: either
+    int8_t is_leaf = -1;         // tensor; -1: either
+    uint8_t searches = 0;        // item, attribute: how often `hint` was searched for
     int32_t parent = -1;
     int32_t holder = -1;   // attribute: its holder node; holder: index of its cache
     int32_t other = -1;    // same: the other node
@@ -143,7 +144,8 @@ class GuardTree {
   bool attempt(const Call& call, PyObject** values, Failure& failure);
   bool order_keywords(const Call& call, PyObject** ordered) const;
   PyObject* fetch(Node& node, const Call& call, PyObject* const* keyword_values, PyObject* const* values);
-  PyObject* fetch_attribute(Node& node, PyObject* object, PyObject* dict) const;
+  PyObject* fetch_attribute(Node& node, PyObject* object, PyObject* dict);
+  PyObject* find(PyObject* dict, Node& node);
   PyObject* fetch_holder(const Node& node, PyObject* object);
   void learn_type(TypeCache& cache, PyTypeObject* type, int32_t holder);
   bool find_aliased(PyObject* const* values, Failure& failure);
@@ -160,6 +162,7 @@ class GuardTree {
   std::vector<Held> keyword_names_;  // interned
   bool distinct_ = true;
   std::vector<PyObject*> scratch_;  // values of an evaluation, all null; moved out while one is running
+  Py_ssize_t beside_ = 0;           // where in its dict an entry was last searched and found
   std::vector<int32_t> seen_;       // hash table of find_aliased: index into tensors_, plus 1
 };
 
