@@ -48,6 +48,10 @@ from .kinds import (
 MAX_PLACES = 20000
 MAX_DEPTH = 60
 BLOB_LENGTH = 64
+HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: a class made by Python code
+OF_EVERY_CLASS = frozenset(
+    ["__dict__", "__weakref__", "__doc__", "__module__", "__annotations__", "__slots__", "__match_args__"]
+)
 MISSING = type("Missing", (), {"__repr__": lambda self: "nothing"})()
 
 
@@ -164,7 +168,7 @@ class State:
         self.draining = False
         self.on_tensor = on_tensor
         self.mutable: list[Place] = []
-        self.holders: list[Place] = []  # what may hold more under names that are not in use yet
+        self.holders: list = []  # (place, key views) of what may hold more under names that are not in use yet
 
     # Building
 
@@ -225,10 +229,11 @@ class State:
             place.content = list(value)
         elif kind is INSTANCE:
             place.content = instance_content(value)
+            self.holders.append((place, [names.keys() for names in place.content[:2] if names]))
+        elif kind is CLASS:
+            self.holders.append((place, [cls.__dict__.keys() for cls in value.__mro__ if cls.__flags__ & HEAP_TYPE]))
         if kind not in (TUPLE, TENSOR, METHOD, WRAPPER):
             self.mutable.append(place)
-        if kind in (INSTANCE, CLASS, FUNCTION):
-            self.holders.append(place)
         self.queue.append((place, None))
 
     def _drain(self) -> None:
@@ -305,26 +310,21 @@ class State:
             self.reach(None, "root", None, meta, place.by_user)
         wanted = self.names if names is None else names
         for cls in place.value.__mro__:
-            if not cls.__flags__ & 1 << 9:
+            if not cls.__flags__ & HEAP_TYPE:
                 continue
             trusted = cls.__module__.partition(".")[0] == "twain" if type(cls.__module__) is str else False
             namespace = cls.__dict__
-            for key in list(namespace) if names is None else _common(wanted, namespace):
-                special = key.startswith("__") and key.endswith("__")
-                if key not in wanted and not special and not self.everything:
+            if names is not None:
+                keys = _common(wanted, namespace)
+            elif self.everything:
+                keys = list(namespace)
+            else:
+                keys = [key for key in namespace if key in wanted or key[:2] == "__" == key[-2:]]
+            for key in keys:
+                if key in OF_EVERY_CLASS:
                     continue
                 item = namespace[key]
-                if special and key not in wanted and kind_of(item) not in (FUNCTION, WRAPPER):
-                    continue
-                if key in (
-                    "__dict__",
-                    "__weakref__",
-                    "__doc__",
-                    "__module__",
-                    "__annotations__",
-                    "__slots__",
-                    "__match_args__",
-                ):
+                if key not in wanted and key[:2] == "__" == key[-2:] and kind_of(item) not in (FUNCTION, WRAPPER):
                     continue
                 self.reach(place, "classdict", (cls, key), item, not trusted and key in self.user_names)
 
@@ -335,6 +335,8 @@ class State:
             if self.functions.setdefault(code, place) is not place:
                 self.twins.setdefault(code, []).append(place)  # closures of one code, of a decorator for instance
             place.content = (code, function.__defaults__, function.__kwdefaults__, dict(function.__dict__))
+            if place.content[3]:
+                self.holders.append((place, [place.content[3].keys()]))
         if code in self.codes and not place.loose:
             place.loose = True
             self._entered(place)
@@ -487,8 +489,8 @@ class State:
         """These names are in use from now on: look at what they mean on all objects known."""
         names = dict.fromkeys(sorted(names))
         keys = names.keys()
-        for place in self.holders:
-            if self.everything or _holds_any(place, keys):
+        for place, views in self.holders:
+            if self.everything or not all([view.isdisjoint(keys) for view in views]):
                 self.queue.append((place, names))
         if not self.draining:
             self._drain()
@@ -591,18 +593,6 @@ class State:
             if item is not old[key] and (step, key) not in place.children:
                 if not (is_plain_value(item) and same_value(item, old[key])):
                     raise Unrecordable(f"it changes {path_text(place)}.{key} from {_short(old[key])} to {_short(item)}")
-
-
-def _holds_any(place: Place, names) -> bool:
-    """May the object of a holder that was looked into have something under these names?"""
-    content = place.content
-    if place.kind is CLASS:
-        return any(not c.__dict__.keys().isdisjoint(names) for c in place.value.__mro__)
-    if content is None:
-        return False
-    if place.kind is FUNCTION:
-        return not content[3].keys().isdisjoint(names)
-    return not (content[0].keys().isdisjoint(names) and content[1].keys().isdisjoint(names))
 
 
 def is_slot_of_tensors(value: object) -> bool:
