@@ -490,7 +490,7 @@ class State:
         names = dict.fromkeys(sorted(names))
         keys = names.keys()
         for place, views in self.holders:
-            if self.everything or not all([view.isdisjoint(keys) for view in views]):
+            if self.everything or not all(map(keys.isdisjoint, views)):
                 self.queue.append((place, names))
         if not self.draining:
             self._drain()
