@@ -1,12 +1,12 @@
-"""Writes docs/names.md, what others call our functions, from tools/names.txt: `python tools/make_names.py`."""
+"""Writes docs/names.md, what others call our functions, from src/twain/base/names.txt: `python tools/make_names.py`."""
 
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCE, TARGET = ROOT / "tools" / "names.txt", ROOT / "docs" / "names.md"
+SOURCE, TARGET = ROOT / "src/twain/base/names.txt", ROOT / "docs" / "names.md"
 HEAD = """# Our names and theirs
 
-Made from `tools/names.txt` by `python tools/make_names.py`. Names follow the Python Array API standard where it has one,
+Made from `src/twain/base/names.txt` by `python tools/make_names.py`. Names follow the Python Array API standard where it has one,
 else PyTorch; an axis is always `axis`, and `keepdims` keeps it. PyTorch's names are below `torch.`, TensorFlow's below
 `tf.`, NumPy's below `numpy.`.
 """

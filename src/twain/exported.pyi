@@ -345,8 +345,11 @@ from .tensor.custom import (
     custom_gradient as custom_gradient,
 )
 from .tensor.everyday import (
+    angle as angle,
     combinations as combinations,
     gradient as gradient,
+    logspace as logspace,
+    sgn as sgn,
 )
 from .tensor.inspection import (
     __array_namespace_info__ as __array_namespace_info__,

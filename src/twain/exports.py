@@ -6,8 +6,10 @@ as well; `tests/house/test_exports.py` compares. Names marked in METHODS are met
 
 from __future__ import annotations
 
+import sys
+
 from . import _core
-from .base import lazy
+from .base import foreign, lazy
 from .ir.node import Node
 
 # Modules that are attributes of `twain` under a name of their own.
@@ -76,7 +78,7 @@ FUNCTIONS: dict[str, str] = {
     "twain.tensor.autocasting": "autocast",
     "twain.tensor.control": "checkpoint cond scan while_loop",
     "twain.tensor.custom": "custom_gradient",
-    "twain.tensor.everyday": "combinations gradient",
+    "twain.tensor.everyday": "angle combinations gradient logspace sgn",
     "twain.tensor.assignment": "index_put",
     "twain.tensor.inspection": "__array_namespace_info__ can_cast finfo iinfo isdtype result_type",
     "twain.tensor.manipulation": "broadcast_arrays broadcast_shapes diff meshgrid repeat unstack",
@@ -117,7 +119,7 @@ def load(name: str) -> object:
     """The room or function `name`; AttributeError if twain has none of that name. Imports its module if need be."""
     module = ROOMS.get(name) or MODULE_OF.get(name)
     if module is None:
-        raise AttributeError(f"module 'twain' has no attribute {name!r}")
+        raise AttributeError(f"module 'twain' has no attribute {name!r}{foreign.hint(name)}")
     found = lazy.load(module)
     return found if name in ROOMS else getattr(found, name)
 
@@ -133,9 +135,17 @@ def _method(name: str):
     return method
 
 
+def _is_ours(name: str) -> bool:
+    return name in MODULE_OF or name in vars(sys.modules[__package__])
+
+
 def install_methods() -> None:
-    """Give Tensor (and traced values) the methods that load their function when first called."""
+    """Give Tensor (and traced values) the methods that load their function when first called, and hints for others."""
     for name in METHODS:
         stub = _method(name)
         _core.set_method(name, stub)
         setattr(Node, name, stub)
+    for name in (*foreign.METHODS, *(f"{name}_" for name in foreign.IN_PLACE)):
+        unknown = foreign.Unknown(name, _is_ours)
+        _core.set_method(name, unknown)
+        setattr(Node, name, unknown)

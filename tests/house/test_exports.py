@@ -3,6 +3,8 @@
 import importlib
 import importlib.util
 import inspect
+import operator
+import re
 import subprocess
 import sys
 
@@ -10,6 +12,7 @@ import pytest
 
 import twain
 from twain import exports
+from twain.base import foreign
 
 
 @pytest.mark.parametrize("module", sorted(exports.FUNCTIONS))
@@ -40,6 +43,52 @@ def test_stub_lists_them(root):
 def test_unknown_name():
     with pytest.raises(AttributeError, match="module 'twain' has no attribute 'no_such_function'"):
         _ = twain.no_such_function
+
+
+@pytest.mark.parametrize(
+    "name, hint",
+    [
+        ("randn", r"PyTorch's torch.randn is twain.random.normal here"),
+        ("manual_seed", "is twain.random.seed here"),
+        ("cat", "torch.cat is twain.concat here"),
+        ("reduce_sum", "TensorFlow's tf.reduce_sum is twain.sum here"),
+    ],
+)
+def test_names_of_others_are_answered_with_ours(name, hint):
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'; .*{hint}"):
+        getattr(twain, name)
+
+
+@pytest.mark.parametrize(
+    "name, hint",
+    [
+        ("clone", "tensors are values"),
+        ("numel", "`x.size`"),
+        ("softmax", r"`twain.softmax\(x, ...\)`"),
+        ("cumsum", "`twain.cumulative_sum"),
+        ("add_", r"`x = twain.add\(x, ...\)`.*`x.assign"),
+        ("zero_", "x.assign"),
+    ],
+)
+def test_methods_of_others_are_answered_with_ours(name, hint):
+    x = twain.ones((2,))
+    with pytest.raises(AttributeError, match=f"'Tensor' object has no attribute '{name}'; .*{hint}"):
+        getattr(x, name)
+    assert not hasattr(type(x), name) and not hasattr(x, name)
+
+
+def test_the_table_of_names_lists_what_is_there():
+    for ours, _ in foreign._read().values():
+        assert operator.attrgetter(ours)(twain) is not None
+
+
+def test_hints_are_for_what_we_lack_and_name_what_we_have():
+    x = twain.ones((2,))
+    for name in (*foreign.METHODS, *(f"{name}_" for name in foreign.IN_PLACE)):
+        with pytest.raises(AttributeError):
+            getattr(x, name)
+        for found in re.findall(r"twain\.([\w.]+)", foreign.method_hint(name, lambda name: hasattr(twain, name))):
+            assert operator.attrgetter(found)(twain)
 
 
 def test_public_functions_say_what_they_do():

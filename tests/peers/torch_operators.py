@@ -32,9 +32,9 @@ WIDTH_TOLERANCE = {
 
 
 def ours_of() -> dict[str, str]:
-    """Torch's name -> ours, from the table in tools/names.txt."""
+    """Torch's name -> ours, from the table in src/twain/base/names.txt."""
     table = {}
-    for line in (ROOT / "tools" / "names.txt").read_text().splitlines():
+    for line in (ROOT / "src/twain/base/names.txt").read_text().splitlines():
         if "|" not in line or line.startswith("#"):
             continue
         ours, theirs, *_ = (cell.strip() for cell in line.split("|"))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import twain
+from twain.base.errors import ValueRangeError
 
 DTYPES = ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float32", "float64",
           "complex64", "complex128"]  # fmt: skip
@@ -138,3 +139,13 @@ def test_truth_and_numbers():
         float(twain.ones((2,)))
     with pytest.raises(TypeError):
         len(twain.asarray(1.0))
+
+
+def test_logspace():
+    np.testing.assert_allclose(twain.logspace(-1, 2, 7).numpy(), np.logspace(-1, 2, 7), rtol=1e-6)
+    found = twain.logspace(0, 3, 4, base=2, dtype="int64", endpoint=False)
+    assert found.tolist() == [1, 1, 2, 4] and str(found.dtype) == "int64"
+    assert twain.logspace(0, 1, 0).shape == (0,)
+    np.testing.assert_allclose(twain.logspace(0, 1j, 3).numpy(), np.logspace(0, 1j, 3), rtol=1e-6)
+    with pytest.raises(ValueRangeError, match="num >= 0"):
+        twain.logspace(0, 1, -1)

@@ -3,18 +3,62 @@
 from __future__ import annotations
 
 import itertools
+import math
 from typing import Any
 
 from .. import _core
+from ..base import dtypes as dt
+from ..base.dtypes import as_dtype
 from ..base.errors import ArgumentError, DTypeError, ShapeError, ValueRangeError
 from ..base.shapes import as_index, normalize_axes
+from ..ops import elementwise as e
 from ..ops.arrange import pairs, part
 from ..ops.index import take
 from ..ops.nn.rules import floating
 from ..ops.shape import concat, reshape
-from .creation import asarray
+from .creation import asarray, linspace
 
 Tensor = _core.Tensor
+
+
+def angle(x: Tensor) -> Tensor:
+    """The argument of complex numbers in radians, in (-pi, pi]; of real ones pi where they are negative, else 0, and NaN
+    of NaN. Shape of x; float32 of integers."""
+    if x.dtype.kind == "c":
+        return e.atan2(e.imag(x), e.real(x))
+    x = floating(x)
+    return e.where(x < 0, math.pi, e.where(e.isnan(x), x, 0.0))
+
+
+def sgn(x: Tensor) -> Tensor:
+    """x / |x|, and 0 of 0: the sign of complex numbers too. Shape and dtype of x."""
+    if x.dtype.kind != "c":
+        return e.sign(x)
+    size = e.abs(x)
+    nothing = size == 0
+    return e.where(nothing, 0.0, x / e.where(nothing, 1.0, size))
+
+
+def logspace(
+    start: object,
+    stop: object,
+    /,
+    num: int,
+    *,
+    base: float = 10.0,
+    dtype: object = None,
+    device: object = None,
+    endpoint: bool = True,
+) -> Tensor:
+    """`num` numbers whose logarithms to `base` are evenly spaced from start to stop, computed in float64.
+
+    Raises:
+        ValueRangeError: num is negative.
+    """
+    target = None if dtype is None else as_dtype(dtype, "logspace")
+    wide = "complex128" if complex in (type(start), type(stop)) else "float64"
+    powers = e.power(float(base), linspace(start, stop, num, dtype=wide, device=device, endpoint=endpoint))
+    return powers.astype(target or (dt.DEFAULT_COMPLEX if wide == "complex128" else dt.DEFAULT_FLOAT))
 
 
 def combinations(x: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
@@ -104,4 +148,4 @@ def _one_sided(y0: Tensor, y1: Tensor, y2: Tensor, near: Any, far: Any) -> Tenso
     return (y1 * (both / (near * far))) - (y0 * ((near + both) / (near * both))) - (y2 * (near / (far * both)))
 
 
-__all__ = ["combinations", "gradient"]
+__all__ = ["angle", "combinations", "gradient", "logspace", "sgn"]
