@@ -931,6 +931,7 @@ def test_explain_and_warning():
         for i in range(20):
             g(values(3, start=i))
     mine = [w for w in caught if issubclass(w.category, CompileWarning)]
+    assert {w.filename for w in mine} == {__file__}  # the user's line, not one of ours
     assert len(mine) == 1 and "print()" in str(mine[0].message) and "test_effects.py" in str(mine[0].message)
     assert "print()" in g.explain() and "test_effects.py" in g.explain()
 

@@ -23,7 +23,7 @@ from .plan import Plan
 from .prepare import prepare, prepare_vjp
 from .record import Recorder, traced_operand, try_lock, unlock
 from .replay import OtherBranch, Replay, wanted_places
-from .watch import unwatched
+from .watch import unwatched, user_level
 
 MAX_PLANS = 64  # of one function; the least recently used goes
 MAX_BRANCHES = 16  # plans that differ in nothing but how predicates came out
@@ -259,7 +259,7 @@ class CompiledFunction(_core.CompiledFunction):
         """Once per function."""
         if not self._warned:
             self._warned = True
-            warnings.warn(text, CompileWarning, stacklevel=4)
+            warnings.warn(text, CompileWarning, stacklevel=user_level())
 
     def why(self, *args, **kwargs) -> str:
         """Which guard of the latest plan a call with these arguments would fail."""

@@ -248,9 +248,20 @@ def _is_pure_method(cls: type, name: str) -> bool:
 
 def user_line(frame=None) -> tuple:
     """(file, line) of the innermost frame of the user's code."""
-    frame = frame or sys._getframe(1)
+    found, _ = _user_frame(frame or sys._getframe(1))
+    return ("<unknown>", 0) if found is None else (found.f_code.co_filename, found.f_lineno)
+
+
+def user_level() -> int:
+    """The `stacklevel` with which the caller's warning shows the innermost line of the user's code."""
+    return _user_frame(sys._getframe(1))[1]
+
+
+def _user_frame(frame) -> tuple:
+    """(the innermost frame of the user's code, if there is one; the number of frames to it, 1 for `frame` itself)"""
+    level = 1
     while frame is not None:
         if not is_trusted_code(frame.f_code) and not frame.f_code.co_filename.startswith("<frozen"):
-            return frame.f_code.co_filename, frame.f_lineno
-        frame = frame.f_back
-    return "<unknown>", 0
+            break
+        frame, level = frame.f_back, level + 1
+    return frame, level
