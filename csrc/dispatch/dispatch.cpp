@@ -22,7 +22,8 @@ void check_in_place(const Call& call, const Program* program) {
 // What may be overwritten: what the caller donates, unless the rule will save it.
 Donation donation(const Call& call, const Rule* rule, const Value* const* inputs, int32_t holders) {
   uint64_t donated = call.donated;
-  if (rule == nullptr || donated == 0) return {donated, holders};
+  if (rule == nullptr) return {donated, holders, call.donates_rest && holders > 1};
+  if (donated == 0) return {};
   const uint32_t count = call.count;
   for (uint32_t saved : rule->saved) {
     if (saved >= count || inputs[saved] == nullptr) continue;
@@ -158,7 +159,7 @@ void dispatch_pinned(const Call& call, Values& pinned, Values& outputs) {
 // the lock pin what they use.
 bool dispatch_known(const Call& call, Values& outputs) {
   const Modes& current = modes();
-  if (current.watched() || call.like != nullptr) return false;
+  if (current.watched() || call.like != nullptr || call.donates_rest) return false;
   Program* program = table_find_any(call.op->id, attrs_id(call.attrs), call.inputs, call.count);
   if (program == nullptr || program->releases_lock || program->has_host_steps) return false;
   Rule* rule = nullptr;

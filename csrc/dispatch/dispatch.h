@@ -24,6 +24,7 @@ struct Call {
   Handle* const* handles = nullptr;       // the handles they came from; null if there are none
   uint32_t count = 0;
   uint64_t donated = 0;                   // inputs that the caller won't read afterwards: taken over if nobody else holds them
+  bool donates_rest = false;              // likewise all inputs from the 65th on; what is to stay needs another holder
   const Meta* like = nullptr;             // in-place: output 0 must have this dtype and shape
   bool record = true;                     // on the tape, if an input needs a gradient
   void* line = nullptr;                   // anomaly mode, backward: where the user called the op whose rule this is

@@ -30,6 +30,7 @@ struct Operand {
   std::vector<int32_t> arguments;  // of the function
   int32_t part = -1;
   uint32_t output = 0;
+  bool donated = false;            // nobody reads it again once the op has run
 };
 
 // One stretch of the plan. All but the last compute, as output 0, a predicate that decides how the code went on.
@@ -38,6 +39,7 @@ struct Part {
   bool attached;
   bool expected;  // what the predicate was
   std::vector<Operand> operands;
+  bool donates_rest = false;  // operands from the 65th on are donated, among others
 };
 
 struct Source {
@@ -86,7 +88,6 @@ struct PyPlan {
   PyObject* result;     // a template, see build_result
   PyObject* condition;  // function of some float values, or null
   std::vector<int32_t>* condition_arguments;
-  uint64_t donated;
   uint64_t hits;
 };
 
@@ -238,21 +239,28 @@ class Computed {
   std::vector<std::pair<PyObject*, std::unique_ptr<Values>>> entries_;
 };
 
-void run_part(const Part& part, const Fetched& values, Values* const* results, uint64_t donated, Values& outputs) {
+void run_part(const Part& part, const Fetched& values, Values* const* results, bool donates, Values& outputs) {
   const size_t count = part.operands.size();
+  twain::Call call;
+  call.donates_rest = donates && part.donates_rest;
+  std::vector<Value> held;  // what is to stay, where donation goes by references
   SmallArray<const Value*, 16> inputs(count);
   SmallArray<Handle*, 16> handles(count);
   SmallArray<Value, 4> numbers(count);
   for (size_t i = 0; i < count; ++i) {
     const Operand& operand = part.operands[i];
+    if (operand.donated && donates && i < 64) call.donated |= uint64_t{1} << i;
+    const bool stays = call.donates_rest && i >= 64 && !operand.donated;
     if (operand.part >= 0) {
       inputs[i] = &(*results[operand.part])[operand.output];
+      if (stays) held.push_back(inputs[i]->detached());
       continue;
     }
     PyObject* value = operand.value >= 0 ? values[operand.value] : nullptr;
     if (value != nullptr && is_tensor(value)) {
       inputs[i] = &value_of(value);
       handles[i] = &handle_of(value);
+      if (stays) held.push_back(inputs[i]->detached());
       continue;
     }
     Ref computed;
@@ -265,12 +273,10 @@ void run_part(const Part& part, const Fetched& values, Values* const* results, u
     numbers[i] = weak_float(number);
     inputs[i] = &numbers[i];
   }
-  twain::Call call;
   call.op = &as_op(part.op)->op;
   call.inputs = inputs.data();
   call.handles = handles.data();
   call.count = static_cast<uint32_t>(count);
-  call.donated = donated;
   call.record = part.attached;
   dispatch(call, outputs);
 }
@@ -344,7 +350,7 @@ PyObject* run_parts(PyPlan* plan, const Fetched& values, Computed& computed) {
     results[k] = computed.find(part.op);
     if (results[k] == nullptr) {
       results[k] = &computed.add(part.op);
-      run_part(part, values, results.data(), 0, *results[k]);
+      run_part(part, values, results.data(), false, *results[k]);
     }
     if (is_true((*results[k])[0]) != part.expected) return nullptr;
   }
@@ -353,7 +359,7 @@ PyObject* run_parts(PyPlan* plan, const Fetched& values, Computed& computed) {
   results[last] = &outputs;
   const Part& part = plan->parts->back();
   // Looking for NaN may raise when the op has run.
-  if (part.op != nullptr) run_part(part, values, results.data(), modes().anomaly ? 0 : plan->donated, outputs);
+  if (part.op != nullptr) run_part(part, values, results.data(), !modes().anomaly, outputs);
   return outcome.commit(results.data());
 }
 
@@ -542,14 +548,18 @@ void fill_plan(PyPlan* plan, PyObject* parts, PyObject* news, PyObject* rebinds,
       program = consumed_program(PyTuple_GET_ITEM(consumed, 0), meta_of(PyTuple_GET_ITEM(consumed, 1), "ReplayPlan"));
     plan->news->push_back({source, PyTuple_GET_ITEM(item, 1) == Py_True, PyTuple_GET_ITEM(item, 2) == Py_True, program});
   });
-  const std::vector<Operand>& last = plan->parts->back().operands;
+  Part& last = plan->parts->back();
   for_each_tuple(rebinds, [&](PyObject* item) {
     expect_size(item, 3);
     const int32_t value = index_in(PyTuple_GET_ITEM(item, 0), values, "handle");
     plan->rebinds->push_back({value, source_from(PyTuple_GET_ITEM(item, 1), plan), PyTuple_GET_ITEM(item, 2) == Py_True});
     // The handle's own value won't be read again once the last op has run.
-    for (size_t i = 0; i < last.size() && i < 64; ++i)
-      if (last[i].value == value && value >= 0) plan->donated |= uint64_t{1} << i;
+    for (size_t i = 0; i < last.operands.size(); ++i) {
+      Operand& operand = last.operands[i];
+      if (operand.value != value || value < 0) continue;
+      operand.donated = true;
+      last.donates_rest = last.donates_rest || i >= 64;
+    }
   });
   for_each_tuple(moves, [&](PyObject* item) { plan->moves->push_back(move_from(item, values, plan->news->size())); });
 }

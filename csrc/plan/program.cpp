@@ -52,9 +52,11 @@ bool is_simple(const Program* program) {
 
 // May output `spec` be written over input i?
 bool can_take_over(const Program* program, const Value* const* inputs, const Donation& donation, uint32_t i) {
-  if (i >= 64 || (donation.inputs >> i & 1) == 0) return false;
+  if (i >= 64 ? !donation.rest : (donation.inputs >> i & 1) == 0) return false;
   const Value& source = *inputs[i];
   if (source.storage->references != donation.holders || source.storage->borrowed || !source.meta->contiguous) return false;
+  // With a reference per input on top of the handles', one that comes twice has too many.
+  if (donation.holders > 1) return true;
   for (uint32_t j = 0; j < program->input_count; ++j)
     if (j != i && inputs[j] != nullptr && inputs[j]->storage == source.storage) return false;
   return true;
@@ -69,10 +71,10 @@ void place_output(const Program* program, const OutputSpec& spec, const Value* c
     storage = inputs[spec.alias]->storage;
     data = inputs[spec.alias]->data + spec.byte_delta;
     storage_retain(storage);
-  } else if (donation.inputs != 0) {
+  } else if (donation.inputs != 0 || donation.rest) {
     for (uint32_t i : spec.reuse) {
       if (!can_take_over(program, inputs, donation, i)) continue;
-      donation.inputs &= ~(uint64_t{1} << i);
+      if (i < 64) donation.inputs &= ~(uint64_t{1} << i);
       storage = inputs[i]->storage;
       data = inputs[i]->data;
       storage_retain(storage);
@@ -235,7 +237,7 @@ void program_finish(Program* program) {
 
 void program_run(Program* program, const Value* const* inputs, Donation donation, Value* outputs) {
   // A host callback may fail half-way, and then nothing may have been written.
-  if (!program->donates || program->has_host_steps) donation.inputs = 0;
+  if (!program->donates || program->has_host_steps) donation = Donation();
   for (uint32_t i = 0; i < program->output_count; ++i)
     place_output(program, program->outputs[i], inputs, donation, outputs[i]);
   if (program->steps.empty()) return;

@@ -74,6 +74,7 @@ void program_finish(Program* program);
 struct Donation {
   uint64_t inputs = 0;
   int32_t holders = 1;
+  bool rest = false;  // and all inputs from the 65th on; for two holders only
 };
 
 // Runs it. `inputs[i]` may be null where the program's input is absent. Writes output_count values to `outputs`

@@ -335,6 +335,28 @@ class Remembered(Generic[_Arguments, _Result]):
     def __init__(self, function: Callable[_Arguments, _Result]) -> None: ...
     def __call__(self, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result: ...
 
+class UpdateMemory:
+    """The operands and targets of an optimizer's last step, so that the next one needs no Python to find them."""
+
+    def repeat(self, params: list[Tensor], flags: tuple[Any, ...], skip: Tensor | None, /) -> bool:
+        """The step once more if nothing differs from what was learnt; else False, and nothing has happened."""
+
+    def learn(
+        self,
+        op: Op,
+        statics: tuple[Any, Any, tuple[Any, ...]],
+        params: list[Tensor],
+        entries: list[tuple[dict[str, Any], str, Tensor]],
+        operands: list[Tensor | int | None],
+        targets: list[Tensor],
+        /,
+    ) -> None:
+        """What a step consists of.
+
+        statics: (steps, guarded, flags) of the op. entries: (dictionary, name, tensor) that must stay as they are.
+        operands: tensors; i for the gradient of params[i]; None for `skip`. targets: tensors that take the results.
+        """
+
 class Program:
     def __init__(
         self,

@@ -38,7 +38,7 @@ def batch(i):
 def state_of(model, optimizer=None):
     shown = list(model.parameters())
     if optimizer is not None:
-        shown += [dict(row) for row in optimizer.state]
+        shown += [dict(row) for row in optimizer.state.values()]
     return shown
 
 

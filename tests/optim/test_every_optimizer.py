@@ -91,7 +91,7 @@ def test_compiled_is_eager(name, dtype):
     for p, q, before in zip(params, others, start, strict=True):
         assert np.isfinite(plain(p)).all() and (plain(p) != before).any()
         np.testing.assert_allclose(plain(q), plain(p), **limit)
-    for row, other in zip(one.state, two.state, strict=True):
+    for row, other in zip(one.rows, two.rows, strict=True):
         assert list(row) == list(other)
         for key, value in row.items():
             np.testing.assert_allclose(plain(other[key]), plain(value), err_msg=key, **limit)
@@ -108,7 +108,7 @@ def test_a_step_left_out_changes_nothing(name):
         optimizer.step_unless(twain.asarray(skip))
 
     def everything():
-        return [plain(p) for p in params] + [plain(v) for row in optimizer.state for v in row.values()]
+        return [plain(p) for p in params] + [plain(v) for row in optimizer.state.values() for v in row.values()]
 
     go(rows[0], False)
     before = everything()

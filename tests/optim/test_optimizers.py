@@ -57,7 +57,7 @@ def test_moments_never_become_denormal():
     zero = [[np.zeros_like(a) for a in START]] * 900
     tiny = [[np.full_like(a, 1e-3) for a in START]]
     _, optimizer = run(lambda p: optim.Adam(p), "float32", tiny + zero)
-    for row in optimizer.state:
+    for row in optimizer.state.values():
         moment = np.abs(row["exp_avg"].numpy())
         assert ((moment == 0) | (moment >= 1e-30)).all()
     assert optimizer.state[0]["exp_avg"].abs().max().item() == 0

@@ -382,7 +382,10 @@ class Lowering:
                 buffer.last = at
 
     def plan_reuse(self) -> None:
-        """Which inputs' storage an output may take over, if the caller gives them up: those not read afterwards."""
+        """Which inputs' storage an output may take over, if the caller gives them up: those not read afterwards.
+
+        The first of them that is free gets the output; which are given up is not known here.
+        """
         last: dict[Buffer, int] = {}
         for at, step in enumerate(self.steps):
             for buffer, _, _ in step.buffers:
@@ -390,7 +393,6 @@ class Lowering:
                     last[buffer] = at
         viewed = {r[3] for r in self.results}
         shapes = {p.attrs: p.shape for p in self.graph.parameters}
-        taken: set[Buffer] = set()
         first: dict[int, int] = {}  # output -> the step that touches it first
         for at, step in enumerate(self.steps):
             for buffer, _, _ in step.buffers:
@@ -402,12 +404,11 @@ class Lowering:
                 shape, strides = head[1], head[2]
                 if any(d > 1 and a != b for d, a, b in zip(shape, strides, contiguous_strides(shape))):
                     continue
-                if reuse or source in taken or last[source] != at or source.index in viewed or first[out.index] != at:
+                if last[source] != at or source.index in viewed or first[out.index] != at:
                     continue
                 if size_of(shape) != size_of(shapes[source.index]):  # a part of it, where the rest has no elements
                     continue
-                taken.add(source)
-                self.results[out.index] = (*head, (source.index,))
+                self.results[out.index] = (*head, (*reuse, source.index))
 
     def plan_memory(self) -> int:
         """Offsets in the arena: temporaries whose lives don't overlap share memory (first fit, in order of birth)."""

@@ -47,7 +47,7 @@ class LBFGS(_Checked):
         super().__init__(params, _given(locals()))
         if len(self.param_groups) != 1:
             raise ArgumentError(f"[LBFGS] expected one group of parameters, got {len(self.param_groups)}")
-        self.state = [{"func_evals": 0, "n_iter": 0}]
+        self.rows = [{"func_evals": 0, "n_iter": 0}]
 
     # ------------------------------------------------------------ all parameters as one vector
     def _gradient(self) -> Tensor:
@@ -95,7 +95,7 @@ class LBFGS(_Checked):
         return self.step(closure)
 
     def _iterate(self, closure: Callable) -> Any:
-        group, state = self.param_groups[0], self.state[0]
+        group, state = self.param_groups[0], self.rows[0]
         rate, small, tiny = group["lr"], group["tolerance_grad"], group["tolerance_change"]
         with enable_grad():
             first_loss = closure()
@@ -151,7 +151,7 @@ class LBFGS(_Checked):
 
     def _direction(self, gradient: Tensor) -> Tensor:
         """Minus the gradient times the inverse Hessian's approximation (two-loop recursion)."""
-        state = self.state[0]
+        state = self.rows[0]
         if state["n_iter"] == 1:
             state.update({"old_dirs": [], "old_stps": [], "ro": [], "H_diag": 1.0})
             return -gradient
@@ -177,8 +177,11 @@ class LBFGS(_Checked):
         return q
 
     # ------------------------------------------------------------ state
+    def reset_row(self, place: int, values: Mapping[str, Any]) -> None:
+        self.rows[0] = {"func_evals": 0, "n_iter": 0, **values}
+
     def _check_rows(self, rows: dict[int, Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:
-        row = rows[0] or self.state[0]
+        row = rows[0] or self.rows[0]
         if "func_evals" not in row or "n_iter" not in row:
             raise ShapeError(f"[LBFGS.load_state_dict] expected state with func_evals and n_iter, got {sorted(row)}")
         wanted = sum(p.size * (2 if p.dtype.kind == "c" else 1) for p in self.param_groups[0].params)
@@ -201,7 +204,7 @@ class LBFGS(_Checked):
                 row[key] = asarray(row[key])
         if "ro" in row:
             row["ro"] = [_number(v) for v in row["ro"]]
-        self.state[0] = row
+        self.rows[0] = row
 
 
 def _dot(a: Tensor, b: Tensor) -> float:

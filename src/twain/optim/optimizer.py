@@ -11,6 +11,7 @@ from ..base.uninitialized import UninitializedTensor
 from ..nn.hooks import HookHandle
 from ..ops.nn.updating import Flags, Update
 from ..tensor import asarray, enable_grad, no_grad, zeros_like
+from .state import OptimizerState
 
 Tensor = _core.Tensor
 
@@ -25,6 +26,8 @@ PAIRS = {
 }
 _SECOND = {second for _, second in PAIRS.values()}
 _WHOLE = {first: key for key, (first, _) in PAIRS.items()}
+# Counters that are not float32.
+COUNTERS = {"step": "float64"}
 # Counts, which say how often something is done: plain ints, and part of the update.
 COUNTS = ("ns_steps", "max_iter", "max_eval", "history_size")
 # PyTorch's choices among implementations of one update. There is one here; they are kept for the sake of state dicts.
@@ -46,6 +49,7 @@ class ParameterGroup(MutableMapping):
         self.settings: dict[str, Any] = {}
         # Which of TERMS are not zero: terms that vanish are left out of the update.
         self.present: dict[str, bool] = {}
+        self.memory = _core.UpdateMemory()  # of the last step's operands
         for key, value in values.items():
             self[key] = value
 
@@ -116,7 +120,8 @@ class Optimizer:
         params: tensors, (name, tensor) pairs, or a list of dictionaries {"params": ..., "lr": ...}, a group each.
         defaults: settings of groups that don't have their own.
 
-    `state[i]` holds the tensors that belong to parameter number i (counted through all groups), from the start.
+    `state[p]` holds the tensors that belong to parameter p, from the start; `rows[i]` is that of number i, counted through
+    all groups.
     `update` (see `ops/nn/updating.py`) is the op; `fixed` are flags of it that are not settings. An optimizer of a user's
     own may leave `update` out and override `step`.
     """
@@ -133,7 +138,7 @@ class Optimizer:
             )
         self.defaults = defaults
         self.param_groups: list[ParameterGroup] = []
-        self.state: list[dict[str, Any]] = []
+        self.rows: list[dict[str, Any]] = []
         self.hooks: dict[str, dict[int, Callable]] = {}
         for group in _as_groups(type(self).__name__, params):
             self.add_param_group(group)
@@ -169,14 +174,11 @@ class Optimizer:
         if initial is not None:
             new.settings["initial_lr"] = float(initial)
         self.param_groups.append(new)
-        if self.update is not None:
-            shared: dict[Any, dict[str, Tensor]] = {}
-            for p in params:
-                if p.device not in shared:
-                    shared[p.device] = self._new_counters(new, p.device)
-                self.state.append(
-                    {**shared[p.device], **{key: self._new_state(new, p, key) for key in self._buffers_of(new, p)}}
-                )
+        shared: dict[Any, dict[str, Tensor]] = {}
+        for p in params:
+            if self.update is not None and p.device not in shared:
+                shared[p.device] = self._new_counters(new, p.device)
+            self.rows.append(self._new_row(new, p, shared.get(p.device, {})))
 
     def _check(self, values: dict[str, Any]) -> None:
         """Raise for settings out of range."""
@@ -196,11 +198,55 @@ class Optimizer:
         return update.state(Flags(update.flags, self._flags(group)), p.ndim)  # type: ignore[union-attr]
 
     def _new_counters(self, group: ParameterGroup, device: Any) -> dict[str, Tensor]:
-        """What parameters of one group and device share: the number of steps first."""
+        """What parameters of one group and device share: the number of steps first. Of COUNTERS' dtypes."""
         return {"step": asarray(0.0, dtype="float64", device=device)}
 
     def _new_state(self, group: ParameterGroup, p: Tensor, key: str) -> Tensor:
         return zeros_like(p.detach())
+
+    def _new_row(self, group: ParameterGroup, p: Tensor, counters: Mapping[str, Tensor]) -> dict[str, Any]:
+        if self.update is None:
+            return {}
+        return {**counters, **{key: self._new_state(group, p, key) for key in self._buffers_of(group, p)}}
+
+    # ------------------------------------------------------------ what PyTorch's users see
+    def parameters(self) -> list[Tensor]:
+        """Those of all groups, in order."""
+        return [p for group in self.param_groups for p in group.params]
+
+    @property
+    def state(self) -> OptimizerState:
+        """{parameter: {name: tensor}}; see OptimizerState. Assigning a mapping replaces all of it."""
+        return OptimizerState(self)
+
+    @state.setter
+    def state(self, values: Mapping[Tensor, Mapping[str, Any]]) -> None:
+        shown = OptimizerState(self)
+        if not isinstance(values, Mapping):
+            raise ArgumentError(
+                f"[{type(self).__name__}] expected state to be a mapping from parameters, got {type(values).__name__}"
+            )
+        given = {shown._place(key): row for key, row in values.items()}
+        for place in range(len(self.rows)):
+            self.reset_row(place, given.get(place, {}))
+
+    def reset_row(self, place: int, values: Mapping[str, Any]) -> None:
+        """The state of parameter number `place` as at the beginning, but for what is in `values`.
+
+        Raises:
+            ShapeError: for state of another shape than it should have.
+        """
+        group, p = next(
+            pair for i, pair in enumerate((g, p) for g in self.param_groups for p in g.params) if i == place
+        )
+        row = self._new_row(group, p, {} if self.update is None else self._new_counters(group, p.device))
+        name = f"{type(self).__name__}.state"
+        if not isinstance(values, Mapping):
+            raise ArgumentError(f"[{name}] expected a dictionary, got {type(values).__name__}")
+        for key, value in values.items():
+            row[key] = _fitting(name, key, value, row[key]) if key in row else value
+        self.rows[place].clear()
+        self.rows[place].update(row)
 
     # ------------------------------------------------------------ hooks
     def _register(self, kind: str, hook: Callable) -> HookHandle:
@@ -269,55 +315,62 @@ class Optimizer:
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        with no_grad():
-            first = 0
-            for group in self.param_groups:
-                count = len(group.params)
-                self._step_group(group, self.state[first : first + count], skip)
-                first += count
+        first = 0
+        for group in self.param_groups:
+            self._step_group(group, first, skip)
+            first += len(group.params)
         if self.hooks:
             for hook in self._hooks_of("step_post"):
                 hook(self, (closure,), {})
         return loss
 
-    def _step_group(self, group: ParameterGroup, state: list[dict[str, Any]], skip: Tensor | None) -> None:
-        gradients = [p.grad for p in group.params]
-        active = [i for i, g in enumerate(gradients) if g is not None]
+    def _step_group(self, group: ParameterGroup, first: int, skip: Tensor | None) -> None:
+        flags = self._flags(group)
+        if group.memory.repeat(group.params, flags, skip):
+            return
+        rows = self.rows[first : first + len(group.params)]
+        active = [i for i, p in enumerate(group.params) if p.grad is not None]
         if not active:
             return
-        if len(active) < len(state):
-            _part_counters(state, set(active), self.update.counters)  # type: ignore[union-attr]
-        devices = {group.params[i].device for i in active}
-        for device in devices if len(devices) == 1 else dict.fromkeys(group.params[i].device for i in active):
-            here = active if len(devices) == 1 else [i for i in active if group.params[i].device == device]
-            self._step_on(group, state, here, gradients, skip)
+        if len(active) < len(rows):
+            _part_counters(rows, set(active), self.update.counters)  # type: ignore[union-attr]
+        devices = dict.fromkeys(group.params[i].device for i in active)
+        with no_grad():
+            for device in devices:
+                here = active if len(devices) == 1 else [i for i in active if group.params[i].device == device]
+                self._step_on(group, rows, here, flags, skip, learn=len(devices) == 1)
 
     def _step_on(
-        self,
-        group: ParameterGroup,
-        state: list[dict[str, Any]],
-        active: list[int],
-        gradients: list,
-        skip: Tensor | None,
-    ) -> None:
-        """One fused update of the parameters on one device."""
+        self, group: ParameterGroup, rows: list[dict[str, Any]], active: list[int], flags: tuple, skip: Tensor | None, *,
+        learn: bool,
+    ) -> None:  # fmt: skip
+        """One fused update of the parameters on one device.
+
+        What it consists of is kept in `group.memory`, if `learn`: the next step, if it is of the same kind, is then
+        repeated without coming here.
+        """
         update = self.update
-        flags = self._flags(group)
         named = Flags(update.flags, flags)  # type: ignore[union-attr]
         targets: list[Tensor] = []
         numbers: dict[int, int] = {}
         which = []
+        entries = [(group.scalars, name, group.scalars[name]) for name in update.scalars]  # type: ignore[union-attr]
+        scalars = [tensor for _, _, tensor in entries]
         for i in active:
-            row = state[i]
+            row = rows[i]
+            for name in update.counters:  # type: ignore[union-attr]
+                if not isinstance(row[name], Tensor):  # a number that was assigned
+                    row[name] = asarray(row[name], dtype=COUNTERS.get(name, "float32"), device=group.params[i].device)
+                entries.append((row, name, row[name]))
             key = id(row["step"])
             if key not in numbers:
                 numbers[key] = len(numbers)
                 targets += [row[name] for name in update.counters]  # type: ignore[union-attr]
             which.append(numbers[key])
-        operands = list(targets)
+        operands: list = list(targets)
         names_of: dict[int, tuple[str, ...]] = {}
         for i in active:
-            p, row = group.params[i], state[i]
+            p, row = group.params[i], rows[i]
             ndim = p.ndim
             if ndim not in names_of:
                 names_of[ndim] = update.state(named, ndim)  # type: ignore[union-attr]
@@ -325,12 +378,18 @@ class Optimizer:
                 if name not in row:  # a setting that was off when the group was made
                     row[name] = self._new_state(group, p, name)
             kept = [row[name] for name in names_of[ndim]]
-            operands += [p, gradients[i], *kept]
+            entries += [(row, name, row[name]) for name in names_of[ndim]]
+            operands += [p, i, *kept]
             targets += [p, *kept]
-        scalars = [group.scalars[name] for name in update.scalars]  # type: ignore[union-attr]
-        values = update(skip, scalars, operands, tuple(which), flags)  # type: ignore[misc]
+        values = update(  # type: ignore[misc]
+            skip, scalars, [group.params[v].grad if isinstance(v, int) else v for v in operands], tuple(which), flags
+        )
         for target, value in zip(targets, values, strict=True):
             target.assign(value)
+        if learn:
+            first = [] if skip is None else [None]
+            statics = (tuple(which), skip is not None, flags)
+            group.memory.learn(update.op, statics, group.params, entries, [*first, *scalars, *operands], targets)  # type: ignore[union-attr]
 
     # ------------------------------------------------------------ state
     def state_dict(self) -> dict[str, Any]:
@@ -347,7 +406,8 @@ class Optimizer:
         result: dict[str, Any] = {
             "state": {
                 i: {key: _snapshot(v) for key, v in row.items() if key not in self.unsaved}
-                for i, row in enumerate(self.state)
+                for i, row in enumerate(self.rows)
+                if row
             },
             "param_groups": groups,
         }
@@ -392,7 +452,9 @@ class Optimizer:
 
     def _check_rows(self, rows: dict[int, Mapping[str, Any]]) -> dict[int, Mapping[str, Any]]:
         name = type(self).__name__
-        for i, row in enumerate(self.state):
+        for i, row in enumerate(self.rows):
+            if self.update is None:  # whatever a user's own optimizer keeps
+                continue
             # A parameter that never had a gradient has no state in PyTorch.
             given = rows[i] = {**{key: row[key] for key in self.unsaved}, **rows[i]} if rows[i] else row
             if set(given) != set(row):
@@ -414,7 +476,11 @@ class Optimizer:
         for group in self.param_groups:
             shared: dict[tuple, dict[str, Tensor]] = {}
             for i in range(first, first + len(group.params)):
-                row = self.state[i]
+                row = self.rows[i]
+                if self.update is None:
+                    row.clear()
+                    row.update({key: _snapshot(value) for key, value in rows[i].items()})
+                    continue
                 if counters:
                     # Parameters that stand at the same step share their counters.
                     numbers = tuple(_number(rows[i][key]) for key in counters)
@@ -451,6 +517,15 @@ def _snapshot(value: Any) -> Any:
     if isinstance(value, list):
         return [_snapshot(v) for v in value]
     return value.detach() if isinstance(value, Tensor) else value
+
+
+def _fitting(name: str, key: str, value: Any, tensor: Tensor) -> Tensor:
+    """A value that takes a state tensor's place."""
+    if not isinstance(value, Tensor):
+        value = asarray(value)
+    if tuple(value.shape) != tuple(tensor.shape):
+        raise ShapeError(f"[{name}] expected {key} of shape {tuple(tensor.shape)}, got {tuple(value.shape)}")
+    return _like(value, tensor)
 
 
 def _number(value: Any) -> float:

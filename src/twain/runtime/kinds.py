@@ -73,7 +73,7 @@ def is_trusted_code(code: types.CodeType) -> bool:
 
 _VALUES = frozenset({int, float, complex, str, bytes, range})
 _CONSTANTS = (
-    type(None), bool, type(...), type(NotImplemented), DType, _core.Op, _core.Remembered,
+    type(None), bool, type(...), type(NotImplemented), DType, _core.Op, _core.Remembered, _core.UpdateMemory,
     types.BuiltinFunctionType,
     types.MethodDescriptorType, types.WrapperDescriptorType, types.ClassMethodDescriptorType,
     types.GetSetDescriptorType, types.MemberDescriptorType, types.CodeType, types.GenericAlias, types.MethodWrapperType,
