@@ -79,7 +79,8 @@ struct Job {
   const int64_t* params;
   int64_t total, grain;
   int64_t grains;  // total / grain, rounded up
-  int64_t chunk;   // grains taken at a time
+  int64_t chunk;   // grains taken at a time, at most
+  bool whole;      // a share at a time: it has too few grains
   int threads;     // shares
 };
 
@@ -114,13 +115,16 @@ void take_chunks(Pool& p, int self) {
   const Job& job = p.job;
   for (int i = 0; i < job.threads; ++i) {
     Seat& seat = *p.seats[static_cast<size_t>((self + i) % job.threads)];
-    while (seat.next.load(std::memory_order_relaxed) < seat.end) {
-      const int64_t first = seat.next.fetch_add(job.chunk, std::memory_order_relaxed);
-      if (first >= seat.end) break;
-      const int64_t last = std::min(first + job.chunk, seat.end);
+    int64_t first = seat.next.load(std::memory_order_relaxed);
+    while (first < seat.end) {
+      // Smaller chunks towards the end: where threads are not equally fast, the last one is waited for.
+      const int64_t left = seat.end - first;
+      const int64_t last = first + (job.whole ? left : std::clamp<int64_t>(left / 2, 1, job.chunk));
+      if (!seat.next.compare_exchange_weak(first, last, std::memory_order_relaxed)) continue;
       // The last grain may be short; multiplying its end could overflow.
       const int64_t end = last == job.grains ? job.total : last * job.grain;
       job.kernel(job.buffers, job.params, first * job.grain, end);
+      first = seat.next.load(std::memory_order_relaxed);
     }
   }
 }
@@ -290,8 +294,8 @@ void parallel_for(Kernel kernel, void* const* buffers, const int64_t* params, in
   const int64_t grains = total / grain + (total % grain != 0);
   threads = static_cast<int>(std::min<int64_t>(std::min(threads, p.workers + 1), grains));
   const int64_t share = grains / threads;
-  const int64_t chunk = share >= kChunksPerShare / 2 ? std::max<int64_t>(1, share / kChunksPerShare) : share + 1;
-  p.job = {kernel, buffers, params, total, grain, grains, chunk, threads};
+  const int64_t chunk = std::max<int64_t>(1, share / kChunksPerShare);
+  p.job = {kernel, buffers, params, total, grain, grains, chunk, share < kChunksPerShare / 2, threads};
   offer(p);
   wake_children(p, 0);
   p.owner_cpu.store(current_cpu(), std::memory_order_relaxed);

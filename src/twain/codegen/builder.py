@@ -195,6 +195,10 @@ class Builder:
     def store(self, type_: str, value: str, pointer: str, align: int = 1) -> None:
         self.do(f"store {type_} {value}, ptr {pointer}, align {align}")
 
+    def prefetch(self, pointer: str, level: int = 3) -> None:
+        """Bring a line near, to be read: level 3 into L1, 2 into L2. Any address will do."""
+        self.call("void", "llvm.prefetch.p0", ("ptr", pointer), ("i32", "0"), ("i32", str(level)), ("i32", "1"))
+
     def lane_mask(self, count: str, lanes: int) -> str:
         """<lanes x i1>: true in the first `count` (i64) lanes."""
         wide = self.splat(self.value(f"trunc i64 {count} to i32"), "i32", lanes)

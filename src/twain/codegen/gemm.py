@@ -17,7 +17,7 @@ from .split import sum_step
 
 K_BLOCK = 256  # at most
 PANEL_BYTES = 24 << 10  # a block of a B panel: it stays in L1 while tiles of A pass by
-ROWS_BLOCK = 96  # rows of A in L2, beside the block's sums
+ROWS_BLOCK = 128  # rows of A in L2, beside the sums of a block
 COLUMNS_BLOCK = 256
 TASK = 1 << 18  # multiply-adds worth handing to another thread: about 5 us
 MAX_STRIPS = 64
@@ -70,11 +70,14 @@ def gemm_plan(
     work = count * m * n * k
     m_blocks, n_blocks, row_tiles, panels = _blocks(all_tiles, all_panels, rows, columns, count, work)
     blocks = count * m_blocks * n_blocks
-    k_blocks = max(1, -(-k // min(K_BLOCK, PANEL_BYTES // (columns * compute.itemsize)))) if packed_b else 1
+    kc, k_blocks = k, 1
+    if packed_b:
+        k_blocks = max(1, -(-k // min(K_BLOCK, PANEL_BYTES // (columns * compute.itemsize))))
+        kc = max(1, -(-k // (k_blocks * microkernel.UNROLL)) * microkernel.UNROLL)
+        k_blocks = max(1, -(-k // kc))
     splits, split_blocks = split_k(blocks, k_blocks, k, work)
     if not packed_b:
-        k_blocks, split_blocks = splits, 1
-    kc = -(-k // k_blocks) if k else 1
+        kc, k_blocks, split_blocks = max(1, -(-k // splits)), splits, 1
 
     steps, scratch = [], []
     batch_a, batch_b = a[0], b[0]

@@ -6,7 +6,8 @@ elements; `first` != 0 starts from zero instead of the tile's content. Rows beyo
 one, so nothing outside the operands is read and their results are never looked at. Four ways of walking:
 
 - `outer`: the tile lives in registers, one k at a time: a column of A (broadcast) times a row of B (vectors along n).
-- `panels`: the same for operands that are both packed into panels as wide as the tile.
+- `panels`: the same for operands that are both packed into panels as wide as the tile. One more argument, `ahead`, points
+  to what will be needed soon: it is prefetched, a line every fourth k.
 - `dot`: for operands whose k stride is 1: vectors along k, summed across lanes at the end.
 - `stream`: few rows and a long B (vector times matrix): B is read once, in memory order, and the tile sits in L1.
 """
@@ -21,6 +22,9 @@ ARGUMENTS = (
     ("ptr", "a"), ("i64", "a_row"), ("i64", "a_k"), ("ptr", "b"), ("i64", "b_stride"), ("i64", "kc"), ("ptr", "tile"),
     ("i64", "first"), ("i64", "rows_valid"), ("i64", "columns_valid"),
 )  # fmt: skip
+PANEL_ARGUMENTS = (*ARGUMENTS, ("ptr", "ahead"))
+LINE = 64  # bytes
+UNROLL = 4  # steps of k in one turn of the loop over panels
 
 
 def compute_dtype(dtype: DType) -> DType:
@@ -95,13 +99,15 @@ class MicroKernel:
         else:
             _stream(self, module, self.name)
 
-    def call(self, b: Builder, values: list, loadable: str) -> None:
+    def call(self, b: Builder, values: list, loadable: str, ahead: str) -> None:
         """Call it; `values` in the order of ARGUMENTS, `loadable`: how many columns of B are there to be read."""
-        name = f"@{self.name}"
+        name, arguments = f"@{self.name}", ARGUMENTS
         if self.kind == "outer":
             values = [*values[:-1], b.min(loadable, self.columns)]
             name = b.value(f"select i1 {b.compare('sge', values[-1], self.lanes)}, ptr {name}, ptr {name}_narrow")
-        b.do(f"call void {name}({', '.join(f'{t} {v}' for (t, _), v in zip(ARGUMENTS, values, strict=True))})")
+        elif self.kind == "panels":
+            values, arguments = [*values, ahead], PANEL_ARGUMENTS
+        b.do(f"call void {name}({', '.join(f'{t} {v}' for (t, _), v in zip(arguments, values, strict=True))})")
 
 
 def outer_kernel(dtype_a: DType, dtype_b: DType, compute: DType, target) -> MicroKernel:
@@ -205,7 +211,7 @@ def _panels(micro: MicroKernel, module: Module, name: str) -> None:
     rows, lanes, element = micro.rows, micro.lanes, micro.element
     vectors = micro.columns // lanes
     type_ = vector(element, lanes)
-    b = Builder(module, name, ARGUMENTS, micro.target.attributes)
+    b = Builder(module, name, PANEL_ARGUMENTS, micro.target.attributes)
 
     def step(a: str, panel: str, k: int, sums: list) -> list:
         row = [b.load(type_, b.offset(panel, k * micro.columns + v * lanes, element)) for v in range(vectors)]
@@ -221,22 +227,31 @@ def _panels(micro: MicroKernel, module: Module, name: str) -> None:
             a, panel, *sums = loop.values
             for k in range(unroll):
                 sums = step(a, panel, k, sums)
+            if unroll > 1:  # into L2: L1 is full of this panel
+                b.prefetch(b.offset("%ahead", b.mul(loop.i, LINE // micro.compute.itemsize // unroll), element), 2)
             a, panel = b.offset(a, unroll * rows, element), b.offset(panel, unroll * micro.columns, element)
             loop.next(opaque(b, "ptr", a), opaque(b, "ptr", panel), *sums)
         return loop.i, loop.results
 
-    start, go = b.new_label("load"), b.new_label("go")
+    # The tile's old content is on its way while the sums grow, and joins them at the end.
     tile = [b.offset("%tile", i * lanes, element) for i in range(rows * vectors)]
-    b.branch_if(b.compare("ne", "%first", 0), go, start)
-    b.label(start)
-    held = [b.load(type_, t, 4) for t in tile]
-    b.branch(go)
-    b.label(go)
-    sums = [b.value(f"phi {type_} [ {literal(0, element, lanes)}, %entry ], [ {h}, %{start} ]") for h in held]
-    done, (a, panel, *sums) = steps("0", b.sub("%kc", 3), 4, "%a", "%b", sums)
+    for t in tile:
+        b.prefetch(t)
+    sums = [literal(0, element, lanes)] * len(tile)
+    done, (a, panel, *sums) = steps("0", b.sub("%kc", UNROLL - 1), UNROLL, "%a", "%b", sums)
     _, (_, _, *sums) = steps(done, "%kc", 1, a, panel, sums)
+    plus = "fadd" if micro.compute.kind == "f" else "add"
+    add, new, stored = b.new_label("add"), b.new_label("new"), b.new_label("stored")
+    b.branch_if(b.compare("ne", "%first", 0), new, add)
+    b.label(add)
+    for total, t in zip(sums, tile, strict=True):
+        b.store(type_, b.value(f"{plus} {type_} {b.load(type_, t, 4)}, {total}"), t, 4)
+    b.branch(stored)
+    b.label(new)
     for total, t in zip(sums, tile, strict=True):
         b.store(type_, total, t, 4)
+    b.branch(stored)
+    b.label(stored)
     b.finish()
 
 
@@ -355,7 +370,7 @@ def _stream(micro: MicroKernel, module: Module, name: str) -> None:
                         p = b.offset(sources[u], at, b_element)
                         if depth > 1 and not masked:  # the next rows: too short a run to be foreseen
                             ahead = b.offset(p, distance, b_element)
-                            b.call("void", "llvm.prefetch.p0", ("ptr", ahead), ("i32", "0"), ("i32", "3"), ("i32", "1"))
+                            b.prefetch(ahead)
                         v = b.masked_load(b_element, lanes, p, mask) if masked else b.load(vector(b_element, lanes), p)
                         v = widen(b, v, micro.dtype_b, micro.compute, lanes)
                         sums = [multiply_add(b, micro, factors[i * depth + u], v, sums[i]) for i in range(2)]

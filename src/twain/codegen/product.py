@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from .builder import Builder, Module, storage_type
 from .epilogue import Epilogue, emit_epilogue
-from .microkernel import MicroKernel
+from .microkernel import LINE, UNROLL, MicroKernel
 from .plan import KernelSource
 
 # Positions in params; those of the gather object, strides of operands and batch follow.
@@ -119,11 +119,24 @@ def _emit(module: Module, name: str, micro: MicroKernel, epilogue: Epilogue, cla
                     number = b.select(several, "i64", number, 0)
                     tile = b.offset(tiles, b.mul(number, tile_size), micro.element)
                     loadable = b.sub(p[B_COLUMNS], column)
+                    # The tiles of a panel bring the next one near, or the next K block's first, a piece each.
+                    ahead = bb
+                    if micro.kind == "panels" and not gather:
+                        more = b.compare("slt", b.add(j.i, 1), panel_end)
+                        following = b.mul(b.select(more, "i64", b.add(j.i, 1), panel), p[B_PANEL])
+                        following = b.add(following, b.select(more, "i64", 0, p[B_BLOCK]))
+                        ahead = b.offset(b_block, following, elements[1])
                     with b.loop(stack.i, stack_end, hint="tile") as i:
                         a = b.offset(a_block, b.mul(i.i, p[A_PANEL]), elements[0])
                         at = b.offset(tile, b.mul(b.sub(i.i, stack.i), tile_size), micro.element)
                         rows = b.min(b.sub(p[M], b.mul(i.i, micro.rows)), micro.rows)
-                        micro.call(b, [a, p[A_ROW], p[A_K], bb, p[B_STRIDE], kc, at, first, rows, columns], loadable)
+                        lines = b.mul(b.mul(b.sub(i.i, row_tile), b.udiv(kc, UNROLL)), LINE // micro.compute.itemsize)
+                        micro.call(
+                            b,
+                            [a, p[A_ROW], p[A_K], bb, p[B_STRIDE], kc, at, first, rows, columns],
+                            loadable,
+                            b.offset(ahead, lines, micro.element),
+                        )
                     rows = b.sub(b.min(p[M], b.mul(stack_end, micro.rows)), row)
                     with b.when(last, "write"):
                         starts = []
