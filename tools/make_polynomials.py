@@ -111,6 +111,16 @@ def from_ratio(f):
     return lambda t: f(4 * (1 + t) / (1 - t))
 
 
+def normal_tail(a):
+    """(1 - normal distribution function) exp(a^2/2) (a + 2.5)"""
+    return erfcx(a / mpmath.sqrt(2)) / 2 * (a + mpf("2.5"))
+
+
+def from_part(f):
+    """A function of a >= 0 as a function of s = a / (a + 2.5)."""
+    return lambda s: f(mpf("2.5") * s / (1 - s))
+
+
 LN2, PI = mpmath.log(2), mpmath.pi
 # A little beyond the interval that range reduction aims at: its quotient is rounded from a rounded product.
 EXP_HALF = LN2 / 2 * mpf("1.0005")
@@ -161,6 +171,8 @@ TABLE = {
     "ERFCX": ("(1 + 2x) erfcx(x) in (x-4)/(x+4)", from_ratio(lambda x: (1 + 2 * x) * erfcx(x)),
               from_ratio(lambda x: 1 / ((1 + 2 * x) * erfcx(x))),
               (ERFC_SPLIT - 4) / (ERFC_SPLIT + 4), None, (12, 24)),
+    "NORMAL_TAIL": ("(1 - ndtr(a)) exp(a^2/2) (a + 2.5) in a / (a + 2.5)", from_part(normal_tail),
+                    from_part(lambda a: 1 / normal_tail(a)), 0, mpf("14.3") / mpf("16.8"), (11, None)),
 }  # fmt: skip
 ERFCX_HIGH = {32: mpf("10.1"), 64: mpf("27.3")}
 

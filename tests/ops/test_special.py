@@ -72,7 +72,7 @@ CASES = {
 }  # fmt: skip
 
 
-IN_FLOAT = ("erfinv", "erfcx", "log_ndtr")
+IN_FLOAT = ("erfinv", "erfcx", "log_ndtr", "ndtr")
 
 
 def arguments(name, rng):

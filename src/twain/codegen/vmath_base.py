@@ -146,6 +146,10 @@ class V:
         return (self.bits() ^ sign).as_float()
 
 
+# Added to a float of small size, it leaves the nearest integer in the low bits.
+MAGIC = {"float": 1.5 * 2.0**23, "double": 1.5 * 2.0**52}
+
+
 class Math:
     """Makes vectors in `builder`, `lanes` wide, for `target`."""
 
@@ -288,7 +292,7 @@ class Math:
     def round_to_int(self, x: V, scale: float) -> tuple[V, V]:
         """(n, bits): n = x * scale rounded to an integer as a float, bits = n modulo 2^20 or more in the low bits of an
         integer. Only for |n| < 2^22 (float) or 2^51 (double); needs no conversion instruction."""
-        magic = 1.5 * 2.0**23 if x.t == "float" else 1.5 * 2.0**52
+        magic = MAGIC[x.t]
         shifted = self.fma(x, scale, magic) if scale != 1.0 else x + magic
         return shifted - magic, shifted.bits()
 
@@ -300,6 +304,13 @@ class Math:
     def scale_by_power(self, x: V, n: V) -> V:
         """x * 2^n in two steps, so that subnormal results are right; |n| up to twice the exponent range. n: the bits of
         round_to_int (which are positive)."""
+        if self.target.has_scale and self.lanes * _BITS[n.t] == 512:
+            power = n.as_float() - MAGIC[x.t]
+            kind, mask = ("ps", "i16") if x.t == "float" else ("pd", "i8")
+            values = [(v.type, v.r) for v in (x, power, x)]
+            # every lane, rounding as set
+            name = f"llvm.x86.avx512.mask.scalef.{kind}.512"
+            return V(self, self.builder.call(x.type, name, *values, (mask, "-1"), ("i32", "4")), x.t)
         half = n.lshr(1)
         return x * self.power_of_two(half) * self.power_of_two(n - half)
 

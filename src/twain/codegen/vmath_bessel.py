@@ -1,6 +1,6 @@
 """Bessel and Airy functions, the inverse error function, scaled error functions and orthogonal polynomials on vectors.
 
-All computed in float64 (float32 arguments are widened, the result rounded once).
+Computed in float64 (float32 arguments are widened, the result rounded once) but where a function says otherwise.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from . import special_coefficients as c
 from .vmath_base import Math, V
-from .vmath_coefficients import ERFCX
-from .vmath_exp import exp, log, log1p
+from .vmath_coefficients import ERFCX, EXP, NORMAL_TAIL
+from .vmath_exp import exp, log, log1p, reduce_exp
 from .vmath_gamma import fitted, in_double, ones
 from .vmath_special import erfc
 from .vmath_trig import cos, sin
@@ -311,10 +311,22 @@ def _erfc_of_half(m: Math, x: V) -> tuple[V, V]:
     return y, m.fma(-value, m.select(steep.abs() < 0.5, steep, 0.0), value)
 
 
-@in_double
 def ndtr(m: Math, x: V) -> V:
-    """The standard normal distribution function."""
-    return 0.5 * _erfc_of_half(m, x)[1]
+    """The standard normal distribution function; gelu multiplies by it, so float32 isn't widened."""
+    if x.t == "double":
+        return 0.5 * _erfc_of_half(m, x)[1]
+    a = m.clamp_high(x.abs(), 14.3)
+    divisor = a + 2.5
+    inverse = 1.0 / divisor
+    p = m.polynomial(a * inverse, NORMAL_TAIL["float"])
+    high = p * inverse
+    low = m.exact_fma(-high, divisor, p) * inverse
+    square, error = m.two_product(a, 0.5 * a)
+    bits, r = reduce_exp(m, -square)
+    r = r - error
+    e = m.fma(m.polynomial(r, EXP["float"]), r * r, r)  # exp(r) - 1
+    tail = m.scale_by_power(high + m.fma(high, e, low), bits)
+    return _with_nan(m, x, m.select(x > 0.0, 1.0 - tail, tail))
 
 
 def log_ndtr(m: Math, x: V) -> V:

@@ -14,7 +14,6 @@ from ...base.shapes import normalize_axis
 from ..elementwise import abs as abs_
 from ..elementwise import (
     cast,
-    erfc,
     exp,
     expm1,
     greater,
@@ -36,6 +35,7 @@ from ..reduce import max as max_
 from ..reduce import sum as sum_
 from ..samples import Samples, reals
 from ..shape import slice_
+from ..special import ndtr
 from .rules import floating, in_float32, stop_gradient
 
 _REFERENCES = "twain.testing.nn_references."
@@ -168,12 +168,12 @@ def _gelu_attributes(approximate="none"):
 
 
 def _gelu(attrs, x):
-    """x times the normal distribution function of x (Hendrycks, Gimpel 2016); erfc keeps the negative tail."""
+    """x times the normal distribution function of x (Hendrycks, Gimpel 2016)."""
     x = floating(x)
     if attrs == "tanh":
         inner = math.sqrt(2.0 / math.pi) * (x + 0.044715 * x * x * x)
         return 0.5 * x * (1.0 + tanh(inner))
-    return 0.5 * x * erfc(x * -math.sqrt(0.5))
+    return x * ndtr(x)
 
 
 gelu = _activation("gelu", _gelu, attributes=_gelu_attributes, arguments=(((), {}), (("tanh",), {})), onnx="Gelu")
