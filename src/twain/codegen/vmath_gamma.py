@@ -71,8 +71,6 @@ def _lgamma_positive(m: Math, x: V) -> V:
     # x >= 8: Stirling. Below: moved into [1.5, 2.5) by factors, whose logarithm is added
     far = x >= 8.0
     large = m.select(far, x, 8.0)
-    stirling = m.fma(large - 0.5, log(m, large) - 1.0, stirling_rest(m, large) + (HALF_LOG_2PI - 0.5))
-    stirling = m.select(x.eq(INFINITY), INFINITY, stirling)
     y = m.select(far, ones(m), x)
     factor = ones(m)
     for _ in range(6):
@@ -83,12 +81,13 @@ def _lgamma_positive(m: Math, x: V) -> V:
     low = y < 1.5
     t = m.select(small, y, m.select(low, y - 1.0, y - 2.0))
     base = _lgamma_near_two(m, t)
-    # x in [2.5, 8): + log(factor); [0.5, 1.5): - log1p(t); (0, 0.5): - log(x (x + 1)); in (0, 0.5) t is x itself
-    shift = log(m, m.select(small, m.select(x < 1e-300, x, x * (x + 1.0)), factor))
-    inside = m.select(
-        low & ~small, base - log1p(m, m.select(low & ~small, t, 0.0)), m.select(small, base - shift, base + shift)
-    )
-    return m.select(far, stirling, inside)
+    # One logarithm: of x in [8, ...); of the factor in [2.5, 8), to be added; of x = 1 + t in [0.5, 1.5) and of x (x + 1)
+    # in (0, 0.5), where t is x itself, to be taken away.
+    steps = m.select(small, m.select(x < 1e-300, x, x * (x + 1.0)), m.select(low, y, factor))
+    shift = log(m, m.select(far, large, steps))
+    stirling = m.fma(large - 0.5, shift - 1.0, stirling_rest(m, large) + (HALF_LOG_2PI - 0.5))
+    stirling = m.select(x.eq(INFINITY), INFINITY, stirling)
+    return m.select(far, stirling, m.select(low, base - shift, base + shift))
 
 
 @in_double
