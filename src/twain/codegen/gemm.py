@@ -60,11 +60,10 @@ def gemm_plan(
 
     kind = "packed b" if turned else _choose(m, n, k, a, b, dtype_a, dtype_b, compute)
     packed_a, packed_b = kind == "packed", kind in ("packed", "packed b")
-    stored_a, stored_b = (compute if packed_a else dtype_a), (compute if packed_b else dtype_b)
-    if packed_a:
-        micro = panel_kernel(m, n, compute, target)
+    if packed_b:
+        micro = panel_kernel(m, n, compute, target, None if packed_a else dtype_a)
     else:
-        micro = micro_kernel("outer" if packed_b else kind, stored_a, stored_b, compute, target, m == 1)
+        micro = micro_kernel(kind, dtype_a, dtype_b, compute, target, m == 1)
     rows, columns = micro.rows, micro.columns
     all_tiles, all_panels = -(-m // rows), -(-n // columns)
     work = count * m * n * k
@@ -200,16 +199,21 @@ def micro_kernel(kind: str, dtype_a: DType, dtype_b: DType, compute: DType, targ
     return micro
 
 
-def panel_kernel(m: int, n: int, compute: DType, target):
-    """The register tile for an m x n product of packed operands: a slower one if it computes noticeably less beyond the
-    edges."""
-    memo = ("panels", compute.code, target.name)
+def panel_kernel(m: int, n: int, compute: DType, target, dtype_a: DType | None = None):
+    """The register tile for an m x n product with a packed B (and A, unless its dtype is given): a slower one if it computes
+    noticeably less beyond the edges."""
+    kind, left = ("mixed", dtype_a) if dtype_a else ("panels", compute)
+    memo = (kind, left.code, compute.code, target.name)
     micros = _MICRO.get(memo)
     if micros is None:
-        micros = _MICRO[memo] = microkernel.panel_kernels(compute, target)
+        micros = _MICRO[memo] = microkernel.panel_kernels(kind, left, compute, target)
 
     def area(micro) -> int:
-        return -(-m // micro.rows) * micro.rows * -(-n // micro.columns) * micro.columns
+        over = (n - 1) % micro.columns + 1
+        # a narrow kernel with few sums waits for its own additions
+        spares = over <= micro.narrow < n and micro.rows * micro.narrow >= 16 * micro.lanes
+        spared = micro.lanes if spares else 0
+        return -(-m // micro.rows) * micro.rows * (n - over + micro.columns - spared)
 
     best = micros[0]
     for micro in micros[1:]:

@@ -3,11 +3,12 @@
 A micro-kernel adds a block of a product to a tile of accumulators in memory (row-major, `rows` x `columns`, the
 compute dtype): `micro(a, a_row, a_k, b, b_stride, kc, tile, first, rows_valid, columns_valid)`. Strides are in
 elements; `first` != 0 starts from zero instead of the tile's content. Rows beyond `rows_valid` repeat the last valid
-one, so nothing outside the operands is read and their results are never looked at. Four ways of walking:
+one, so nothing outside the operands is read and their results are never looked at. Five ways of walking:
 
 - `outer`: the tile lives in registers, one k at a time: a column of A (broadcast) times a row of B (vectors along n).
 - `panels`: the same for operands that are both packed into panels as wide as the tile. One more argument, `ahead`, points
   to what will be needed soon: it is prefetched, a line every fourth k.
+- `mixed`: the same where only B is packed, and A lies anywhere.
 - `dot`: for operands whose k stride is 1: vectors along k, summed across lanes at the end.
 - `stream`: few rows and a long B (vector times matrix): B is read once, in memory order, and the tile sits in L1.
 """
@@ -22,6 +23,7 @@ ARGUMENTS = (
     ("ptr", "a"), ("i64", "a_row"), ("i64", "a_k"), ("ptr", "b"), ("i64", "b_stride"), ("i64", "kc"), ("ptr", "tile"),
     ("i64", "first"), ("i64", "rows_valid"), ("i64", "columns_valid"),
 )  # fmt: skip
+PACKED = ("panels", "mixed")
 PANEL_ARGUMENTS = (*ARGUMENTS, ("ptr", "ahead"))
 LINE = 64  # bytes
 UNROLL = 4  # steps of k in one turn of the loop over panels
@@ -78,6 +80,8 @@ class MicroKernel:
         self.target = target
         self.rows = rows
         self.columns = columns
+        # columns of a second kernel, for the last panel: a vector less
+        self.narrow = columns - self.lanes if kind in PACKED else 0
         self.text = f"{kind} {rows}x{columns} {dtype_a}*{dtype_b}->{compute}"
 
     @property
@@ -92,8 +96,10 @@ class MicroKernel:
         if self.kind == "outer":
             _outer(self, module, self.name, narrow=False)
             _outer(self, module, self.name + "_narrow", narrow=True)
-        elif self.kind == "panels":
-            _panels(self, module, self.name)
+        elif self.kind in PACKED:
+            _panels(self, module, self.name, self.columns // self.lanes, UNROLL)
+            if self.narrow:
+                _panels(self, module, f"{self.name}_narrow", self.narrow // self.lanes, UNROLL // 2)
         elif self.kind == "dot":
             _dot(self, module, self.name)
         else:
@@ -105,7 +111,10 @@ class MicroKernel:
         if self.kind == "outer":
             values = [*values[:-1], b.min(loadable, self.columns)]
             name = b.value(f"select i1 {b.compare('sge', values[-1], self.lanes)}, ptr {name}, ptr {name}_narrow")
-        elif self.kind == "panels":
+        elif self.kind in PACKED:
+            if self.narrow:
+                fits = b.compare("sle", values[-1], self.narrow)
+                name = b.value(f"select i1 {fits}, ptr {name}_narrow, ptr {name}")
             values, arguments = [*values, ahead], PANEL_ARGUMENTS
         b.do(f"call void {name}({', '.join(f'{t} {v}' for (t, _), v in zip(arguments, values, strict=True))})")
 
@@ -116,11 +125,13 @@ def outer_kernel(dtype_a: DType, dtype_b: DType, compute: DType, target) -> Micr
     return MicroKernel("outer", dtype_a, dtype_b, compute, target, 8 if target.registers >= 32 else 6, 2 * lanes)
 
 
-def panel_kernels(compute: DType, target) -> list[MicroKernel]:
-    """Register tiles for packed operands, the fastest first."""
+def panel_kernels(kind: str, dtype_a: DType, compute: DType, target) -> list[MicroKernel]:
+    """Register tiles for a packed B, the fastest first. kind: "panels" or "mixed"."""
     lanes = max(1, target.vector_bytes // compute.itemsize)
     sizes = ((8, 3), (8, 2)) if target.registers >= 32 else ((6, 2), (4, 3))
-    return [MicroKernel("panels", compute, compute, compute, target, rows, n * lanes) for rows, n in sizes]
+    if kind == "mixed" and target.registers < 32:
+        sizes = sizes[:1]
+    return [MicroKernel(kind, dtype_a, compute, compute, target, rows, n * lanes) for rows, n in sizes]
 
 
 def dot_kernel(dtype_a: DType, dtype_b: DType, compute: DType, target, single_row: bool) -> MicroKernel:
@@ -205,40 +216,47 @@ def _outer(micro: MicroKernel, module: Module, name: str, narrow: bool) -> None:
     b.finish()
 
 
-def _panels(micro: MicroKernel, module: Module, name: str) -> None:
-    """The register tile where both operands are packed: k by k, rows of A and columns of B side by side. All strides are
-    constants, so two registers hold all addresses, and panels are as wide as the tile, so there are no edges."""
+def _panels(micro: MicroKernel, module: Module, name: str, vectors: int, unroll: int) -> None:
+    """The register tile for a packed B: its strides are constants, and panels are as wide as the tile, so there are no
+    edges. The first `vectors` vectors of a row are computed. A is packed too, rows side by side, or lies anywhere."""
     rows, lanes, element = micro.rows, micro.lanes, micro.element
-    vectors = micro.columns // lanes
-    type_ = vector(element, lanes)
+    type_, a_element = vector(element, lanes), storage_type(micro.dtype_a)
     b = Builder(module, name, PANEL_ARGUMENTS, micro.target.attributes)
+    packed = micro.kind == "panels"
+    if not packed:
+        pointers = [opaque(b, "ptr", p) for p in _row_pointers(b, "%a", "%a_row", rows, a_element)]
+    a_type, a_start = ("ptr", "%a") if packed else ("i64", "0")  # what goes along A: an offset of all rows
 
     def step(a: str, panel: str, k: int, sums: list) -> list:
         row = [b.load(type_, b.offset(panel, k * micro.columns + v * lanes, element)) for v in range(vectors)]
         out = []
         for i in range(rows):
-            left = b.splat(b.load(element, b.offset(a, k * rows + i, element)), element, lanes)
+            place = b.offset(a, k * rows + i, element) if packed else b.offset(pointers[i], a, a_element)
+            left = b.splat(widen(b, b.load(a_element, place), micro.dtype_a, micro.compute, 1), element, lanes)
             out += [multiply_add(b, micro, left, row[v], sums[i * vectors + v]) for v in range(vectors)]
         return out
 
     def steps(begin: str, end: str, unroll: int, a: str, panel: str, sums: list) -> tuple[str, list]:
-        carried = [("ptr", a), ("ptr", panel), *((type_, s) for s in sums)]
+        carried = [(a_type, a), ("ptr", panel), *((type_, s) for s in sums)]
         with b.loop(begin, end, unroll, carried, hint="k") as loop:
             a, panel, *sums = loop.values
             for k in range(unroll):
                 sums = step(a, panel, k, sums)
+                if not packed:
+                    a = opaque(b, "i64", b.add(a, "%a_k"))
             if unroll > 1:  # into L2: L1 is full of this panel
                 b.prefetch(b.offset("%ahead", b.mul(loop.i, LINE // micro.compute.itemsize // unroll), element), 2)
-            a, panel = b.offset(a, unroll * rows, element), b.offset(panel, unroll * micro.columns, element)
-            loop.next(opaque(b, "ptr", a), opaque(b, "ptr", panel), *sums)
+            if packed:
+                a = opaque(b, "ptr", b.offset(a, unroll * rows, element))
+            loop.next(a, opaque(b, "ptr", b.offset(panel, unroll * micro.columns, element)), *sums)
         return loop.i, loop.results
 
     # The tile's old content is on its way while the sums grow, and joins them at the end.
-    tile = [b.offset("%tile", i * lanes, element) for i in range(rows * vectors)]
+    tile = [b.offset("%tile", i * micro.columns + v * lanes, element) for i in range(rows) for v in range(vectors)]
     for t in tile:
         b.prefetch(t)
     sums = [literal(0, element, lanes)] * len(tile)
-    done, (a, panel, *sums) = steps("0", b.sub("%kc", UNROLL - 1), UNROLL, "%a", "%b", sums)
+    done, (a, panel, *sums) = steps("0", b.sub("%kc", unroll - 1), unroll, a_start, "%b", sums)
     _, (_, _, *sums) = steps(done, "%kc", 1, a, panel, sums)
     plus = "fadd" if micro.compute.kind == "f" else "add"
     add, new, stored = b.new_label("add"), b.new_label("new"), b.new_label("stored")

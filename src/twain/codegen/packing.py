@@ -1,7 +1,8 @@
 """Packing: one pass that rearranges a matrix into the panels a micro-kernel reads, converting the dtype on the way.
 
 A panel holds `width` rows of A (or columns of B): [k][width] for the k of one K block; where panels and blocks go is
-given by strides. The last panel repeats the last row where the matrix ends (those results are never looked at).
+given by strides. The last panel repeats the last row where the matrix ends, or holds anything (those results are never looked
+at).
 """
 
 from __future__ import annotations
@@ -93,6 +94,12 @@ def _emit(module: Module, name: str, dtype: DType, compute: DType, width: int, m
                 s = b.offset(source_of(panel.i), b.mul(k.i, p[STRIDE_K]), stored)
                 _copy(b, s, b.offset(panel_of(panel.i), b.mul(k.i, width), element), dtype, compute, width, lanes)
             scalar_from = full
+            if lanes > 1:
+                scalar_from = end
+                valid = b.sub(p[P], b.mul(full, width))
+                with b.loop(full, end, hint="ragged") as panel:
+                    places = source_of(panel.i), p[STRIDE_K], panel_of(panel.i)
+                    _copy_ragged(b, *places, kc, valid, dtype, compute, width, lanes)
         elif mode == "columns" and lanes > 1:
             whole = b.sub(kc, b.value(f"srem i64 {kc}, {lanes}"))
             last = b.sub(p[P], 1)
@@ -146,6 +153,28 @@ def _copy(b: Builder, source: str, to: str, dtype: DType, compute: DType, width:
     for at, size in _parts(width, lanes):
         v = widen(b, b.load(vector(stored, size), b.offset(source, at, stored)), dtype, compute, size)
         b.store(vector(element, size), v, b.offset(to, at, element))
+
+
+def _copy_ragged(
+    b: Builder, source: str, stride: str, to: str, kc: str, valid: str, dtype: DType, compute: DType, width: int, lanes: int
+) -> None:  # fmt: skip
+    """The first `valid` elements of each k."""
+    stored, element = storage_type(dtype), storage_type(compute)
+    if dtype.itemsize >= 4 and width % 2 == 0:
+        masks = [b.lane_mask(b.sub(valid, at), size) for at, size in _parts(width, lanes)]
+        with b.loop(0, kc, hint="k") as k:
+            s, t = b.offset(source, b.mul(k.i, stride), stored), b.offset(to, b.mul(k.i, width), element)
+            for (at, size), mask in zip(_parts(width, lanes), masks, strict=True):
+                v = b.masked_load(stored, size, b.offset(s, at, stored), mask)
+                b.store(vector(element, size), widen(b, v, dtype, compute, size), b.offset(t, at, element))
+        return
+    # narrow elements can't be masked everywhere, nor single ones
+    whole = b.sub(valid, b.value(f"srem i64 {valid}, {lanes}"))
+    for begin, end, size in (("0", whole, lanes), (whole, valid, 1)):
+        with b.loop(begin, end, size, hint="element") as i, b.loop(0, kc, hint="k") as k:
+            v = b.load(vector(stored, size), b.offset(source, b.add(b.mul(k.i, stride), i.i), stored))
+            at = b.add(b.mul(k.i, width), i.i)
+            b.store(vector(element, size), widen(b, v, dtype, compute, size), b.offset(to, at, element))
 
 
 def _store_part(b: Builder, value: str, to: str, element: str, lanes: int, size: int) -> None:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from .builder import Builder, Module, storage_type
 from .epilogue import Epilogue, emit_epilogue
-from .microkernel import LINE, UNROLL, MicroKernel
+from .microkernel import LINE, PACKED, UNROLL, MicroKernel
 from .plan import KernelSource
 
 # Positions in params; those of the gather object, strides of operands and batch follow.
@@ -121,7 +121,7 @@ def _emit(module: Module, name: str, micro: MicroKernel, epilogue: Epilogue, cla
                     loadable = b.sub(p[B_COLUMNS], column)
                     # The tiles of a panel bring the next one near, or the next K block's first, a piece each.
                     ahead = bb
-                    if micro.kind == "panels" and not gather:
+                    if micro.kind in PACKED and not gather:
                         more = b.compare("slt", b.add(j.i, 1), panel_end)
                         following = b.mul(b.select(more, "i64", b.add(j.i, 1), panel), p[B_PANEL])
                         following = b.add(following, b.select(more, "i64", 0, p[B_BLOCK]))
