@@ -27,6 +27,7 @@ PAGES = [
     "tutorials/08-recurrent-network",
     "tutorials/09-gan",
     "tutorials/10-profile",
+    "tutorials/11-resnet",
 ]
 
 

@@ -204,6 +204,17 @@ def test_warm_up_then_another_schedule():
     assert again.get_last_lr() == [0.125]
 
 
+def test_one_cycle_fits_a_loop_that_ends_with_a_step_of_the_schedule():
+    optimizer = optim.SGD([twain.zeros((2,)).requires_grad_()], lr=1.0)
+    schedule = optim.OneCycleLR(optimizer, max_lr=0.3, total_steps=5)
+    for _ in range(5):
+        optimizer.step()
+        schedule.step()
+    assert schedule.get_last_lr() == [pytest.approx(0.3 / 25 / 1e4)]
+    with pytest.raises(ValueError, match="at most total_steps=5 steps, got 6"):
+        schedule.step()
+
+
 def test_clipping_finds_non_finite_gradients():
     p = twain.zeros((2,)).requires_grad_()
     p.grad = twain.asarray([float("nan"), 1.0])

@@ -521,7 +521,7 @@ class OneCycleLR(LRScheduler):
         return end + (begin - end) / 2.0 * (1 + math.cos(math.pi * share))
 
     def _at(self, levels: dict[str, float]) -> float:
-        step, start = self.last_epoch, 0.0
+        step, start = min(self.last_epoch, self.total_steps - 1), 0.0
         for number, (end, begin_level, end_level) in enumerate(self.phases):
             if step <= end or number == len(self.phases) - 1:
                 return self._between(levels[begin_level], levels[end_level], (step - start) / (end - start))
@@ -529,9 +529,10 @@ class OneCycleLR(LRScheduler):
         raise AssertionError
 
     def get_lr(self) -> list[float]:
-        if self.last_epoch >= self.total_steps:
+        # The call after the last batch of a loop of total_steps is no mistake; nothing is left to anneal then.
+        if self.last_epoch > self.total_steps:
             raise ValueRangeError(
-                f"[OneCycleLR] expected at most total_steps={self.total_steps} steps, got {self.last_epoch + 1}"
+                f"[OneCycleLR] expected at most total_steps={self.total_steps} steps, got {self.last_epoch}"
             )
         if self.cycle_momentum:
             value = self._at(self.momenta)
