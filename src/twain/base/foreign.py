@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
+import types
 
 SOURCES = ("PyTorch's torch.", "TensorFlow's tf.", "NumPy's numpy.")  # the columns of names.txt
 # What no function of ours stands for.
@@ -60,6 +61,7 @@ WORDS = {
     "set_num_threads": "set_threads", "get_num_threads": "get_threads", "inference_mode": "no_grad",
     "func": "grad, vmap and more", "amp": "autocast", "profiler": "profile", "utils": "data, twain.board and more",
 }  # fmt: skip
+KEYWORDS = {"dim": "axis", "dims": "axis", "keepdim": "keepdims"}
 # Methods of others' tensors and arrays that ours lack.
 METHODS = (
     "H absolute acos acosh adjoint amax amin angle arccos arccosh arcsin arcsinh arctan arctan2 arctanh "
@@ -100,7 +102,8 @@ _table: dict[str, tuple[str, str]] = {}
 def _read() -> dict[str, tuple[str, str]]:
     """Their name -> (ours, whose it is); PyTorch's meaning comes first."""
     if not _table:
-        lines = Path(__file__).with_name("names.txt").read_text(encoding="utf-8").splitlines()
+        with open(os.path.join(os.path.dirname(__file__), "names.txt"), encoding="utf-8") as file:
+            lines = file.read().splitlines()
         rows = [[cell.strip() for cell in line.split("|")] for line in lines if "|" in line and line[0] != "#"]
         for column, source in enumerate(SOURCES, 1):
             for row in rows:
@@ -118,6 +121,11 @@ def hint(name: str) -> str:
     return f"; {found[1]}{name} is twain.{found[0]} here" if found and found[0] != name else ""
 
 
+def keyword_hint(given) -> str:
+    """What an argument that PyTorch calls otherwise is called here; empty where none of those given is."""
+    return next((f"; PyTorch's {theirs} is {ours} here" for theirs, ours in KEYWORDS.items() if theirs in given), "")
+
+
 def method_hint(name: str, is_ours) -> str:
     """The same for the tensor method `name`; `is_ours(name)` says whether twain has a function of that name."""
     if name in INSTEAD:
@@ -129,6 +137,13 @@ def method_hint(name: str, is_ours) -> str:
         return f"; use `twain.{ours}(x, ...)`" if ours else ""
     value = f"twain.{ours}(x, ...)" if ours else "..."
     return f"; tensors are values: write `x = {value}`, or `x.assign({value})` to change it for all who hold it"
+
+
+class TensorModule(types.ModuleType):
+    """The package twain.tensor, which users of PyTorch take for a function."""
+
+    def __call__(self, *args: object, **kwargs: object):
+        raise TypeError("[tensor] twain.tensor is a package; PyTorch's torch.tensor is twain.asarray here")
 
 
 class Unknown:

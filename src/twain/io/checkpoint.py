@@ -38,6 +38,10 @@ def save(path: str | os.PathLike[str], state: Any, *, metadata: Any = None) -> N
         ArgumentError: (a TypeError) for a value that can't be stored; the message names its place.
         FileWriteError: (an OSError) when the file can't be written.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise ArgumentError(
+            f"[save] expected a path first and then what to save, got {type(path).__name__} for the path"
+        )
     tensors: dict[str, Tensor] = {}
     tree = _encode(state, (), tensors, "save")
     notes: dict[str, Tensor] = {}

@@ -14,6 +14,7 @@ import threading
 from .. import _core
 from ..base import dtypes as dt
 from ..base.errors import ArgumentError, TwainError, ValueRangeError
+from ..base.foreign import keyword_hint
 from .node import Graph, Node, is_python_scalar, make_constant, make_parameter
 
 REGISTRY: dict[str, OpRecord] = {}
@@ -105,7 +106,8 @@ class OpRecord:
                 raise named(error, self.name) from None
             text = str(error).replace(f"{self.attributes.__qualname__}()", "").replace("<lambda>()", "")
             text = text.replace(f"{self.attributes.__name__}()", "").strip()
-            raise ArgumentError(f"[{self.name}] {text}; expected {self.name}{signature(self)}") from None
+            text = f"{text}; expected {self.name}{signature(self)}{keyword_hint(kwargs)}"
+            raise ArgumentError(f"[{self.name}] {text}") from None
 
     def __repr__(self) -> str:
         return f"OpRecord({self.name})"

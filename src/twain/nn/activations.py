@@ -49,6 +49,8 @@ def _layer(name: str, function: Callable, doc: str, **settings: Any) -> type[_El
             args = args[:-1]
         taken = {*names, "inplace"} if in_place else {*names}
         if len(args) > len(names) or not set(kwargs) <= taken or given.keys() & kwargs.keys():
+            if any(isinstance(value, Tensor) for value in args):
+                raise TypeError(f"[{name}] expected no tensor where the layer is made, got one; write nn.{name}()(x)")
             raise TypeError(f"[{name}] expected arguments among {', '.join(names) or 'none'}, got {args} {kwargs}")
         for key, default in settings.items():
             value = given.get(key, kwargs.get(key, default))

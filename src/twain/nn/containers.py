@@ -50,9 +50,12 @@ class Sequential(Module):
     def add_module(self, name: str, module: Module | None) -> None:
         """A further layer at the end, called `name`."""
         if not isinstance(module, Module):
-            raise ArgumentError(
-                f"[Sequential] expected modules, got {type(module).__name__} for {name!r}; wrap a function in nn.Lambda"
+            hint = (
+                "give its modules one by one, as Sequential(*layers)"
+                if isinstance(module, (list, tuple))
+                else "wrap a function in nn.Lambda"
             )
+            raise ArgumentError(f"[Sequential] expected modules, got {type(module).__name__} for {name!r}; {hint}")
         setattr(self, name, module)
 
     def append(self, layer: Module) -> Sequential:

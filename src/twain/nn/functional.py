@@ -94,7 +94,7 @@ from ..ops.vision import (
     unfold,
 )
 from ..tensor import asarray, no_grad, ones, scattering, zeros
-from ..tensor.bounds import check_classes, check_index
+from ..tensor.bounds import check_classes, check_index, check_probabilities
 from ..tensor.pooling import fractional_max_pool2d, fractional_max_pool3d, max_unpool1d, max_unpool2d, max_unpool3d
 from .attention import multi_head_attention_forward, scaled_dot_product_attention
 from .noise import (
@@ -409,7 +409,11 @@ def nll_loss(
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
 ) -> Tensor:
-    """-(target * log(input) + (1 - target) * log(1 - input)); input holds probabilities."""
+    """-(target * log(input) + (1 - target) * log(1 - input)); input holds probabilities.
+
+    Raises ValueRangeError for others; compiled, those give NaN.
+    """
+    check_probabilities("binary_cross_entropy", "input", input)
     return _losses.binary_cross_entropy(input, target, weight, reduction)
 
 

@@ -1,6 +1,9 @@
 """The Tensor type completed, and the functions on it that `twain` exports."""
 
+import sys as _sys
+
 from .. import _core
+from ..base.foreign import TensorModule as _TensorModule
 from ..ops import operators as _operators
 from ..ops.elementwise import (
     abs,
@@ -130,3 +133,5 @@ from .methods import (  # noqa: E402
 from ..ops.shape import permute_dims  # noqa: E402
 
 Tensor = _core.Tensor
+
+_sys.modules[__name__].__class__ = _TensorModule

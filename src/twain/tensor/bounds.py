@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import _core
-from ..base.errors import ArgumentError, IndexingError
+from ..base.errors import ArgumentError, IndexingError, ValueRangeError
 from ..base.shapes import broadcast_shapes, normalize_axis
 from ..ops import index as ops
 from ..ops.shape import broadcast_to, reshape
@@ -42,6 +42,18 @@ def check_classes(function: str, what: str, classes: object, count: int, ignore:
         bad = next((n for n in classes.reshape(-1).tolist() if n != ignore and not 0 <= n < count), None)
     if bad is not None:
         raise IndexingError(f"[{function}] expected {what} in [0, {count}), got {bad}")
+
+
+def check_probabilities(function: str, what: str, x: object) -> None:
+    """Refuse numbers outside [0, 1], and NaN."""
+    if type(x) is not Tensor or not x.size or x.dtype.kind != "f" or recording():
+        return
+    low, high = x.detach().min().item(), x.detach().max().item()
+    if not (low >= 0.0 and high <= 1.0):
+        bad = low if not low >= 0.0 else high
+        raise ValueRangeError(
+            f"[{function}] expected {what} in [0, 1], got {bad:.6g}; for logits there is {function}_with_logits"
+        )
 
 
 @_core.Remembered
