@@ -187,6 +187,28 @@ def test_result_does_not_depend_on_how_the_work_is_cut():
             np.testing.assert_array_equal(convolve(x, w, s, cut=random.Random(seed)), whole)
 
 
+@pytest.mark.parametrize("dtype", [dt.float32, dt.bfloat16, dt.int32], ids=str)
+def test_weights_of_many_taps_are_read_where_they_lie(dtype):
+    """As the gradients of weights have them; they are packed if the taps of a channel don't follow one another."""
+    compute = dt.int32 if dtype is dt.int32 else dt.float32
+    epilogue = Epilogue([expr.load(0, compute)], compute)
+    rng = np.random.default_rng(6)
+    for features, size, taps in [(9, (12, 15), (10, 13)), (13, (20, 8), (17, 6)), (70, (16, 16), (14, 14))]:
+        s = Shape(2, 2, 5, features, size, taps, padding=((1, 0), (1, 1)))
+        x, w = values(rng, (2, 2, 5, *size), dtype), values(rng, (2, features, 5, *taps), dtype)
+        if dtype is dt.int32:
+            x, w = x % 1000, w % 1000
+        want = reference(exact(x, dtype), exact(w, dtype), s)
+        apart = np.swapaxes(np.ascontiguousarray(np.swapaxes(w, -1, -2)), -1, -2)
+        for weights, packs in ((w, False), (np.swapaxes(w, 0, 1).copy().swapaxes(0, 1), False), (apart, True)):
+            out = np.empty((2, 2, features, *s.out()), np.int32 if dtype is dt.int32 else np.float32)
+            plan = conv_plan(dtype, dtype, epilogue, host(), s, strides(x), strides(weights), (strides(out),))
+            assert packs == any(step.source.name == "pack" for step in plan.steps)
+            for cut in (None, random.Random(features)):
+                run(plan, host(), x, weights, [out], cut=cut)
+                assert_close(out, want, s)
+
+
 def test_empty_batch_and_window_that_does_not_fit():
     for s in [Shape(0, 1, 2, 3, (5, 5), (3, 3)), Shape(2, 1, 2, 3, (2, 2), (3, 3))]:
         x = np.empty((s.n, 1, 2, *s.size[1:]), np.float32)

@@ -30,6 +30,8 @@ from .product import product_source
 from .split import sum_step
 
 K_BLOCK_GATHERED = 384  # more than in gemm.py: panels are in L2 anyway, just written
+# Weights are read in place where a channel has so many taps: enough for a K block, few enough for L2.
+RUN_LEAST, RUN_MOST = 96, 1024
 AXES = 3
 
 
@@ -167,8 +169,6 @@ class _Planner:
         self.size = self.compute.itemsize
         self.steps: list[Step] = []
         self.scratch: list[int] = []
-        depth, height, width = shape.deep_out()
-        self.micro = panel_kernel(shape.o, shape.n * depth * height * width, self.compute, target)
 
     def new_scratch(self, nbytes: int) -> int:
         self.scratch.append(nbytes)
@@ -176,6 +176,12 @@ class _Planner:
 
     def plan(self, residues: list) -> Plan:
         *outer, xs = residues
+        depth, height, columns = (sum(r.count for r in of_axis) for of_axis in residues)
+        self.run = self.weights_in_place(residues)
+        in_place = self.dtype_w if self.run else None
+        self.micro = panel_kernel(
+            self.shape.o, self.shape.n * depth * height * columns, self.compute, self.target, in_place
+        )
         width = max(x.count for x in xs)
         taps = max(x.taps for x in xs)
         lanes = self.micro.lanes
@@ -226,10 +232,16 @@ class _Planner:
         row_tiles, panels = -(-m // rows), -(-n // columns)
         k_blocks = max(1, -(-k // K_BLOCK_GATHERED))
         kc = -(-k // k_blocks) if k else 1
+        if self.run:  # a K block for each run
+            k_blocks, kc = s.c, k // s.c
         direct = k and m <= MOST_FEATURES and compute.kind == "f"
         if direct:
             rows, row_tiles = (m, 1) if mode == "columns" else (1, m)
-        a_role = self.pack_weights(one, m, k, rows, row_tiles)
+        if self.run:
+            a_role, a_params, a_group = ("b", 0, 0), (rows * self.w[1], self.w[1], self.run, self.w[2]), self.w[0]
+        else:
+            a_role = self.pack_weights(one, m, k, rows, row_tiles)
+            a_params, a_group = (k * rows, 1, rows, kc * rows), row_tiles * k * rows
 
         # P's offset of this residue: with phases, the last of `before` was made to fit
         front, top, left = before
@@ -288,20 +300,36 @@ class _Planner:
             batch_strides = [splits * m * n]
         params = [
             m, n, k, kc, k_blocks, row_tiles_block, per_block, m_blocks, n_blocks, strips, blocks,
-            k * rows, 1, rows, kc * rows, 0, columns, 0, panels * columns, slot,
+            *a_params, 0, columns, 0, panels * columns, slot,
             splits, split_blocks, m * n if splits > 1 else 0,
             x.count, y.count, z.count, per_image, z.stride * plane, y.stride * row, x.stride, phases, phase,
             max(1, x.taps), *out_sizes,
         ]  # fmt: skip
         for v in views:
             params += (v[0], *v[2:])
-        params += (1, s.g, row_tiles * k * rows, group, *batch_strides)
+        params += (1, s.g, a_group, group, *batch_strides)
         source = product_source(micro, epilogue, classes, target, self.gather)
         grain = max(1, strips * TASK // max(1, s.g * m * n * k))
         buffers = (a_role, b_role, *roles, slots, table)
         self.steps.append(Step(source, buffers, tuple(params), strips, grain))
         if finish is not None:
             self.steps.append(finish)
+
+    def weights_in_place(self, residues: list) -> int:
+        """The stride of k, if the weights can be read where they lie, with a K block for each channel: output gradients,
+        whose packing would take a tenth of the time. 0 if they have to be packed."""
+        s = self.shape
+        taps = s.taps[0] * s.taps[1] * s.taps[2]
+        if s.o <= MOST_FEATURES or not RUN_LEAST <= taps <= RUN_MOST or any(len(r) > 1 for r in residues):
+            return 0
+        run, stride = 1, 0
+        for size, step in zip(s.taps[::-1], self.w[:2:-1]):
+            if size > 1:
+                if run > 1 and step != run * stride:
+                    return 0
+                stride = stride or step
+                run *= size
+        return stride
 
     def pack_weights(self, one: tuple, m: int, k: int, rows: int, row_tiles: int) -> tuple:
         """Panels [group][row tile][k][row] of the weights that this residue meets."""

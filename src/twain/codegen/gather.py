@@ -239,6 +239,46 @@ def _emit_pad(module: Module, name: str, dtype: DType, compute: DType, mode: str
 
 
 def _pad_unit(b: Builder, source: str, padded: str, h: str, dtype: DType, compute: DType, lanes: int) -> None:
+    """Each row of the plane from one of the source or from zeros, by vectors that fit into it."""
+    done = b.new_label("padded")
+    if dtype.itemsize >= 4:  # narrower elements can't be masked everywhere
+        for size in (lanes, lanes // 2):
+            if size < 4:
+                continue
+            yes, no = b.new_label("vectors"), b.new_label("short")
+            b.branch_if(b.compare("sge", b.parameter(PAD_PHASE), size), yes, no)
+            b.label(yes)
+            _pad_masked(b, source, padded, h, dtype, compute, size)
+            b.branch(done)
+            b.label(no)
+    _pad_copied(b, source, padded, h, dtype, compute, lanes)
+    b.branch(done)
+    b.label(done)
+
+
+def _pad_masked(b: Builder, source: str, padded: str, h: str, dtype: DType, compute: DType, size: int) -> None:
+    """Rows are at least `size` long: their last vector overlaps the one before."""
+    rows, phase, w, top, left, stride_h = (
+        b.parameter(i) for i in (PAD_ROWS, PAD_PHASE, PAD_W, PAD_TOP, PAD_LEFT, PAD_STRIDE_H)
+    )
+    stored, element = storage_type(dtype), storage_type(compute)
+    wide, steps = vector("i32", size), "<" + ", ".join(f"i32 {i}" for i in range(size)) + ">"
+    last = b.sub(phase, size)
+    with b.loop(0, rows, hint="row") as row:
+        y = b.sub(row.i, top)
+        width = b.splat(b.value(f"trunc i64 {b.select(b.compare('ult', y, h), 'i64', w, 0)} to i32"), "i32", size)
+        line = b.offset(source, b.mul(y, stride_h), stored)
+        to = b.offset(padded, b.mul(row.i, phase), element)
+        with b.loop(0, phase, size, hint="x") as x:
+            at = b.min(x.i, last)
+            place = b.sub(at, left)
+            places = b.value(f"add {wide} {b.splat(b.value(f'trunc i64 {place} to i32'), 'i32', size)}, {steps}")
+            mask = b.value(f"icmp ult {wide} {places}, {width}")
+            v = b.masked_load(stored, size, b.offset(line, place, stored), mask)
+            b.store(vector(element, size), widen(b, v, dtype, compute, size), b.offset(to, at, element))
+
+
+def _pad_copied(b: Builder, source: str, padded: str, h: str, dtype: DType, compute: DType, lanes: int) -> None:
     """Zero the plane, then copy the rows into it."""
     rows, phase, w, top, left, stride_h = (
         b.parameter(i) for i in (PAD_ROWS, PAD_PHASE, PAD_W, PAD_TOP, PAD_LEFT, PAD_STRIDE_H)

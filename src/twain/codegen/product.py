@@ -130,12 +130,16 @@ def _emit(module: Module, name: str, micro: MicroKernel, epilogue: Epilogue, cla
                         a = b.offset(a_block, b.mul(i.i, p[A_PANEL]), elements[0])
                         at = b.offset(tile, b.mul(b.sub(i.i, stack.i), tile_size), micro.element)
                         rows = b.min(b.sub(p[M], b.mul(i.i, micro.rows)), micro.rows)
-                        lines = b.mul(b.mul(b.sub(i.i, row_tile), b.udiv(kc, UNROLL)), LINE // micro.compute.itemsize)
+                        if gather:  # this panel is near, A's next K block is not
+                            coming = b.offset(a, p[A_BLOCK], elements[0])
+                        else:
+                            part = b.mul(b.sub(i.i, row_tile), b.udiv(kc, UNROLL))
+                            coming = b.offset(ahead, b.mul(part, LINE // micro.compute.itemsize), micro.element)
                         micro.call(
                             b,
                             [a, p[A_ROW], p[A_K], bb, p[B_STRIDE], kc, at, first, rows, columns],
                             loadable,
-                            b.offset(ahead, lines, micro.element),
+                            coming,
                         )
                     rows = b.sub(b.min(p[M], b.mul(stack_end, micro.rows)), row)
                     with b.when(last, "write"):
