@@ -22,6 +22,7 @@ sys.path.insert(0, HERE)
 
 from functions import FUNCTION_ROWS
 from layers import LAYER_ROWS
+from optimizers import OPTIMIZER_ROWS
 from rows import ROWS
 from startup import startup_rows
 
@@ -142,13 +143,20 @@ def main() -> None:
     parser.add_argument("--no-startup", action="store_true", help="leave out import, first compile and size")
     parser.add_argument("--functions", action="store_true", help="single calls of many functions, a page of their own")
     parser.add_argument("--layers", action="store_true", help="layers forward and backward, a page of their own")
+    parser.add_argument("--optimizers", action="store_true", help="a step of each optimizer, a page of their own")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md and README's table")
     options = parser.parse_args()
     pythons = {"twain": sys.executable, "numpy": sys.executable}
     pythons.update(dict(p.split("=", 1) for p in options.peer))
     wanted = tuple(filter(None, options.rows.split(",")))
-    every = FUNCTION_ROWS if options.functions else LAYER_ROWS if options.layers else ROWS
-    if options.layers:
+    pages = {
+        "function": ("Single calls", FUNCTION_ROWS, options.functions),
+        "layer": ("Layers, forward and backward", LAYER_ROWS, options.layers),
+        "optimizer": ("A step of each optimizer", OPTIMIZER_ROWS, options.optimizers),
+    }
+    page = next((name for name, (_, _, wanted_page) in pages.items() if wanted_page), None)
+    title, every, _ = pages[page] if page else ("", ROWS, True)
+    if page in ("layer", "optimizer"):
         del pythons["numpy"]
     rows = [r for r in every if not wanted or r["name"].startswith(wanted)]
     workers = [Worker(name, python) for name, python in pythons.items()]
@@ -164,8 +172,7 @@ def main() -> None:
         "",
         *table(results, list(pythons), every),
     ]
-    if options.functions or options.layers:
-        page, title = ("function", "Single calls") if options.functions else ("layer", "Layers, forward and backward")
+    if page:
         found = summary(results, every)
         print("\n".join(found))
         if options.write:

@@ -12,6 +12,7 @@ from torch import nn
 
 import functions
 import layers
+import optimizers
 import sequences
 from protocol import serve
 from rows import GEMM, SIZES
@@ -142,6 +143,27 @@ for name in ("add", "exp", "sum", "softmax", "mean0"):
     for size in SIZES:
         ROWS[f"{name}_{size}"] = elementwise(name, size)
 
+
+def optimizer_step(name, shapes, settings):
+    parameters = [torch.ones(shape, requires_grad=True) for shape in shapes]
+    for p in parameters:
+        p.grad = torch.full(p.shape, 1e-3)
+        if name == "SparseAdam":
+            p.grad = p.grad.to_sparse(1)
+    optimizer = getattr(torch.optim, name)(parameters, **settings)
+    if name != "LBFGS":
+        return optimizer.step
+
+    def closure():
+        optimizer.zero_grad()
+        loss = sum(p.sum() for p in parameters)  # goes on for ever, so no iteration is left out
+        loss.backward()
+        return loss
+
+    return lambda: optimizer.step(closure)
+
+
+ROWS.update(optimizers.rows(optimizer_step, optimizers.quickest_of_ways))
 ROWS.update(layers.rows(nn, torch.from_numpy, lambda step: step))
 ROWS.update(functions.rows("torch", torch, torch.from_numpy))
 ROWS.update(sequences.rows(nn, torch.randn, torch.no_grad))

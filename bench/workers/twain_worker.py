@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import functions
 import layers
+import optimizers
 import sequences
 import twain
 from protocol import serve
@@ -172,6 +173,30 @@ for name in ("add", "exp", "sum", "softmax", "mean0"):
     for size in SIZES:
         ROWS[f"{name}_{size}"] = elementwise(name, size)
 
+
+def optimizer_step(name, shapes, settings):
+    parameters = [twain.ones(shape).requires_grad_() for shape in shapes]
+    for p in parameters:
+        p.grad = twain.full(tuple(p.shape), 1e-3)
+    optimizer = getattr(optim, name)(parameters, **settings)
+    if name != "LBFGS":
+        return optimizer.step
+
+    def closure():
+        optimizer.zero_grad()
+        loss = sum(p.sum() for p in parameters)  # goes on for ever, so no iteration is left out
+        loss.backward()
+        return loss
+
+    return lambda: optimizer.step(closure)
+
+
+def compiled_or_not(maker, mode):
+    step = maker({})
+    return twain.compile(lambda: step()) if mode == "c" else step
+
+
+ROWS.update(optimizers.rows(optimizer_step, compiled_or_not))
 ROWS.update(layers.rows(nn, twain.asarray, twain.compile))
 ROWS.update(functions.rows("twain", twain, twain.asarray))
 ROWS.update(sequences.rows(nn, lambda *shape: twain.random.normal(shape), twain.no_grad, twain.compile))
