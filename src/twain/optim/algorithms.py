@@ -55,8 +55,10 @@ class SGD(_Checked):
         weight_decay: times the parameter, added to its gradient.
         nesterov: look ahead along the direction; needs momentum and no dampening.
         maximize: climb instead of descend.
-        foreach, differentiable, fused: accepted for PyTorch's sake; all parameters are updated by one fused op anyway.
-            `differentiable=True` is refused.
+        differentiable: put the steps on the tape. Parameters must then be results of recorded ops (`+p`) that
+            retain their gradients, and those be made with create_graph=True; `lr` and other settings may be 0-d tensors that
+            require a gradient.
+        foreach, fused: accepted for PyTorch's sake; all parameters are updated by one fused op anyway.
     """
 
     update = updates.sgd_update

@@ -45,6 +45,7 @@ class ParameterGroup(MutableMapping):
     def __init__(self, params: list[Tensor], names: list[str] | None, values: Mapping[str, Any]):
         self.params = params
         self.names = names
+        self._differentiable = bool(values.get("differentiable"))
         self.scalars: dict[str, Tensor] = {}
         self.settings: dict[str, Any] = {}
         # Which of TERMS are not zero: terms that vanish are left out of the update.
@@ -74,6 +75,10 @@ class ParameterGroup(MutableMapping):
                 raise ArgumentError(f"[optimizer] expected {key} to be two numbers, got {value!r}")
             for part, number in zip(PAIRS[key], value, strict=True):
                 self[part] = number
+        elif isinstance(value, Tensor) and value.requires_grad and self._differentiable:
+            self.scalars[key] = value.astype("float64")  # stays on the tape
+            if key in TERMS:
+                self.present[key] = True
         elif isinstance(value, Tensor):
             self._set_scalar(key, float(value.item()))
         elif type(value) in (float, int) and key not in self.settings and key not in COUNTS:
@@ -131,12 +136,8 @@ class Optimizer:
     unsaved: tuple[str, ...] = ()  # state that is not in state dictionaries, as it is not in PyTorch's
 
     def __init__(self, params: Any, defaults: dict[str, Any]):
-        if defaults.get("differentiable"):
-            raise ArgumentError(
-                f"[{type(self).__name__}] expected differentiable=False, got True: steps are not on the tape; "
-                "differentiate a functional update instead"
-            )
         self.defaults = defaults
+        self.differentiable = bool(defaults.get("differentiable"))
         self.param_groups: list[ParameterGroup] = []
         self.rows: list[dict[str, Any]] = []
         self.hooks: dict[str, dict[int, Callable]] = {}
@@ -154,7 +155,7 @@ class Optimizer:
         name = type(self).__name__
         if not isinstance(group, Mapping) or "params" not in group:
             raise ArgumentError(f"[{name}] expected a group to be a dictionary with 'params', got {group!r:.80}")
-        params, names = _tensors(name, group["params"])
+        params, names = _tensors(name, group["params"], self.differentiable)
         if self.param_groups and (names is None) != (self.param_groups[0].names is None):
             raise ArgumentError(f"[{name}] expected all groups with named parameters or none, got both")
         known = {id(p) for g in self.param_groups for p in g.params}
@@ -326,7 +327,7 @@ class Optimizer:
 
     def _step_group(self, group: ParameterGroup, first: int, skip: Tensor | None) -> None:
         flags = self._flags(group)
-        if group.memory.repeat(group.params, flags, skip):
+        if not self.differentiable and group.memory.repeat(group.params, flags, skip):
             return
         rows = self.rows[first : first + len(group.params)]
         active = [i for i, p in enumerate(group.params) if p.grad is not None]
@@ -335,13 +336,23 @@ class Optimizer:
         if len(active) < len(rows):
             _part_counters(rows, set(active), self.update.counters)  # type: ignore[union-attr]
         devices = dict.fromkeys(group.params[i].device for i in active)
-        with no_grad():
+        if self.differentiable:
+            self._check_recordable(group)
+        with enable_grad() if self.differentiable else no_grad():
             for device in devices:
                 here = active if len(devices) == 1 else [i for i in active if group.params[i].device == device]
-                self._step_on(group, rows, here, flags, skip, learn=len(devices) == 1)
+                self._step_on(group, rows, here, flags, skip, len(devices) == 1 and not self.differentiable)
+
+    def _check_recordable(self, group: ParameterGroup) -> None:
+        """Raise for parameters that the tape can't see change."""
+        if any(p.is_leaf and p.requires_grad for p in group.params):
+            raise ArgumentError(
+                f"[{type(self).__name__}.step] expected results of recorded ops as parameters with differentiable=True, got a "
+                "leaf: give the optimizer copies, [+p for p in model.parameters()], and use those"
+            )
 
     def _step_on(
-        self, group: ParameterGroup, rows: list[dict[str, Any]], active: list[int], flags: tuple, skip: Tensor | None, *,
+        self, group: ParameterGroup, rows: list[dict[str, Any]], active: list[int], flags: tuple, skip: Tensor | None,
         learn: bool,
     ) -> None:  # fmt: skip
         """One fused update of the parameters on one device.
@@ -554,7 +565,7 @@ def _as_groups(name: str, params: Any) -> list[dict[str, Any]]:
     return [{"params": given}]
 
 
-def _tensors(name: str, params: Any) -> tuple[list[Tensor], list[str] | None]:
+def _tensors(name: str, params: Any, differentiable: bool) -> tuple[list[Tensor], list[str] | None]:
     given: list[Any] = [params] if isinstance(params, Tensor) else list(params)
     names: list[str] | None = None
     if given and isinstance(given[0], tuple):
@@ -569,7 +580,7 @@ def _tensors(name: str, params: Any) -> tuple[list[Tensor], list[str] | None]:
             raise p.error(name)
         if not isinstance(p, Tensor):
             raise ArgumentError(f"[{name}] expected tensors as parameters, got {type(p).__name__}")
-        if not p.is_leaf:
+        if not p.is_leaf and not differentiable:
             raise ArgumentError(f"[{name}] expected leaf tensors, got the result of {p.grad_fn}; detach it first")
         if p.dtype.kind not in "fc":
             raise ArgumentError(f"[{name}] expected floating or complex parameters, got dtype {p.dtype}")
