@@ -168,7 +168,7 @@ def main() -> None:
         worker.close()
     lines = [
         f"Medians (10th percentiles in brackets), {time.strftime('%Y-%m-%d')}, {machine()}; made by `./dev bench --peers "
-        f"{','.join(n for n in pythons if n not in ('twain', 'numpy')) or '...'} --write`.",
+        f"{','.join(n for n in pythons if n not in ('twain', 'numpy')) or '...'}{f' --{page}s' if page else ''} --write`.",
         "",
         *table(results, list(pythons), every),
     ]

@@ -6,9 +6,17 @@
 namespace twain {
 namespace {
 
-bool read_size(PyObject* object, size_t* size) {
+bool read_size(PyObject* object, size_t* size, const char* function) {
   *size = object == Py_None ? 0 : PyLong_AsSize_t(object);
-  return !(*size == static_cast<size_t>(-1) && PyErr_Occurred());
+  if (*size != static_cast<size_t>(-1) || !PyErr_Occurred()) return true;
+  if (PyErr_ExceptionMatches(PyExc_OverflowError)) {
+    PyErr_Clear();
+    PyErr_Format(PyExc_ValueError, "[%s] expected a number of bytes from 0 on that fits into 64 bits, or None, got %R", function, object);
+  } else if (PyErr_ExceptionMatches(PyExc_TypeError)) {
+    PyErr_Clear();
+    PyErr_Format(PyExc_TypeError, "[%s] expected a number of bytes or None, got %R", function, object);
+  }
+  return false;
 }
 
 PyObject* memory_stats(PyObject*, PyObject* args) {
@@ -33,14 +41,14 @@ PyObject* memory_stats(PyObject*, PyObject* args) {
 
 PyObject* set_memory_cap(PyObject*, PyObject* bytes) {
   size_t cap;
-  if (!read_size(bytes, &cap)) return nullptr;
+  if (!read_size(bytes, &cap, "set_memory_cap")) return nullptr;
   allocator.cap = cap;
   Py_RETURN_NONE;
 }
 
 PyObject* set_memory_cache_bound(PyObject*, PyObject* bytes) {
   size_t bound;
-  if (!read_size(bytes, &bound)) return nullptr;
+  if (!read_size(bytes, &bound, "set_memory_cache_bound")) return nullptr;
   set_cached_bound(bound);
   Py_RETURN_NONE;
 }

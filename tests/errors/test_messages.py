@@ -27,6 +27,12 @@ def usable_afterwards():
         # shapes
         (lambda: A + B, ValueError, r"\[add\] expected shapes that broadcast together, got \(2, 3\) and \(4, 5\)"),
         (lambda: A @ B, ValueError, r"\[matmul\] .*got shapes \(2, 3\) and \(4, 5\) \(3 and 4\)"),
+        (lambda: V @ twain.ones(4), ValueError, r"\[matmul\] .*got shapes \(3,\) and \(4,\) \(3 and 4\)"),
+        (lambda: V @ B, ValueError, r"\[matmul\] .*got shapes \(3,\) and \(4, 5\) \(3 and 4\)"),
+        (lambda: A @ twain.ones(4), ValueError, r"\[matmul\] .*got shapes \(2, 3\) and \(4,\) \(3 and 4\)"),
+        (lambda: twain.zeros((10**9, 10**9)), ValueError, r"\[zeros\] expected fewer than 2\*\*52 elements, got shape"),
+        (lambda: twain.set_memory_cap(-5), ValueError, r"\[set_memory_cap\] expected a number of bytes from 0.*got -5"),
+        (lambda: twain.set_memory_cap("5"), TypeError, r"\[set_memory_cap\] expected a number of bytes or None, got '5'"),
         (lambda: V.reshape(7), ValueError, r"\[reshape\] expected a shape of 3 elements, got \(7,\) \(7 elements\)"),
         (lambda: twain.concat([A, B]), ValueError, r"\[concat\] expected shapes equal but for axis 0, got \(2, 3\), \(4"),
         (lambda: twain.stack([A, B]), ValueError, r"\[stack\] expected equal shapes, got \(2, 3\), \(4, 5\)"),
@@ -84,7 +90,7 @@ def usable_afterwards():
         (lambda: A.item(), TypeError, r"\[item\] expected a tensor of one element, got shape \(2, 3\)"),
         # memory
         (lambda: twain.ones(2**40), MemoryError, r"cannot allocate 4096.00 GB on cpu:0.*smaller batches"),
-        (lambda: twain.ones((2**40, 2**40)), ValueError, r"\[ones\] expected fewer than 2\*\*62 elements"),
+        (lambda: twain.ones((2**40, 2**40)), ValueError, r"\[ones\] expected fewer than 2\*\*52 elements"),
     ],
 )  # fmt: skip
 def test_one_clear_sentence(call, kind, text):

@@ -90,6 +90,24 @@ def test_compiled_steps_stay_compiled_and_are_taken_apart():
     assert any(line.startswith(HERE) for line in lines)
 
 
+def test_recorded_calls_are_mentioned():
+    step = twain.compile(lambda x: twain.exp(x) + 1)
+    x = twain.ones((3,))
+    with twain.profile() as first:
+        step(x)
+    assert first.recordings == 1 and "1 call of compiled functions ran op by op" in str(first)
+    for _ in range(4):
+        step(x)
+    with twain.profile() as p:
+        step(x)
+        step(x)
+    assert p.recordings == 0 and "op by op" not in str(p)
+    with twain.profile() as p:  # calls 8 to 16
+        for _ in range(9):
+            step(x)
+    assert p.recordings == 2 and "2 calls of compiled functions" in str(p)
+
+
 def test_table_rows_and_trace(tmp_path):
     x = twain.ones((300, 300))
     with twain.profile() as p:

@@ -7,7 +7,7 @@ from .errors import ArgumentError, AxisError, ShapeError
 Shape = tuple  # of int
 
 INTEGERS: set = {int}  # the types of sizes: sizes.py adds its own
-MAX_SIZE = 2**62  # elements; keeps byte counts of any dtype inside int64 only below this
+MAX_SIZE = 2**52  # elements: 2**56 bytes of the widest dtype, more than any machine can address
 
 
 def size_of(shape: tuple) -> int:
@@ -107,5 +107,5 @@ def check_shape(function: str, shape: object, name: str = "shape") -> tuple:
             raise ShapeError(f"[{function}] expected sizes >= 0, got {name} {result}")
         total *= d if d else 1
     if total >= MAX_SIZE:
-        raise ShapeError(f"[{function}] expected fewer than 2**62 elements, got {name} {result}")
+        raise ShapeError(f"[{function}] expected fewer than 2**52 elements, got {name} {result}")
     return result

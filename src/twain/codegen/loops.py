@@ -266,7 +266,7 @@ class MapWriter(KernelWriter):
             for r in reads:
                 if r not in fixed:
                     if heavy and self.operands[r].pattern == CONTIGUOUS:
-                        self.fetch_ahead(bases[r], i, self.operands[r].dtype)
+                        self.em.fetch_ahead(bases[r], i, self.operands[r].dtype)
                     leaves[E.load(r, self.operands[r].dtype)] = self.element(r, bases[r], i, axis, count)
             values = self.em.emit(roots, leaves)
             first = len(self.kernel.inputs)
@@ -285,15 +285,9 @@ class MapWriter(KernelWriter):
             return
         vector_loop(b, start, end, lanes, HEAVY if heavy else UNROLL, body, self.em)
 
-    def fetch_ahead(self, base: str, i: str, dtype: DType) -> None:
-        """Ask for what a later turn reads: CPUs that compute for long between loads don't look far enough by themselves."""
-        ahead = self.em.advance(base, self.b.add(i, AHEAD // dtype.itemsize), dtype)
-        self.b.call("void", "llvm.prefetch.p0", ("ptr", ahead), ("i32", "0"), ("i32", "3"), ("i32", "1"))
-
 
 UNROLL, HEAVY = 2, 0
 LIGHT = 12  # vector instructions per element up to which a loop is unrolled
-AHEAD = 1024  # bytes: a twentieth to a sixth less time for updates of millions of parameters, nothing for thousands
 
 
 def vector_loop(b: Builder, start: str, end: str, lanes: int, unroll: int, body, em: LaneEmitter) -> None:

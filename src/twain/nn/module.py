@@ -20,7 +20,7 @@ from ..base import lazy
 from ..base.dtypes import as_dtype
 from ..base.errors import ArgumentError, ShapeError
 from ..base.uninitialized import UninitializedTensor
-from ..tensor import asarray, no_grad, zeros_like
+from ..tensor import asarray, empty, no_grad, zeros_like
 from .hooks import BackwardHook, HookHandle, add_hook, run_after, run_before
 from .parameters import is_declared
 from .symbols import Symbol, call_symbolically
@@ -257,6 +257,24 @@ class Module:
                 if persistent:
                     yield _join(path, name), module, name
 
+    def get_extra_state(self) -> Any:
+        """What goes into state dictionaries as "_extra_state"; a layer of one's own may give something here."""
+        raise NotImplementedError(
+            f"[{type(self).__name__}] expected a get_extra_state of its own beside set_extra_state"
+        )
+
+    def set_extra_state(self, state: Any) -> None:
+        """Take back what `get_extra_state` has given."""
+        raise NotImplementedError(
+            f"[{type(self).__name__}] expected a set_extra_state of its own beside get_extra_state"
+        )
+
+    def _extras(self) -> Iterator[tuple[str, Module]]:
+        """(name in state dictionaries, module) of those with extra state."""
+        for path, module in self._walk_shared(""):
+            if type(module).get_extra_state is not Module.get_extra_state:
+                yield _join(path, "_extra_state"), module
+
     def _walk_shared(self, prefix: str, above: tuple = ()) -> Iterator[tuple[str, Module]]:
         """As named_modules, but a module under two names comes twice (state dictionaries list both)."""
         yield prefix, self
@@ -285,6 +303,8 @@ class Module:
             if isinstance(value, UninitializedTensor):
                 raise value.error("state_dict")
             state[prefix + key] = value if keep_vars else value.detach()
+        for key, module in self._extras():
+            state[prefix + key] = module.get_extra_state()
         for path, module in reversed(hooked):
             for hook in list(module._state_hooks["after"].values()):
                 changed = hook(module, state, path and path + ".", {})
@@ -312,8 +332,9 @@ class Module:
         problems: list[str] = []
         state = self._prepared_state(dict(state), strict, problems)
         targets = {key: (holder, name) for key, holder, name in self._named_state()}
-        missing = [key for key in targets if key not in state]
-        unexpected = [key for key in state if key not in targets]
+        extras = dict(self._extras())
+        missing = [key for key in (*targets, *extras) if key not in state]
+        unexpected = [key for key in state if key not in targets and key not in extras]
         values = {key: _as_tensor(key, state[key]) for key in targets if key in state}
         misshaped = []
         for key, value in values.items():
@@ -342,6 +363,9 @@ class Module:
                     object.__setattr__(holder, name, value.requires_grad_(have.requires_grad))
                 else:
                     have.assign(value if value.dtype is have.dtype else value.astype(have.dtype))
+        for key, module in extras.items():
+            if key in state:
+                module.set_extra_state(state[key])
         unmatched = Unmatched(missing, unexpected)
         for _, module in self._walk_shared(""):
             for hook in list(module.__dict__.get("_state_hooks", {}).get("loaded", {}).values()):
@@ -472,6 +496,24 @@ class Module:
     def cpu(self) -> Module:
         """Everything on the CPU; in place, as `to`."""
         return self.to(device="cpu")
+
+    def cuda(self, device: int | str | None = None) -> Module:
+        """Everything on a GPU; in place, as `to`. DeviceError where there is none."""
+        return self.to(device="cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device)
+
+    def to_empty(self, *, device: Any, recurse: bool = True) -> Module:
+        """Everything on a device without its values, for a state dict to come; in place, as `to`."""
+        made: dict[int, Tensor] = {}
+        for module in self.modules() if recurse else (self,):
+            for name, value in [*module._own_parameters(), *((n, v) for n, v, _ in module._own_buffers())]:
+                if isinstance(value, UninitializedTensor):
+                    continue
+                if id(value) not in made:
+                    fresh = empty(tuple(value.shape), dtype=value.dtype, device=device)
+                    made[id(value)] = fresh.requires_grad_() if value.requires_grad else fresh
+                object.__setattr__(module, name, made[id(value)])
+            module._moved(None, device)
+        return self
 
     def apply(self, function: Callable[[Module], Any]) -> Module:
         """Call `function` with every module, children first."""

@@ -15,6 +15,13 @@ from .samples import Samples
 from .shape import permute_dims, reshape
 
 
+def _unequal(a, b) -> ShapeError:
+    return ShapeError(
+        f"[matmul] expected the last axis of x1 to match the second last (or only) axis of x2, got shapes "
+        f"{tuple(a.shape)} and {tuple(b.shape)} ({a.shape[-1]} and {b.shape[max(len(b.shape) - 2, 0)]})"
+    )
+
+
 def _product_infer(attrs, a, b):
     dtype = strengthen(promote("matmul", a.dtype, b.dtype))
     if dtype not in dt.REAL:
@@ -22,10 +29,7 @@ def _product_infer(attrs, a, b):
     if len(a.shape) < 2 or len(b.shape) < 2:
         raise ShapeError(f"[matmul] expected at least one axis each, got shapes {tuple(a.shape)} and {tuple(b.shape)}")
     if a.shape[-1] != b.shape[-2]:
-        raise ShapeError(
-            f"[matmul] expected the last axis of x1 to match the second last (or only) axis of x2, got shapes "
-            f"{tuple(a.shape)} and {tuple(b.shape)} ({a.shape[-1]} and {b.shape[-2]})"
-        )
+        raise _unequal(a, b)
     batch = broadcast_shapes("matmul", a.shape[:-2], b.shape[:-2])
     return Spec(dtype, (*batch, a.shape[-2], b.shape[-1]))
 
@@ -111,6 +115,8 @@ def _matmul(attrs, a, b):
     """Matrix product with NumPy's rules: 1-d operands are a row and a column, leading axes broadcast."""
     if a.ndim == 0 or b.ndim == 0:
         raise ShapeError(f"[matmul] expected at least one axis each, got shapes {tuple(a.shape)} and {tuple(b.shape)}")
+    if a.shape[-1] != b.shape[max(b.ndim - 2, 0)]:
+        raise _unequal(a, b)
     left = reshape(a, (1, *a.shape)) if a.ndim == 1 else a
     right = reshape(b, (*b.shape, 1)) if b.ndim == 1 else b
     result = product(left, right)

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from .. import _core
 from ..base.errors import ArgumentError, TwainError
 from ..io.atomic import atomic_write
+from ..runtime.compile import tally
 from .labels import Label, labels_of
 from .machine import Machine, machine
 
@@ -62,7 +63,8 @@ class Profile:
 
     Operations are counted per node (a multiply-add is two), bytes are what a kernel must at least read and write; both
     follow from shapes and are no measurements. Profiled calls take the long way through the core, a microsecond or
-    two each; the times of kernels are not touched by that.
+    two each; the times of kernels are not touched by that. `recordings` says how many calls of compiled functions were not
+    replayed but recorded: those show single ops.
     """
 
     def __init__(self) -> None:
@@ -71,6 +73,7 @@ class Profile:
         self.seconds = 0.0
         self.peak_bytes = 0
         self.unlabelled = 0
+        self.recordings = 0
         self._events: list[tuple] = []
         self._begin = 0
 
@@ -78,12 +81,14 @@ class Profile:
     def __enter__(self) -> Profile:
         self._events = []
         _core.reset_peak()
+        self.recordings = -tally["recordings"]
         self._begin = _core.start_profile(self._events)
         return self
 
     def __exit__(self, *exception: object) -> None:
         end = _core.stop_profile()
         self.seconds = (end - self._begin) * 1e-9
+        self.recordings += tally["recordings"]
         self.peak_bytes = _core.memory_stats()["peak"]
         events, self._events = self._events, []
         self.calls = len(events)
@@ -180,6 +185,12 @@ class Profile:
             f"{_time(self.seconds)} in all: {_time(inside)} in {len(self.kernels)} kernels of {self.calls} calls, "
             f"{_time(max(0.0, self.seconds - inside))} outside; peak memory {self.peak_bytes / 1e6:.1f} MB"
         )
+        if self.recordings:
+            calls = "1 call" if self.recordings == 1 else f"{self.recordings} calls"
+            text.append(
+                f"{calls} of compiled functions ran op by op and {'was' if self.recordings == 1 else 'were'} recorded, as the "
+                "first two and now and then later ones are (4, 8, 16, ...)"
+            )
         return "\n".join(text)
 
     def __str__(self) -> str:

@@ -31,6 +31,7 @@ MAX_ATTEMPTS = 4  # recordings that may fail before the function stays eager for
 HITS_THAT_EXCUSE = 8  # replayed calls between two failures after which the count of failures starts again
 MAX_IDLE_RECORDINGS = 32  # recordings that were never replayed before it stays eager for good
 LOG_LENGTH = 200
+tally = {"recordings": 0}  # of all functions, for profiles
 
 
 class CompileWarning(UserWarning):
@@ -155,6 +156,7 @@ class CompiledFunction(_core.CompiledFunction):
             modes = _core.modes()
             result = recorder.run(args, kwargs)
             self.recordings += 1
+            tally["recordings"] += 1
             if recorder.reason is not None:
                 self._dropped(recorder, fitting)
             else:

@@ -28,6 +28,8 @@ LOSSES: dict[str, Callable] = {
     "hinge": F.hinge_loss,
     "poisson_nll": F.poisson_nll_loss,
 }
+# The functions' own names are as good: "mse_loss".
+LOSSES |= {function.__name__: function for function in LOSSES.values()}
 
 
 class CombinedLoss:

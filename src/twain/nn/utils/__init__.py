@@ -16,6 +16,7 @@ _MODULES = {
     "fusion": "fuse_conv_bn_eval fuse_conv_bn_weights fuse_linear_bn_eval fuse_linear_bn_weights",
     "parametrizations": "",
     "parametrize": "",
+    "old_spectral_norm": "remove_spectral_norm spectral_norm",
     "old_weight_norm": "remove_weight_norm weight_norm",
 }
 _PLACES = {name: module for module, names in _MODULES.items() for name in names.split()}
@@ -33,5 +34,5 @@ def __getattr__(name: str) -> Any:
 __all__ = [
     "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "fuse_conv_bn_eval", "fuse_conv_bn_weights",
     "fuse_linear_bn_eval", "fuse_linear_bn_weights", "get_total_norm", "parameters_to_vector", "parametrizations",
-    "parametrize", "remove_weight_norm", "rnn", "vector_to_parameters", "weight_norm",
+    "parametrize", "remove_spectral_norm", "remove_weight_norm", "rnn", "spectral_norm", "vector_to_parameters", "weight_norm",
 ]  # fmt: skip

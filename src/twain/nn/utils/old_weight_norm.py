@@ -51,7 +51,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
 
 def remove_weight_norm(module: Module, name: str = "weight") -> Module:
     """Make the weight a parameter again, with the value that it has."""
-    known: dict[str, Any] = module.__dict__.get("_weight_norms", {})
+    known: dict[str, Any] = getattr(module, "__dict__", {}).get("_weight_norms", {})
     if name not in known:
         raise ArgumentError(
             f"[remove_weight_norm] expected weight_norm on {name!r} of {type(module).__name__}, got none"
