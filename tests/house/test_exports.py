@@ -77,6 +77,18 @@ def test_methods_of_others_are_answered_with_ours(name, hint):
     assert not hasattr(type(x), name) and not hasattr(x, name)
 
 
+@pytest.mark.parametrize("room", ["train", "data"])
+def test_rooms_answer_names_of_others(room):
+    module = getattr(twain, room)
+    for name, instead in foreign.ROOMS[room].items():
+        with pytest.raises(AttributeError, match=f"no attribute '{name}'; here it is {re.escape(instead)}"):
+            getattr(module, name)
+        for found in re.findall(r"(?:train|data|nn|optim|twain)\.[\w.]*\w", instead):
+            assert operator.attrgetter(found.removeprefix("twain."))(twain)
+    with pytest.raises(AttributeError, match=r"no attribute 'nonsense'$"):
+        _ = module.nonsense
+
+
 def test_the_table_of_names_lists_what_is_there():
     for ours, _ in foreign._read().values():
         assert operator.attrgetter(ours)(twain) is not None

@@ -61,6 +61,27 @@ WORDS = {
     "set_num_threads": "set_threads", "get_num_threads": "get_threads", "inference_mode": "no_grad",
     "func": "grad, vmap and more", "amp": "autocast", "profiler": "profile", "utils": "data, twain.board and more",
 }  # fmt: skip
+# What our rooms have instead of names of PyTorch's and Keras' modules.
+ROOMS = {
+    "train": {
+        "ModelCheckpoint": "train.Checkpoint", "LearningRateScheduler": "train.LRSchedule",
+        "ReduceLROnPlateau": "train.LRSchedule with an optim.ReduceLROnPlateau", "ProgbarLogger": "train.ProgressBar",
+        "TerminateOnNaN": "what fit does anyway: NonFiniteLossError", "BackupAndRestore": "train.Checkpoint and fit(resume=...)",
+        "Sequential": "nn.Sequential, in a train.Model", "SparseCategoricalAccuracy": "train.Accuracy",
+        "CategoricalAccuracy": "train.Accuracy", "TopKCategoricalAccuracy": "train.TopKAccuracy", "MeanIoU": "train.IoU",
+    },
+    "data": {"default_collate": "data.collate", "Sequence": "data.Dataset", "from_tensor_slices": "data.ArrayDataset"},
+    "nn": {
+        "Dense": "nn.Linear", "Conv1D": "nn.Conv1d", "Conv2D": "nn.Conv2d", "Conv3D": "nn.Conv3d",
+        "Conv2DTranspose": "nn.ConvTranspose2d", "MaxPooling2D": "nn.MaxPool2d", "MaxPool2D": "nn.MaxPool2d",
+        "AveragePooling2D": "nn.AvgPool2d", "GlobalAveragePooling2D": "nn.AdaptiveAvgPool2d(1) and nn.Flatten()",
+        "BatchNormalization": "nn.BatchNorm1d, 2d or 3d", "LayerNormalization": "nn.LayerNorm",
+        "MultiHeadAttention": "nn.MultiheadAttention", "Activation": "nn.ReLU() and the like, or nn.Lambda(function)",
+        "Reshape": "nn.Unflatten, or nn.Lambda", "UpSampling2D": "nn.Upsample", "ZeroPadding2D": "nn.ZeroPad2d",
+        "SpatialDropout2D": "nn.Dropout2d", "Concatenate": "twain.concat", "Add": "x + y", "Model": "nn.Module, or train.Model",
+        "Layer": "nn.Module",
+    },
+}  # fmt: skip
 KEYWORDS = {"dim": "axis", "dims": "axis", "keepdim": "keepdims"}
 # Methods of others' tensors and arrays that ours lack.
 METHODS = (
@@ -119,6 +140,17 @@ def hint(name: str) -> str:
         return f"; PyTorch's torch.{name} is twain.{WORDS[name]} here"
     found = _read().get(name)
     return f"; {found[1]}{name} is twain.{found[0]} here" if found and found[0] != name else ""
+
+
+def absent(room: str):
+    """A module's `__getattr__`: it has no such name, but perhaps one that means the same."""
+
+    def __getattr__(name: str):
+        instead = ROOMS[room].get(name)
+        hint = "" if instead is None else f"; here it is {instead}"
+        raise AttributeError(f"module 'twain.{room}' has no attribute {name!r}{hint}")
+
+    return __getattr__
 
 
 def keyword_hint(given) -> str:

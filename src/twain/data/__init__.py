@@ -1,5 +1,6 @@
 """Data sets and the loader that makes batches of them, deterministic and resumable."""
 
+from ..base.foreign import absent
 from .collate import PaddedCollate, collate, default_convert, pad_sequences
 from .dataset import (
     ArrayDataset,
@@ -26,6 +27,8 @@ from .sampler import (
     WeightedRandomSampler,
 )
 from .tables import Column, Table, from_pandas, read_csv
+
+__getattr__ = absent("data")
 
 __all__ = [
     "ArrayDataset",

@@ -1,5 +1,6 @@
 """Training: Model with compile, fit, evaluate and predict; callbacks and metrics."""
 
+from ..base.foreign import absent
 from .callbacks import (
     Callback,
     Checkpoint,
@@ -42,6 +43,8 @@ from .metrics import (
 from .model import Model
 from .progress import ProgressBar
 from .tensorboard import TensorBoard
+
+__getattr__ = absent("train")
 
 __all__ = [
     "AUC",
