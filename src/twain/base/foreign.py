@@ -79,9 +79,18 @@ ROOMS = {
         "MultiHeadAttention": "nn.MultiheadAttention", "Activation": "nn.ReLU() and the like, or nn.Lambda(function)",
         "Reshape": "nn.Unflatten, or nn.Lambda", "UpSampling2D": "nn.Upsample", "ZeroPadding2D": "nn.ZeroPad2d",
         "SpatialDropout2D": "nn.Dropout2d", "Concatenate": "twain.concat", "Add": "x + y", "Model": "nn.Module, or train.Model",
-        "Layer": "nn.Module",
+        "Layer": "nn.Module", "Container": "nn.Sequential, nn.ModuleList or nn.Module",
     },
 }  # fmt: skip
+# What nothing here stands for.
+LACKING = {
+    "SyncBatchNorm": "it averages over the processes of data-parallel training, which there is none of yet; in one process it "
+    "is nn.BatchNorm1d, 2d or 3d",
+    "DataParallel": "it shares a batch out to several GPUs; one process here uses all cores without it",
+    "quantized": "there are no quantized layers yet",
+    "qat": "there are no quantized layers yet",
+    "parallel": "there is no data-parallel training yet",
+}
 KEYWORDS = {"dim": "axis", "dims": "axis", "keepdim": "keepdims"}
 # Methods of others' tensors and arrays that ours lack.
 METHODS = (
@@ -147,8 +156,8 @@ def absent(room: str):
 
     def __getattr__(name: str):
         instead = ROOMS[room].get(name)
-        hint = "" if instead is None else f"; here it is {instead}"
-        raise AttributeError(f"module 'twain.{room}' has no attribute {name!r}{hint}")
+        hint = LACKING.get(name, "") if instead is None else f"here it is {instead}"
+        raise AttributeError(f"module 'twain.{room}' has no attribute {name!r}" + (hint and f"; {hint}"))
 
     return __getattr__
 

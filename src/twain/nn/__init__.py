@@ -1,6 +1,7 @@
 """Layers and models. Names, arguments, parameter names and shapes are PyTorch's; `Input` and `Graph` are Keras' way."""
 
 from . import functional, init, utils
+from ..base.foreign import absent
 from ..base.uninitialized import UninitializedBuffer, UninitializedParameter
 from .activations import (
     CELU,
@@ -164,22 +165,7 @@ from .transformer import (
     TransformerEncoderLayer,
 )
 
-# Layers of PyTorch's that have no counterpart, and what to do instead.
-_INSTEAD = {
-    "SyncBatchNorm": "it averages over the processes of data-parallel training, which there is none of yet; in one process it "
-    "is nn.BatchNorm1d, 2d or 3d",
-    "DataParallel": "it shares a batch out to several GPUs; one process here uses all cores without it",
-    "Container": "use nn.Sequential, nn.ModuleList or nn.Module",
-    "quantized": "there are no quantized layers yet",
-    "qat": "there are no quantized layers yet",
-    "parallel": "there is no data-parallel training yet",
-}
-
-
-def __getattr__(name: str) -> object:
-    instead = _INSTEAD.get(name)
-    raise AttributeError(f"module 'twain.nn' has no attribute {name!r}" + (f": {instead}" if instead else ""))
-
+__getattr__ = absent("nn")
 
 __all__ = [
     "CELU",
