@@ -1,8 +1,9 @@
 """Register tiles of matrix products: what the inner loops of gemm.py and conv.py run on.
 
 A micro-kernel adds a block of a product to a tile of accumulators in memory (row-major, `rows` x `columns`, the
-compute dtype): `micro(a, a_row, a_k, b, b_stride, kc, tile, first, rows_valid, columns_valid)`. Strides are in
-elements; `first` != 0 starts from zero instead of the tile's content. Rows beyond `rows_valid` repeat the last valid
+compute dtype): `micro(a, a_row, a_k, b, b_stride, kc, tile, to, to_row, first, rows_valid, columns_valid)`. Strides are in
+elements. Kinds of which `in_result` says so write the sums to `to`, a part of the result or the tile itself, with `to_row`
+between rows; `first` != 0 starts from zero instead of the tile's content. Rows beyond `rows_valid` repeat the last valid
 one, so nothing outside the operands is read and their results are never looked at. Five ways of walking:
 
 - `outer`: the tile lives in registers, one k at a time: a column of A (broadcast) times a row of B (vectors along n).
@@ -21,7 +22,7 @@ from .builder import Builder, Module, literal, storage_type, vector
 
 ARGUMENTS = (
     ("ptr", "a"), ("i64", "a_row"), ("i64", "a_k"), ("ptr", "b"), ("i64", "b_stride"), ("i64", "kc"), ("ptr", "tile"),
-    ("i64", "first"), ("i64", "rows_valid"), ("i64", "columns_valid"),
+    ("ptr", "to"), ("i64", "to_row"), ("i64", "first"), ("i64", "rows_valid"), ("i64", "columns_valid"),
 )  # fmt: skip
 PACKED = ("panels", "mixed")
 PANEL_ARGUMENTS = (*ARGUMENTS, ("ptr", "ahead"))
@@ -80,6 +81,7 @@ class MicroKernel:
         self.target = target
         self.rows = rows
         self.columns = columns
+        self.in_result = kind in PACKED or kind == "outer"
         # columns of a second kernel, for the last panel: a vector less
         self.narrow = columns - self.lanes if kind in PACKED else 0
         self.text = f"{kind} {rows}x{columns} {dtype_a}*{dtype_b}->{compute}"
@@ -151,6 +153,12 @@ def _row_pointers(b: Builder, base: str, stride: str, count: int, element: str) 
     return [b.offset(base, b.mul(b.min(i, last), stride), element) for i in range(count)]
 
 
+def _result_rows(b: Builder, count: int, element: str) -> list[str]:
+    """Pointers to the rows of the result, found anew wherever they are needed rather than kept."""
+    stride = opaque(b, "i64", "%to_row")
+    return [b.offset("%to", b.mul(i, stride), element) for i in range(count)]
+
+
 def opaque(b: Builder, type_: str, value: str) -> str:
     """`value`, with its origin hidden from the compiler.
 
@@ -186,10 +194,10 @@ def _outer(micro: MicroKernel, module: Module, name: str, narrow: bool) -> None:
                 out[i * vectors + v] = multiply_add(b, micro, left, row[v], out[i * vectors + v])
         return out
 
-    start, go = b.new_label("load"), b.new_label("go")
     tile = [
         b.offset(b.offset("%tile", i * micro.columns, element), place, element) for i in range(rows) for place in places
     ]
+    start, go = b.new_label("load"), b.new_label("go")
     b.branch_if(b.compare("ne", "%first", 0), go, start)
     b.label(start)
     held = [b.load(type_, t, 4) for t in tile]
@@ -211,7 +219,8 @@ def _outer(micro: MicroKernel, module: Module, name: str, narrow: bool) -> None:
         a_offset, pointer, *sums = rest.values
         sums = step(a_offset, pointer, sums)
         rest.next(b.add(a_offset, "%a_k"), b.offset(pointer, "%b_stride", b_element), *sums)
-    for total, t in zip(rest.results[2:], tile, strict=True):
+    result = [b.offset(row, place, element) for row in _result_rows(b, rows, element) for place in places]
+    for total, t in zip(rest.results[2:], result, strict=True):
         b.store(type_, total, t, 4)
     b.finish()
 
@@ -253,7 +262,11 @@ def _panels(micro: MicroKernel, module: Module, name: str, vectors: int, unroll:
 
     # The tile's old content is on its way while the sums grow, and joins them at the end.
     tile = [b.offset("%tile", i * micro.columns + v * lanes, element) for i in range(rows) for v in range(vectors)]
-    for t in tile:
+
+    def result() -> list:
+        return [b.offset(row, v * lanes, element) for row in _result_rows(b, rows, element) for v in range(vectors)]
+
+    for t in (*tile, *result()):
         b.prefetch(t)
     sums = [literal(0, element, lanes)] * len(tile)
     done, (a, panel, *sums) = steps("0", b.sub("%kc", unroll - 1), unroll, a_start, "%b", sums)
@@ -262,12 +275,12 @@ def _panels(micro: MicroKernel, module: Module, name: str, vectors: int, unroll:
     add, new, stored = b.new_label("add"), b.new_label("new"), b.new_label("stored")
     b.branch_if(b.compare("ne", "%first", 0), new, add)
     b.label(add)
-    for total, t in zip(sums, tile, strict=True):
-        b.store(type_, b.value(f"{plus} {type_} {b.load(type_, t, 4)}, {total}"), t, 4)
+    for total, t, to in zip(sums, tile, result(), strict=True):
+        b.store(type_, b.value(f"{plus} {type_} {b.load(type_, t, 4)}, {total}"), to, 4)
     b.branch(stored)
     b.label(new)
-    for total, t in zip(sums, tile, strict=True):
-        b.store(type_, total, t, 4)
+    for total, to in zip(sums, result(), strict=True):
+        b.store(type_, total, to, 4)
     b.branch(stored)
     b.label(stored)
     b.finish()

@@ -2,8 +2,9 @@
 
 The result is cut into blocks of `row_tiles` x `panels` tiles. Each block runs over K in fixed blocks of KC (so results
 don't depend on threads), keeping its partial sums in its strip's slot of scratch, and writes its tiles through the
-epilogue after the last. A strip is a run of blocks: the unit of parallel work. Where a product has too few blocks to
-share out, K is split into SPLITS ranges of SPLIT_BLOCKS blocks, each with a result of its own, to be added up later.
+epilogue after the last. Where the epilogue only stores, the last sums of whole tiles go straight to the result. A strip is
+a run of blocks: the unit of parallel work. Where a product has too few blocks to share out, K is split into SPLITS ranges
+of SPLIT_BLOCKS blocks, each with a result of its own, to be added up later.
 
 Operand addresses are sums of strides given at run time, so the same code reads packed panels and plain matrices:
 A at row tile t, row r, K block q, k: `t * a_panel + r * a_row + q * a_block + k * a_k`, B likewise by panels of
@@ -14,7 +15,7 @@ A convolution has no matrix B: a `gather` object packs the panels of a block, on
 from __future__ import annotations
 
 from .builder import Builder, Module, storage_type
-from .epilogue import Epilogue, emit_epilogue
+from .epilogue import Epilogue, emit_epilogue, only_store
 from .microkernel import LINE, PACKED, UNROLL, MicroKernel
 from .plan import KernelSource
 
@@ -79,6 +80,8 @@ def _emit(module: Module, name: str, micro: MicroKernel, epilogue: Epilogue, cla
     if gather:
         slot = b.offset(slot, b.mul(p[KC], micro.columns), micro.element)
     tiles = b.select(several, "ptr", slot, local)
+    only_stores = epilogue.text == only_store(micro.compute).text and classes == "1"
+    in_result = micro.in_result and only_stores and not gather
 
     with (
         b.loop("%begin", "%end", hint="strip") as strip,
@@ -119,6 +122,10 @@ def _emit(module: Module, name: str, micro: MicroKernel, epilogue: Epilogue, cla
                     number = b.select(several, "i64", number, 0)
                     tile = b.offset(tiles, b.mul(number, tile_size), micro.element)
                     loadable = b.sub(p[B_COLUMNS], column)
+                    if in_result:
+                        whole = b.compare("eq", columns, micro.columns)
+                        if micro.narrow:
+                            whole = b.value(f"or i1 {whole}, {b.compare('eq', columns, micro.narrow)}")
                     # The tiles of a panel bring the next one near, or the next K block's first, a piece each.
                     ahead = bb
                     if micro.kind in PACKED and not gather:
@@ -130,6 +137,13 @@ def _emit(module: Module, name: str, micro: MicroKernel, epilogue: Epilogue, cla
                         a = b.offset(a_block, b.mul(i.i, p[A_PANEL]), elements[0])
                         at = b.offset(tile, b.mul(b.sub(i.i, stack.i), tile_size), micro.element)
                         rows = b.min(b.sub(p[M], b.mul(i.i, micro.rows)), micro.rows)
+                        to, to_row = at, str(micro.columns)
+                        if in_result:
+                            place = b.add(b.mul(b.mul(i.i, micro.rows), strides[0][0]), column)
+                            inside = b.value(f"and i1 {whole}, {b.compare('eq', rows, micro.rows)}")
+                            inside = b.value(f"and i1 {inside}, {last}")
+                            to = b.select(inside, "ptr", b.offset(pointers[2], place, micro.element), at)
+                            to_row = b.select(inside, "i64", strides[0][0], to_row)
                         if gather:  # this panel is near, A's next K block is not
                             coming = b.offset(a, p[A_BLOCK], elements[0])
                         else:
@@ -137,12 +151,18 @@ def _emit(module: Module, name: str, micro: MicroKernel, epilogue: Epilogue, cla
                             coming = b.offset(ahead, b.mul(part, LINE // micro.compute.itemsize), micro.element)
                         micro.call(
                             b,
-                            [a, p[A_ROW], p[A_K], bb, p[B_STRIDE], kc, at, first, rows, columns],
+                            [a, p[A_ROW], p[A_K], bb, p[B_STRIDE], kc, at, to, to_row, first, rows, columns],
                             loadable,
                             coming,
                         )
                     rows = b.sub(b.min(p[M], b.mul(stack_end, micro.rows)), row)
-                    with b.when(last, "write"):
+                    if in_result:
+                        rest = b.value(f"srem i64 {rows}, {micro.rows}")
+                        there = b.select(whole, "i64", b.sub(rows, rest), 0)
+                        row, rows = b.add(row, there), b.sub(rows, there)
+                        tile = b.offset(tile, b.mul(there, micro.columns), micro.element)
+                        left = b.value(f"and i1 {last}, {b.compare('sgt', rows, 0)}")
+                    with b.when(left if in_result else last, "write"):
                         starts = []
                         for o in range(count):
                             starts.append(b.offset(pointers[2 + o], b.mul(row, strides[o][0]), elements[2 + o]))
