@@ -266,8 +266,12 @@ def _panels(micro: MicroKernel, module: Module, name: str, vectors: int, unroll:
     def result() -> list:
         return [b.offset(row, v * lanes, element) for row in _result_rows(b, rows, element) for v in range(vectors)]
 
-    for t in (*tile, *result()):
-        b.prefetch(t)
+    with b.when(b.compare("eq", "%first", 0), "old"):
+        for t in tile:
+            b.prefetch(t)
+    with b.when(b.compare("ne", "%to", "%tile", "ptr"), "result"):
+        for t in result():
+            b.prefetch(t)
     sums = [literal(0, element, lanes)] * len(tile)
     done, (a, panel, *sums) = steps("0", b.sub("%kc", unroll - 1), unroll, a_start, "%b", sums)
     _, (_, _, *sums) = steps(done, "%kc", 1, a, panel, sums)
