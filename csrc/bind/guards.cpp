@@ -8,6 +8,7 @@
 
 #include "bind/parts.h"
 #include "bind/python.h"
+#include "bind/reading_functions.h"
 #include "dispatch/modes.h"
 #include "guards/tensor_probe.h"
 
@@ -26,6 +27,10 @@ twain::TensorFacts facts_of(PyObject* tensor) {
 
 const void* meta_address(PyObject* object) {
   return Py_TYPE(object) == &twain::meta_type ? reinterpret_cast<twain::PyMeta*>(object)->meta : nullptr;
+}
+
+bool inside(PyObject* tensor, int64_t low, int64_t high, int64_t except) {
+  return twain::is_inside_or(twain::handle_of(tensor).value, low, high, except);
 }
 
 uint64_t modes() {
@@ -133,7 +138,7 @@ GuardTree* guard_tree_of(PyObject* object) {
 }
 
 void bind_guards(nb::module_& module) {
-  twain::tensor_probe = {&twain::tensor_type, facts_of, meta_address, modes};
+  twain::tensor_probe = {&twain::tensor_type, facts_of, meta_address, inside, modes};
   module.def("modes", &modes,
              "The switches of the calling thread as an int: 1 gradients are recorded, 2 anomalies are detected, from bit 8 the "
              "default device.");

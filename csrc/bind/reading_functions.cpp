@@ -106,8 +106,33 @@ bool is_inside(const Value& value, int64_t low, int64_t high) {
   return !found.load(std::memory_order_relaxed);
 }
 
+// An element outside [low, high) that isn't `except`: the first one met.
+template <typename T>
+const T* find_outside(const Meta* meta, const char* data, int axis, int64_t low, int64_t high, int64_t except) {
+  if (axis == meta->ndim) {
+    const T* element = elements_of<T>(data);
+    const bool large = !std::is_signed_v<T> && static_cast<uint64_t>(*element) > uint64_t{INT64_MAX};
+    const auto number = static_cast<int64_t>(*element);
+    return !large && ((number >= low && number < high) || number == except) ? nullptr : element;
+  }
+  const int64_t count = meta->strides[axis] == 0 && meta->shape[axis] > 0 ? 1 : meta->shape[axis];  // repeated
+  const int64_t step = meta->strides[axis] * static_cast<int64_t>(sizeof(T));
+  for (int64_t i = 0; i < count; ++i) {
+    if (const T* found = find_outside<T>(meta, data + i * step, axis + 1, low, high, except)) return found;
+  }
+  return nullptr;
+}
+
 // Values must not be looked at while a recording is under way.
 bool readable(const Value& value) { return value.meta->size != 0 && modes().recorder == nullptr; }
+
+// Such an element as an int; null without an exception if there is none.
+PyObject* outside_or(const Value& value, int64_t low, int64_t high, int64_t except) {
+  return with_integer(value.meta->dtype, "index_outside", [&]<typename T>() -> PyObject* {
+    const T* found = find_outside<T>(value.meta, value.data, 0, low, high, except);
+    return found == nullptr ? nullptr : as_int(*found);
+  });
+}
 
 // index_range(x): (least, largest) element; None of an empty tensor and while a recording is under way.
 PyObject* index_range(PyObject*, PyObject* tensor) {
@@ -126,13 +151,28 @@ PyObject* index_range(PyObject*, PyObject* tensor) {
 // index_outside(x, low, high): see below.
 PyObject* index_outside(PyObject*, PyObject* const* args, Py_ssize_t count) {
   return guarded([&]() -> PyObject* {
-    if (count != 3) throw Error(ErrorKind::type, "[index_outside] expected (Tensor, low, high)");
+    if (count != 3 && count != 4) throw Error(ErrorKind::type, "[index_outside] expected (Tensor, low, high, except)");
     const Value& value = value_of(expect_tensor(args[0], "index_outside", "x"));
-    const long long low = PyLong_AsLongLong(args[1]);
-    const long long high = low == -1 && PyErr_Occurred() ? 0 : PyLong_AsLongLong(args[2]);
-    if (PyErr_Occurred()) return nullptr;
-    if (!readable(value)) Py_RETURN_NONE;
+    int64_t numbers[3] = {};
+    for (Py_ssize_t i = 1; i < count; ++i) {
+      numbers[i - 1] = PyLong_AsLongLong(args[i]);
+      if (numbers[i - 1] == -1 && PyErr_Occurred()) return nullptr;
+    }
+    const int64_t low = numbers[0], high = numbers[1], except = count == 4 ? numbers[2] : low;
+    if (value.meta->size == 0) Py_RETURN_NONE;
     PyObject* bad = outside(value, low, high);
+    if (bad != nullptr && count == 4) {
+      Py_DECREF(bad);
+      if (modes().observer != nullptr) modes().observer->spoil();
+      bad = outside_or(value, low, high, except);
+      if (bad == nullptr && PyErr_Occurred()) return nullptr;
+    }
+    if (auto* recorder = static_cast<PyObject*>(modes().recorder); recorder != nullptr && bad == nullptr) {
+      // The plan is for such indices only: its guards look again.
+      Ref held = Ref::borrow(recorder);
+      checked(PyObject_CallMethod(recorder, "on_range", "OLLL", args[0], low, high, except));
+      Py_RETURN_NONE;
+    }
     if (bad != nullptr) {
       if (modes().observer != nullptr) modes().observer->spoil();
       return bad;
@@ -323,12 +363,21 @@ PyObject* outside(const Value& value, int64_t low, int64_t high) {
   });
 }
 
+bool is_inside_or(const Value& value, int64_t low, int64_t high, int64_t except) {
+  if (value.meta->size == 0) return true;
+  if (value.meta->dtype < DType::int8 || value.meta->dtype > DType::uint64) return false;
+  return with_integer(value.meta->dtype, "range", [&]<typename T>() {
+    return is_inside<T>(value, low, high) ||
+           (except != low && find_outside<T>(value.meta, value.data, 0, low, high, except) == nullptr);
+  });
+}
+
 PyMethodDef reading_functions[] = {
     {"index_range", index_range, METH_O,
      "index_range(x): (least, largest) element of an integer tensor; None if it is empty or a recording is under way."},
     {"index_outside", fast(index_outside), METH_FASTCALL,
-     "index_outside(x, low, high): an element of an integer tensor outside [low, high), the least or the largest; None if there "
-     "is none, or a recording is under way."},
+     "index_outside(x, low, high[, except]): an element of an integer tensor outside [low, high) that isn't `except`; None if "
+     "there is none. A recording under way is told, by on_range(x, low, high, except), that its plan is for such x."},
     {"chosen", fast(chosen_function), METH_FASTCALL,
      "chosen(x, mask): the elements of x where the bool mask, of its shape, is true, as a vector without history."},
     {"positions", fast(positions_function), METH_FASTCALL,

@@ -236,6 +236,17 @@ bool GuardTree::set_check(Node& node, PyObject* expected, const std::vector<int3
       problem = "expected the index of an earlier node";
       return false;
     }
+    case Check::range: {
+      bool right = PyTuple_CheckExact(expected) && PyTuple_GET_SIZE(expected) == 3;
+      for (Py_ssize_t i = 0; right && i < 3; ++i) {
+        right = PyLong_CheckExact(PyTuple_GET_ITEM(expected, i)) &&
+                (PyLong_AsLongLong(PyTuple_GET_ITEM(expected, i)) != -1 || !PyErr_Occurred());
+      }
+      PyErr_Clear();
+      if (right && tensor_probe.inside != nullptr) return true;
+      problem = "expected (low, high, except): ints of 64 bits";
+      return false;
+    }
     case Check::tensor: {
       if (tensor_probe.facts == nullptr) {
         problem = "tensors cannot be checked in this build";

@@ -185,6 +185,9 @@ std::string GuardTree::describe(const Failure& failure, const Call& call, PyObje
       return start + "expected a dict with the keys " + key_text(expected) + ", got " +
              (PyDict_Check(value) ? keys_of(value) : type_name(value));
     case Check::tensor: return start + tensor_text(expected, value);
+    case Check::range:
+      return start + "expected integers in [" + short_repr(PyTuple_GET_ITEM(expected, 0)) + ", " +
+             short_repr(PyTuple_GET_ITEM(expected, 1)) + ")";
     case Check::same: return start + "expected the same object as " + quoted(path(node.other));
     case Check::identity: return start + "expected the object " + short_repr(expected) + ", got " + short_repr(value);
   }

@@ -215,6 +215,12 @@ bool GuardTree::attempt(const Call& call, PyObject** values, Failure& failure) {
         case Check::length: holds = length_of(value) == node.number; break;
         case Check::keys: holds = has_keys(value, node.expected.get()); break;
         case Check::same: holds = value == values[node.other]; break;
+        case Check::range: {
+          PyObject* const ends = node.expected.get();
+          const auto end = [&](Py_ssize_t i) { return PyLong_AsLongLong(PyTuple_GET_ITEM(ends, i)); };
+          holds = Py_TYPE(value) == tensor_probe.tensor_type && tensor_probe.inside(value, end(0), end(1), end(2));
+          break;
+        }
         case Check::tensor: {
           holds = Py_TYPE(value) == tensor_probe.tensor_type;
           if (!holds) break;

@@ -39,6 +39,7 @@ enum class Check : uint8_t {  // in the order of kCheckNames
   keys,                       // it is a dict with exactly these keys in this order
   tensor,                     // it is a Tensor with this Meta, this requires_grad, and .grad there or not
   same,                       // it is the object that another node fetched
+  range,                      // it is an integer Tensor with all elements in [low, high), or equal to a third number
 };
 
 // How `equal` compares.
@@ -48,7 +49,7 @@ enum class Equality : uint8_t { identity, integer, large_integer, real, complex,
 inline constexpr const char* kFetchNames[] = {"argument", "keyword", "constant", "modes",  "attribute", "item",
                                               "index",    "cell",    "type",     "length", "value"};
 inline constexpr const char* kCheckNames[] = {"none",   "absent", "identity", "type", "equal",
-                                              "length", "keys",   "tensor",   "same"};
+                                              "length", "keys",   "tensor",   "same", "range"};
 
 // An object held; movable.
 class Held {

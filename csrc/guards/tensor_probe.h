@@ -19,6 +19,8 @@ struct TensorProbe {
   TensorFacts (*facts)(PyObject* tensor) = nullptr;  // `tensor` is exactly of tensor_type; must not fail
   // The address TensorFacts.meta has for this Meta object; null if it is no Meta.
   const void* (*meta_address)(PyObject* meta) = nullptr;
+  // Whether all elements of a tensor lie in [low, high), or are `except`; what is no integer tensor fails.
+  bool (*inside)(PyObject* tensor, int64_t low, int64_t high, int64_t except) = nullptr;
   // The switches of the calling thread that change what a function computes: a sum of Mode.
   uint64_t (*modes)() = nullptr;
 };

@@ -173,6 +173,9 @@ class _Tracer:
     def on_read(self, tensor: Tensor, kind: str) -> None:
         """A value is looked at: the run goes on with what it was."""
 
+    def on_range(self, tensor: Tensor, low: int, high: int, ignore: int) -> None:
+        """The values were looked at, and are as they should be."""
+
     def before(self, module: Module) -> Callable:
         """The hook that opens the scope. A copy of the module (as functional_call makes) counts as the module."""
 

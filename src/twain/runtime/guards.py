@@ -148,6 +148,8 @@ class _Builder:
                 continue
             if self._matters(place):
                 self.node(place)
+        for (_, *ends), place in recorder.ranges.items():
+            self.add("value", self.node(place.object), None, "range", tuple(ends), False, path_text(place))
         for cls in {id(p.value): p.value for p in state.places if p.kind is CLASS}.values():
             self._class_sizes(cls)
 

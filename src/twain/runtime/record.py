@@ -42,6 +42,7 @@ Tensor = _core.Tensor
 _HERE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _recording = threading.Lock()  # marks are on the tensors themselves, so there is one recording at a time
 _local = threading.local()
+SAME_ELEMENTS = frozenset(("reshape", "permute_dims", "expand_dims", "squeeze", "contiguous", "cast"))
 
 
 class Lifted:
@@ -131,6 +132,8 @@ class Recorder:
         self.origin: dict[int, Place] = {}  # trace number -> place of a lifted tensor
         self.lifted: list[Lifted] = []
         self.last_trace = 0
+        # Limits that the elements of an integer tensor keep to: (its place, least, end, a number that counts as inside)
+        self.ranges: dict[tuple, Place] = {}
         self.hashed: set[int] = set()  # lifted tensors whose identity was used
         self.attached_backward = False
         self.tracker = FloatTracker()
@@ -278,6 +281,21 @@ class Recorder:
                     self.hashed.add(id(tensor))
             else:
                 self.refuse(f"takes a value out of a tensor ({_READS.get(kind, kind)})")
+        finally:
+            sys.setprofile(profile)
+
+    def on_range(self, tensor, low: int, high: int, ignore: int) -> None:
+        """The elements of an integer tensor lie in [low, high) or are `ignore`, else an error would have been raised."""
+        profile = sys.getprofile()
+        sys.setprofile(None)
+        try:
+            trace = _core.get_trace(tensor)
+            for call in reversed(self.calls):  # the same elements in another shape or dtype
+                if trace in call.outputs and call.record.name in SAME_ELEMENTS:
+                    trace = call.inputs[0]
+            place = self.origin.get(trace) if isinstance(trace, int) else None
+            if place is not None and place.value.dtype.kind in "iu":
+                self.ranges[id(place), low, high, ignore] = place
         finally:
             sys.setprofile(profile)
 

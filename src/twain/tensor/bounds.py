@@ -1,4 +1,5 @@
-"""Checks of indices that are data. Kernels can't raise, so eager calls look before; a recording and a plan don't."""
+"""Checks of indices that are data. Kernels can't raise, so eager calls look before. A recording notes what was looked at,
+and the guards of its plan look at it again where it is an input; indices that are computed inside aren't looked at."""
 
 from __future__ import annotations
 
@@ -19,11 +20,11 @@ def recording() -> bool:
     return recorder is not None
 
 
-def out_of_range(index: object, low: int, high: int) -> int | None:
-    """An element of an integer tensor outside [low, high), if there is one and its values may be read."""
+def out_of_range(index: object, low: int, high: int, ignore: int | None = None) -> int | None:
+    """An element of an integer tensor outside [low, high) that isn't `ignore`, if there is one."""
     if type(index) is not Tensor or index.dtype.kind not in "iu":
         return None
-    return _core.index_outside(index, low, high)
+    return _core.index_outside(index, low, high) if ignore is None else _core.index_outside(index, low, high, ignore)
 
 
 def check_index(function: str, index: object, size: int, axis: int, shape: tuple, from_end: bool = True) -> None:
@@ -37,9 +38,7 @@ def check_index(function: str, index: object, size: int, axis: int, shape: tuple
 
 def check_classes(function: str, what: str, classes: object, count: int, ignore: int | None = None) -> None:
     """Refuse class numbers outside [0, count), but for `ignore`."""
-    bad = out_of_range(classes, 0, count)
-    if bad is not None and bad == ignore:
-        bad = next((n for n in classes.reshape(-1).tolist() if n != ignore and not 0 <= n < count), None)
+    bad = out_of_range(classes, 0, count, ignore)
     if bad is not None:
         raise IndexingError(f"[{function}] expected {what} in [0, {count}), got {bad}")
 
