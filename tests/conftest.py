@@ -1,6 +1,7 @@
 """Set-up shared by all tests; nothing here imports twain, so that tests of starting up see a fresh process."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -40,6 +41,9 @@ def quick_kernels(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 def pytest_configure(config: pytest.Config) -> None:
     # Kernels that the tests compile stay out of the user's own cache, and are there for the next run.
     os.environ["TWAIN_CACHE"] = str(ROOT / "build" / "test-kernels")
+    # A run in the background of a shell is started deaf to Ctrl-C, and so would be what the tests start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     # Profiles are only set where hypothesis is installed; the lint environment may lack it.
     if "hypothesis" not in sys.modules:
         try:
