@@ -118,6 +118,8 @@ class Repeated:
 
 def _tensors(value: Any) -> Any:
     """Arrays in a batch as tensors; what is no array stays as it is."""
+    if type(value) is Tensor:
+        return value
     return pytree.map_leaves(lambda leaf: asarray(leaf) if is_array(leaf) else leaf, value)
 
 
@@ -128,7 +130,7 @@ def _first_leaf(tree: Any) -> Any:
 
 def samples_in(inputs: Any) -> int:
     """How many samples a batch of inputs has: the length of its first array."""
-    first = _first_leaf(inputs)
+    first = inputs[0] if type(inputs) is tuple and inputs and type(inputs[0]) is Tensor else _first_leaf(inputs)
     shape = getattr(first, "shape", None)
     return int(shape[0]) if shape else len(first) if hasattr(first, "__len__") else 1
 
