@@ -134,7 +134,7 @@ def embedding(
         scale_grad_by_freq: a row's gradient is divided by how often input names it.
         sparse: accepted for PyTorch's sake; gradients are dense.
 
-    Raises IndexError for an index out of range, negative ones too; compiled, one beyond the last row reads NaN.
+    Raises IndexError for an index out of range, negative ones too; one that compiled code computes reads NaN.
     """
     if weight.ndim != 2:
         raise ShapeError(f"[embedding] expected weight of shape (rows, length), got {tuple(weight.shape)}")
@@ -344,7 +344,7 @@ def cross_entropy(
     Args:
         input: (N, C), (N, C, d1, ...) or (C,), not normalised.
         target: class numbers of input's shape without C, or probabilities of input's shape. A number outside [0, C)
-            raises IndexError; compiled, it gives NaN.
+            raises IndexError; one that compiled code computes gives NaN.
         weight: (C,), of the classes.
         ignore_index: samples with this class number don't count.
         reduction: "mean" (by weight), "sum" or "none".

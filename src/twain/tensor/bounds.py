@@ -59,8 +59,8 @@ def check_probabilities(function: str, what: str, x: object) -> None:
 def take(x: Tensor, indices: Tensor, /, axis: int | None = None) -> Tensor:
     """Elements of `x` along `axis` at `indices`; shape x[:axis] + indices + x[axis+1:]. axis may be left out of a vector.
 
-    A 0-d x counts as one element. Negative indices count from the end. Raises IndexError for one out of range; compiled,
-    that reads NaN (of integers, the smallest number).
+    A 0-d x counts as one element. Negative indices count from the end. Raises IndexError for one out of range; one
+    that compiled code computes reads NaN (of integers, the smallest number).
     """
     x = tensor_argument("take", x)
     if x.ndim == 0:
