@@ -461,9 +461,13 @@ void Pass::apply_rule(Node* node, Value* grads) {
   uint32_t present = 0;
   for (uint32_t j = 0; j < program->output_count; ++j) present += grads[j] ? 1 : 0;
   if (present == 0) return;
+  // A rule is told which results nobody reads; zeros are made only where a gradient is passed through.
   if (present != program->output_count)
-    for (uint32_t j = 0; j < program->output_count; ++j)
-      if (!grads[j] && program->outputs[j].meta->differentiable) grads[j] = constant(program->outputs[j].meta, 0.0);
+    for (int32_t source : node->rule->results) {
+      if (source > -2) continue;
+      const auto j = static_cast<uint32_t>(-2 - source);
+      if (!grads[j]) grads[j] = constant(program->outputs[j].meta, 0.0);
+    }
   if (node->rule->op != nullptr) {
     if (!run_known(node, grads)) run_any(node, grads);
     return;

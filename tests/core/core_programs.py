@@ -55,6 +55,7 @@ TEXTS = {
     "copy": kernel_text("copy", 1, "%r = fadd float %v0, 0.0"),
     "square": kernel_text("square", 1, "%r = fmul float %v0, %v0"),
     "scale": kernel_text("scale", 2, "%r = fmul float %v0, %v1", weak=(1,)),
+    "zero": kernel_text("zero", 1, "%r = fsub float %v0, %v0"),
     "nan": kernel_text("nan", 1, "%z = fsub float %v0, %v0\n  %r = fdiv float %z, %z"),
 }
 
@@ -129,20 +130,29 @@ def elementwise(kernel: str, inputs: int, reuse: bool = True):
 
 
 def products(pairs, name="products"):
-    """A program of several outputs, output k = product of two inputs (or a sum of two products through the arena)."""
+    """A program of several outputs, output k = product of two inputs (or a sum of two products through the arena).
+
+    Absent operands count as zeros."""
 
     def prepare(attrs, metas):
         out = like(metas)
         n, arena = len(metas), len(metas) + len(pairs)
         steps = []
+        present = next(i for i, m in enumerate(metas) if m is not None)
+
+        def product(a, b, into):
+            if metas[a] is None or metas[b] is None:
+                return (KERNELS["zero"], ((present, 0), into), (), out.size, GRAIN)
+            return (KERNELS["mul"], ((a, 0), (b, 0), into), (), out.size, GRAIN)
+
         for k, pair in enumerate(pairs):
             if len(pair) == 2:
-                steps.append((KERNELS["mul"], ((pair[0], 0), (pair[1], 0), (n + k, 0)), (), out.size, GRAIN))
+                steps.append(product(*pair, (n + k, 0)))
             else:
                 a, b, c, d = pair
                 half = (out.nbytes + 63) // 64 * 64
-                steps.append((KERNELS["mul"], ((a, 0), (b, 0), (arena, 0)), (), out.size, GRAIN))
-                steps.append((KERNELS["mul"], ((c, 0), (d, 0), (arena, half)), (), out.size, GRAIN))
+                steps.append(product(a, b, (arena, 0)))
+                steps.append(product(c, d, (arena, half)))
                 steps.append((KERNELS["add"], ((arena, 0), (arena, half), (n + k, 0)), (), out.size, GRAIN))
         nbytes = 2 * ((out.nbytes + 63) // 64 * 64) if any(len(p) == 4 for p in pairs) else 0
         return _core.Program(name, metas, [(out, -1, 0, ())] * len(pairs), nbytes, steps)

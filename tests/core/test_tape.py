@@ -254,12 +254,12 @@ def test_roots_that_lie_behind_one_another():
     assert g.tolist() == [12 + 4, 27 + 6]
 
 
-def test_missing_gradients_of_outputs_are_zeros():
+def test_rules_are_told_which_outputs_have_no_gradient():
     seen = []
 
     def backward_prepare(attrs, metas):
-        seen.append(len(metas))
-        return products([(0, 2, 1, 2)])(attrs, metas)
+        seen.append([m is not None for m in metas])
+        return products([(1, 2)])(attrs, metas)
 
     backward = _core.Op("two_backward", 3, Record("two_backward", backward_prepare))
     record = Record("two", products([(0, 0), (0, 0)]), vjp=lambda *a: (backward, None, (0,), (0,)))
@@ -268,7 +268,17 @@ def test_missing_gradients_of_outputs_are_zeros():
     _a, b = two(x)
     b.backward(ones())
     assert x.grad.tolist() == [3, 5]
-    assert seen == [3]
+    assert seen == [[False, True, True]]
+
+
+def test_passed_through_gradients_that_are_missing_are_zeros():
+    copies = products([(0, 0), (0, 0)])
+    op = _core.Op("both", 2, Record("both", copies, vjp=lambda *a: (None, None, (), (-2, -3))))
+    x, y = leaf(3, 5), leaf(2, 4)
+    a, _b = op(x, y)
+    a.backward(ones())
+    assert x.grad.tolist() == [1, 1]
+    assert y.grad.tolist() == [0, 0]
 
 
 def test_non_differentiable_ops():

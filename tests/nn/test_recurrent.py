@@ -89,6 +89,36 @@ def test_derivatives_of_both_orders_and_modes(name, rng):
     np.testing.assert_allclose(many[1].detach().numpy(), layer(-x)[0].detach().numpy(), rtol=1e-10)
 
 
+@pytest.mark.parametrize("name", ["LSTM", "GRU"])
+@pytest.mark.parametrize("lengths", [None, [2, 4, 1]])
+def test_results_that_nobody_reads_have_no_part_in_the_gradient(name, lengths, rng):
+    layer = of(name, 3, 5)
+    x = twain.asarray(rng.standard_normal((4, 3, 3))).requires_grad_()
+    leaves = [x, *layer.parameters()]
+
+    def parts():
+        y, states = layer(x, lengths=lengths)
+        return [y, *(states if name == "LSTM" else [states])]
+
+    def of_both_orders(loss):
+        loss.backward(create_graph=True)
+        first = [leaf.grad for leaf in leaves]
+        for leaf in leaves:
+            leaf.grad = None
+        sum((g * g).sum() for g in first).backward()
+        second = [leaf.grad for leaf in leaves]
+        for leaf in leaves:
+            leaf.grad = None
+        return [g.detach().numpy() for g in (*first, *second)]
+
+    factors = [twain.asarray(rng.standard_normal(tuple(p.shape))) for p in parts()]
+    for k, factor in enumerate(factors):
+        whole = sum((p * f * (1.0 if i == k else 0.0)).sum() for i, (p, f) in enumerate(zip(parts(), factors)))
+        alone = (parts()[k] * factor).sum()
+        for wanted, found in zip(of_both_orders(whole), of_both_orders(alone)):
+            np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-12)
+
+
 def test_projected_states_have_the_gradient_of_their_graph(rng):
     layer = of("LSTM", 2, 4, proj_size=3)
     x = twain.asarray(rng.standard_normal((3, 2, 2)))

@@ -2,14 +2,19 @@
 
 import random
 
+import numpy as np
 import pytest
 
 import twain
 from twain.base import dtypes as dt
 from twain.base.errors import VerificationError
+from twain.ir.interpret import interpret
 from twain.ir.node import Graph, Node, Spec, make_constant, make_parameter, project
 from twain.ir.op import REGISTRY
 from twain.ir.verify import complaints, verify
+from twain.ops.elementwise import add
+from twain.ops.shape import embed
+from twain.passes.layout import arrange
 from twain.passes.simplify import simplify
 from twain.testing import drivers, random_graphs
 
@@ -81,3 +86,30 @@ def test_dump(monkeypatch, capsys):
 def broken_free() -> Graph:
     x = make_parameter(0, FLOATS)
     return Graph("g", [x], [Node(REGISTRY["mean"], (x,), (None, False), (Spec(dt.float32, ()),))])
+
+
+@pytest.mark.parametrize("case", ["whole", "gap", "overlap", "and another", "twice"])
+def test_parts_placed_side_by_side_become_a_concatenation(case):
+    """The gradient of a value that was taken apart: one pass over it instead of one for each part."""
+    shape = (3, 9)
+    parts = [make_parameter(k, Spec(dt.float32, (3, width))) for k, width in enumerate((4, 2, 3))]
+    starts = [(0, 0), (0, 4), (0, 6)]
+    if case == "gap":
+        parts, starts = [parts[0], make_parameter(1, parts[2].spec)], [(0, 1), (0, 6)]
+    elif case == "overlap":
+        starts[2] = (0, 5)
+    rest = make_parameter(len(parts), Spec(dt.float32, shape))
+    placed = [embed(p, shape, start, (1, 1)) for p, start in zip(parts, starts)]
+    total = placed[-1]
+    for p in placed[:-1]:
+        total = add(p, total)
+    if case == "and another":
+        total = add(rest, total)
+    graph = Graph("parts", [*parts, rest], [total] if case != "twice" else [total, add(rest, total)])
+    arranged = arrange(graph)
+    names = [n.op.name for n in arranged.nodes()]
+    assert names.count("concat") == 1
+    assert names.count("embed") == (1 if case == "overlap" else 0)
+    values = [np.random.default_rng().standard_normal(p.shape).astype(np.float32) for p in graph.parameters]
+    for found, wanted in zip(interpret(arranged, values), interpret(graph, values)):
+        np.testing.assert_array_equal(found, wanted)

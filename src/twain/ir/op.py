@@ -37,6 +37,7 @@ class OpRecord:
       composite(attrs, *values) -> value or list   for ops that are functions of others
       autocast: "low" or "float32", what operands are converted to under `twain.autocast`; None: as they come
       flops(node) -> int                           operations, where the family doesn't tell (see ir/work.py)
+      partial: whether vjp takes None in place of zeros for the gradient of a result that nobody reads
       places: whether results may be on another device than the operands
     """
 
@@ -60,6 +61,7 @@ class OpRecord:
         "lowering",
         "name",
         "onnx",
+        "partial",
         "places",
         "reference",
         "rules",

@@ -284,6 +284,8 @@ class _Recurrent(Module):
                 number = layer * self.directions + direction
                 w_ih, w_hh = weights["weight_ih" + end], weights["weight_hh" + end]
                 b_ih, b_hh = weights.get("bias_ih" + end), weights.get("bias_hh" + end)
+                if b_hh is not None and self.mode != "gru":  # else it would be added at every step
+                    b_ih, b_hh = b_ih + b_hh, None
                 operands = [
                     F.linear(x, w_ih, b_ih), states[0][number], states[1][number] if len(states) > 1 else None, w_hh,
                     b_hh, weights.get("weight_hr" + end), lengths,

@@ -1,6 +1,6 @@
 """Rewrites that only matter to code generation: history markers vanish, a transposed product becomes the product of the
-transposes, so that what follows it (an optimizer's update, say) can join its kernel, and products that read each element of
-a matrix once become the loops that they are."""
+transposes, so that what follows it (an optimizer's update, say) can join its kernel, products that read each element of a
+matrix once become the loops that they are, and parts placed into zeros and added up become a concatenation."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from ..base.dtypes import DType
 from ..base.shapes import contiguous_strides
 from ..ir import node as ir
 from ..ir.node import Graph, Node
-from ..ops.elementwise import cast, multiply
+from ..ops.elementwise import add, cast, multiply
 from ..ops.families import compute_dtype
 from ..ops.linalg import real_product, transpose_last
 from ..ops.reduce import sum as sum_
-from ..ops.shape import broadcast_to, reshape
+from ..ops.shape import broadcast_to, concat, embed, reshape
 
 IDENTITIES = frozenset(["stop_gradient"])
+MOST_PARTS = 16
 
 
 def arrange(graph: Graph, strides: list | None = None) -> Graph:
@@ -45,6 +46,8 @@ def arrange(graph: Graph, strides: list | None = None) -> Graph:
             memo[n] = real_product(undone(b), undone(a))
         elif n.op is real_product.record and 1 in (*n.shape[-2:], n.inputs[0].shape[-1]):
             memo[n] = thin_product(n, inputs[0], inputs[1], strides)
+        elif n.op is add.record and (joined := parts_joined(n, memo)) is not None:
+            memo[n] = joined
         else:
             memo[n] = ir.rebuild(n, inputs)
     return Graph(graph.name, graph.parameters, [memo[o] for o in graph.outputs])
@@ -92,6 +95,66 @@ def thin_product(n: Node, a: Node, b: Node, strides: list | None) -> Node:
     vector = shaped(vector, (*flat, 1, terms) if terms_last else (*flat, terms, 1))
     total = sum_(multiply(matrix, vector), -1 if terms_last else -2, True, wide)
     return converted(shaped(total, n.shape), n.dtype)
+
+
+def parts_joined(n: Node, memo: dict) -> Node | None:
+    """A sum of parts placed into zeros, side by side along one axis, as their concatenation, with at most one other summand.
+
+    The gradient of a value that was taken apart (gates, or query, key and value out of one product) is such a sum: to
+    add it up takes a pass over the whole for each part. None if `n` is something else.
+    """
+    parts, others = summands(n)
+    if len(parts) < 2 or others and others[0] in n.inputs:  # then the rest of the sum is joined already
+        return None
+    shape = n.shape
+    pieces = [(p.attrs[1], p.inputs[0]) for p in parts]
+    partial = {a for _, x in pieces for a, d in enumerate(x.shape) if d != shape[a]}
+    if len(partial) != 1:
+        return None
+    [axis] = partial
+    pieces.sort(key=lambda piece: piece[0][axis])
+    values, at = [], 0
+    for starts, x in pieces:
+        if starts[axis] < at:  # they overlap
+            return None
+        if starts[axis] > at:
+            values.append(zeros(n, axis, starts[axis] - at))
+        values.append(memo[x])
+        at = starts[axis] + x.shape[axis]
+    if at < shape[axis]:
+        values.append(zeros(n, axis, shape[axis] - at))
+    whole = concat(values, axis)
+    return add(memo[others[0]], whole) if others else whole
+
+
+def summands(n: Node) -> tuple[list, list]:
+    """What the sum `n` adds up: parts placed into zeros, and the rest. No parts if it is something else."""
+    parts: list[Node] = []
+    others: list[Node] = []
+    stack = [n]
+    while stack:
+        x = stack.pop()
+        if x.dtype is not n.dtype or x.shape != n.shape:
+            return [], []
+        if (
+            x.op is embed.record
+            and x.attrs[3] == 0
+            and all(s == 1 for s in x.attrs[2])
+            and x.inputs[0].dtype is x.dtype
+        ):
+            parts.append(x)
+        elif x.op is add.record and len(parts) + len(stack) < MOST_PARTS:
+            stack += x.inputs
+        else:
+            others.append(x)
+        if len(others) > 1:
+            return [], []
+    return parts, others
+
+
+def zeros(like: Node, axis: int, length: int) -> Node:
+    shape = (*like.shape[:axis], length, *like.shape[axis + 1 :])
+    return broadcast_to(cast(ir.make_constant(0), like.dtype), shape)
 
 
 def converted(x: Node, dtype: DType) -> Node:

@@ -161,7 +161,14 @@ def _vjp(attrs, cotangents, inputs, outputs, needs):
     if not keep:
         outputs = recurrence(*inputs, mode, reverse, True)
     recurrent, *before = outputs[1 + count :]
-    further = cotangents[1 + count :]  # someone differentiates a gradient
+    of_y, *of_last = cotangents[: 1 + count]
+    further = cotangents[1 + count :]
+    if all(g is None for g in further):
+        further = []
+    else:  # someone differentiates a gradient
+        further = [zeros_of(v.spec) if g is None else g for g, v in zip(further, (recurrent, *before))]
+    of_last = [zeros_of(s.spec) if g is None else g for g, s in zip(of_last, o.states)]
+    given_y = [] if of_y is None else [of_y]
     x_spec, r_spec = (Spec(v.dtype, v.shape[1:]) for v in (o.x, recurrent))
     states = [s.spec for s in o.states]
     active = o.active()
@@ -177,24 +184,28 @@ def _vjp(attrs, cotangents, inputs, outputs, needs):
     arranged = _arranged(o.weight, tiled)
     # The step backwards: weight | gradients of the states | what the cell was given, gradients of the results
     order = parameters(
-        [arranged.spec, *states, *(p.spec for p in own), out.spec] + [Spec(g.dtype, g.shape[1:]) for g in further]
+        [arranged.spec, *states, *(p.spec for p in own)] + [Spec(g.dtype, g.shape[1:]) for g in (*given_y, *further)]
     )
     first, last = 1 + count, 1 + count + len(own)
     weight, moved, given, rest = order[0], order[1:first], order[first:last], order[last:]
-    found = pulled(forward, given, [*moved, rest[0]], list(range(2 + count)))
-    found = [zeros_of(p.spec) if g is None else g for p, g in zip(own, found)]
-    of_x, of_r, *of_states = found
+    of_out = rest.pop(0) if given_y else None
+    found = pulled(forward, given, [*moved, of_out], list(range(2 + count)))
+    of_x, of_r = (zeros_of(p.spec) if g is None else g for p, g in zip(own, found[:2]))
+    of_states = found[2:]
     if further:
-        of_r = of_r + rest[1]
-        of_states = [g + more for g, more in zip(of_states, rest[2:])]
-    before_step = _times(of_r, weight, o.h.shape[1], tiled)
-    of_states[0] = _joined(_split(of_states[0], tiled) + before_step, tiled)
+        of_r = of_r + rest[0]
+        of_states = [more if g is None else g + more for g, more in zip(of_states, rest[1:])]
+    before_step = _joined(_times(of_r, weight, o.h.shape[1], tiled), tiled)
+    # without lengths an LSTM's h goes no other way into the next step than by the product
+    of_states[0] = before_step if of_states[0] is None else of_states[0] + before_step
     separate = mode == "gru" or bool(further)
     stacked = [of_r, of_x] if separate else [of_r]
-    body = made(f"{mode}_back", order, [*of_states, *stacked])
+    body = made(
+        f"{mode}_back", order, [*(zeros_of(s) if g is None else g for g, s in zip(of_states, states)), *stacked]
+    )
     back = run(
         scan, scan_attrs(body, 1, count, o.x.shape[0], not reverse, False),
-        [arranged, *cotangents[1 : 1 + count], o.x, recurrent, *before, *masks, cotangents[0], *further],
+        [arranged, *of_last, o.x, recurrent, *before, *masks, *given_y, *further],
     )  # fmt: skip
     gradients_of_states, of_r = list(back[:count]), back[count]
     of_x = back[count + 1] if separate else of_r
@@ -215,7 +226,7 @@ def _attributes(mode, reverse=False, keep=False):
 
 
 RECORD = OpRecord(
-    "recurrence", "composite", 7, composite=_recurrence, attributes=_attributes, vjp=_vjp,
+    "recurrence", "composite", 7, composite=_recurrence, attributes=_attributes, vjp=_vjp, partial=True,
     argument_names=("x", "h", "c", "weight", "bias", "projection", "lengths"), doc=_recurrence.__doc__,
 )  # fmt: skip
 recurrence = _core.Op(RECORD.name, RECORD.arity, RECORD)

@@ -43,7 +43,7 @@ def gradients(roots: list, cotangents: list, wanted: list) -> list:
         if n.op is ir.project:
             collect(n.inputs[0], n.attrs, slots[0])
             continue
-        slots = [late.zeros_like(n.output(i)) if g is None else g for i, g in enumerate(slots)]
+        slots = _filled(n.op, slots, [n.output(i) for i in range(len(n.specs))])
         needs = [i in needed for i in n.inputs]
         results = n.op.vjp(n.attrs, slots, n.inputs, [n.output(i) for i in range(len(n.specs))], needs)
         for i, g in zip(n.inputs, results):
@@ -52,16 +52,26 @@ def gradients(roots: list, cotangents: list, wanted: list) -> list:
     return [collected[w][0] if w in collected else None for w in wanted]
 
 
+def _filled(record: OpRecord, cotangents: list, results: list) -> list:
+    """Cotangents with zeros where there are none, unless the op's rule does without."""
+    if record.partial:
+        return cotangents
+    return [late.zeros_like(y) if g is None else g for g, y in zip(cotangents, results)]
+
+
 def differentiable(n: Node) -> bool:
     if n.op is ir.project:
         return n.dtype.kind in "fc"
     return n.op.vjp is not None and any(s.dtype.kind in "fc" for s in n.specs)
 
 
-def trace_vjp(record: OpRecord, attrs: object, specs: list, outputs: list, mask: int):
+def trace_vjp(
+    record: OpRecord, attrs: object, specs: list, outputs: list, mask: int, absent: frozenset = frozenset()
+) -> tuple | None:
     """The backward rule of one op call.
 
-    attrs are canonical; specs and outputs are of the inputs and results; bit i of mask says that input i needs a gradient.
+    attrs are canonical; specs and outputs are of the inputs and results; bit i of mask says that input i needs a gradient;
+    the results numbered `absent` have none.
     Returns None if no gradient flows, else (graph, saved, results): the graph's parameters are the gradients of all
     results, then the values in `saved` (numbers into inputs + outputs); results[i] is -1 (none), k >= 0 (the graph's
     k-th output) or -2 - j (the gradient of result j itself).
@@ -75,7 +85,8 @@ def trace_vjp(record: OpRecord, attrs: object, specs: list, outputs: list, mask:
         return None
     before = _core.set_tracing(True)
     try:
-        found = _cotangents(record, attrs, g, inputs, results_in, needs)
+        present = [None if j in absent else x for j, x in enumerate(g)]
+        found = _cotangents(record, attrs, present, inputs, results_in, needs)
     finally:
         _core.set_tracing(before)
     if found is None or all(x is None for x in found):
@@ -112,7 +123,7 @@ def _cotangents(record: OpRecord, attrs: object, g: list, inputs: list, results_
     if record.composite is None or record.vjp is not None:
         if record.vjp is None:
             return None
-        found = record.vjp(attrs, g, inputs, results_in, needs)
+        found = record.vjp(attrs, _filled(record, g, results_in), inputs, results_in, needs)
         return [as_value(x, record.name) if n else None for x, n in zip(found, needs)]
     body = expand(record, attrs, tuple(None if i is None else i.spec for i in inputs))
     mapping = {p: inputs[p.attrs] for p in body.parameters}
@@ -121,6 +132,30 @@ def _cotangents(record: OpRecord, attrs: object, g: list, inputs: list, results_
     found = [next(inner) if n else None for n in needs]
     known = {o: r for o, r in zip(flat.outputs, results_in) if o.op.family != "leaf"}
     return ir.substitute(found, known)
+
+
+def _partial(record: OpRecord, attrs: object, specs: list, mask: int, absent: frozenset, form: tuple, values: tuple):
+    """The results of a rule of this form (saved, results) where some results of the call have no gradient; None if that
+    takes other values than were saved."""
+    saved, results = form
+    count = len(values) - len(saved)
+    inputs, outputs = specs[: len(specs) - count], specs[len(specs) - count :]
+    traced = trace_vjp(record, attrs, inputs, outputs, mask, absent)
+    graph, kept, found = (None, (), (-1,) * len(inputs)) if traced is None else traced
+    if not set(kept) <= set(saved):
+        return None
+    place = {i: values[count + k] for k, i in enumerate(saved)}
+    operands = [*values[:count], *(place[i] for i in kept)]
+    computed = [] if graph is None else inline(graph, {p: operands[p.attrs] for p in graph.parameters})
+    gradients_of: dict[int, Node] = {}
+    for i, (wanted, source) in enumerate(zip(results, found)):
+        if wanted < 0 or wanted in gradients_of:
+            continue
+        if source >= 0:
+            gradients_of[wanted] = computed[source]
+        else:
+            gradients_of[wanted] = values[-2 - source] if source < -1 else late.zeros_like(make_parameter(i, inputs[i]))
+    return [gradients_of[k] for k in range(len(gradients_of))]
 
 
 class Rule:
@@ -138,7 +173,7 @@ def rule_record(record: OpRecord, mask: int, count: int, saved: tuple, results: 
     """The dynamic op that runs the backward rules of `record`, for any shapes whose trace has this form.
 
     Its static arguments are (attrs of the call, (dtype, shape) of each of its inputs and `count` outputs, None for
-    absent ones); its operands the gradients of the outputs and the saved values.
+    absent ones); its operands the gradients of the outputs, None for those that nobody reads, and the saved values.
     """
 
     def composite(attrs, *values):
@@ -147,6 +182,13 @@ def rule_record(record: OpRecord, mask: int, count: int, saved: tuple, results: 
         traced = trace_vjp(record, inner, specs[: len(specs) - count], specs[len(specs) - count :], mask)
         if traced is None or traced[1:] != (saved, results):
             raise VerificationError(f"[vjp_{record.name}] expected a rule of the form that was prepared")
+        absent = frozenset(j for j in range(count) if values[j] is None and specs[j - count].dtype.kind in "fc")
+        if absent:
+            found = _partial(record, inner, specs, mask, absent, (saved, results), values)
+            if found is not None:
+                return found
+            zeros = {j: late.zeros_like(make_parameter(j, specs[j - count])) for j in absent}
+            values = tuple(zeros.get(j, v) for j, v in enumerate(values))
         graph = traced[0]
         return inline(graph, {p: values[p.attrs] for p in graph.parameters})
 

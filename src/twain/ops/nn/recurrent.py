@@ -25,8 +25,7 @@ def cell(mode: str, x, recurrent, h, c) -> list:
         return part(of, 1, k * size, size)
 
     if mode == "lstm":
-        both = x + recurrent
-        i, f, g, o = (gate(both, k) for k in range(4))
+        i, f, g, o = (gate(x, k) + gate(recurrent, k) for k in range(4))
         c = sigmoid(f) * c + sigmoid(i) * tanh(g)
         return [sigmoid(o) * tanh(c), c]
     if mode == "gru":
