@@ -1,6 +1,18 @@
 """Data sets and the loader that makes batches of them, deterministic and resumable."""
 
 from ..base.foreign import absent
+from .augment import (
+    CenterCrop,
+    Compose,
+    Normalize,
+    RandomCrop,
+    RandomErasing,
+    RandomHorizontalFlip,
+    RandomResizedCrop,
+    RandomVerticalFlip,
+    Resize,
+    ToTensor,
+)
 from .collate import PaddedCollate, collate, default_convert, pad_sequences
 from .dataset import (
     ArrayDataset,
@@ -33,8 +45,10 @@ __getattr__ = absent("data")
 __all__ = [
     "ArrayDataset",
     "BatchSampler",
+    "CenterCrop",
     "ChainDataset",
     "Column",
+    "Compose",
     "ConcatDataset",
     "DataLoader",
     "Dataset",
@@ -46,8 +60,15 @@ __all__ = [
     "LengthBucketSampler",
     "MappedDataset",
     "MappedIterable",
+    "Normalize",
     "PaddedCollate",
+    "RandomCrop",
+    "RandomErasing",
+    "RandomHorizontalFlip",
+    "RandomResizedCrop",
     "RandomSampler",
+    "RandomVerticalFlip",
+    "Resize",
     "Sampler",
     "SequentialSampler",
     "StackDataset",
@@ -55,6 +76,7 @@ __all__ = [
     "SubsetRandomSampler",
     "Table",
     "TensorDataset",
+    "ToTensor",
     "WeightedRandomSampler",
     "WorkerInfo",
     "collate",
