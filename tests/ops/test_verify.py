@@ -113,3 +113,26 @@ def test_parts_placed_side_by_side_become_a_concatenation(case):
     values = [np.random.default_rng().standard_normal(p.shape).astype(np.float32) for p in graph.parameters]
     for found, wanted in zip(interpret(arranged, values), interpret(graph, values)):
         np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize(
+    "shape, to, axes",
+    [
+        ((3, 4, 5), (3, 20), (1,)),
+        ((3, 4, 5), (12, 5), (0,)),
+        ((3, 4, 5), (60,), (0,)),
+        ((2, 3, 4, 5), (6, 20), (0, 1)),
+        ((2, 3, 4, 5), (2, 12, 5), (1,)),
+        ((1, 3, 4), (3, 4, 1), (0,)),
+        ((6, 4), (3, 8), (1,)),
+        ((4, 6), (3, 8), (1,)),
+        ((2, 3, 1), (6,), (0,)),
+    ],
+)
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_sums_behind_a_reshape(shape, to, axes, keepdims):
+    x = np.random.default_rng().normal(size=shape)
+    compiled = twain.compile(lambda x: (x * x).reshape(to).sum(axis=axes, keepdims=keepdims))
+    for _ in range(3):
+        found = compiled(twain.asarray(x)).numpy()
+        np.testing.assert_allclose(found, (x * x).reshape(to).sum(axis=axes, keepdims=keepdims), rtol=1e-12)

@@ -46,6 +46,8 @@ def arrange(graph: Graph, strides: list | None = None) -> Graph:
             memo[n] = real_product(undone(b), undone(a))
         elif n.op is real_product.record and 1 in (*n.shape[-2:], n.inputs[0].shape[-1]):
             memo[n] = thin_product(n, inputs[0], inputs[1], strides)
+        elif n.op is sum_.record and (opened := sum_before_reshape(n, inputs[0])) is not None:
+            memo[n] = opened
         elif n.op is add.record and (joined := parts_joined(n, memo)) is not None:
             memo[n] = joined
         else:
@@ -95,6 +97,26 @@ def thin_product(n: Node, a: Node, b: Node, strides: list | None) -> Node:
     vector = shaped(vector, (*flat, 1, terms) if terms_last else (*flat, terms, 1))
     total = sum_(multiply(matrix, vector), -1 if terms_last else -2, True, wide)
     return converted(shaped(total, n.shape), n.dtype)
+
+
+def sum_before_reshape(n: Node, x: Node) -> Node | None:
+    """A sum over axes that a reshape of something computed has merged, as the sum over those axes themselves, so that what
+    computes them can join it. None if `n` is something else."""
+    if x.op is not reshape.record or _is_view(x) or len(n.attrs) != 2:
+        return None
+    source, place, axes = x.inputs[0], 0, []
+    for axis, size in enumerate(x.shape):
+        begin, product = place, 1
+        while product < size and place < len(source.shape):
+            product *= source.shape[place]
+            place += 1
+        if product != size:
+            return None
+        if axis in n.attrs[0]:
+            axes += range(begin, place)
+    if place < len(source.shape) or len(axes) <= len(n.attrs[0]):
+        return None
+    return shaped(sum_(source, tuple(axes)), n.shape)
 
 
 def parts_joined(n: Node, memo: dict) -> Node | None:
