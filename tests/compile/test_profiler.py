@@ -31,3 +31,21 @@ def test_a_plan_is_built_under_a_profiler():
         assert sys.getprofile() is None or sys.getprofile() is profile
     finally:
         profile.disable()
+
+
+def test_plans_answer_under_a_profiler_when_it_is_time_to_record_again():
+    step = twain.compile(lambda x: (x * 3 + 1).sum(0))
+    x = twain.ones((7, 2))
+    for _ in range(5):
+        step(x)
+    hits, recordings = step.hits, step.recordings
+    profile = cProfile.Profile()
+    profile.enable()
+    try:
+        for _ in range(100):
+            step(x)
+    finally:
+        profile.disable()
+    assert step.hits == hits + 100 and step.recordings == recordings
+    step(x)
+    assert step.recordings == recordings + 1
