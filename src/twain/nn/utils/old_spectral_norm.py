@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ... import _core
-from ...base.errors import ArgumentError, ValueRangeError
+from ...base.errors import ValueRangeError
 from ...tensor import no_grad, random
 from ..conv import _ConvTranspose
 from ..functional import normalize
 from ..module import Module
 from ..parameters import Parameter
+from .computed import compute_before_calls, parameter_again, parameter_of
 
 Tensor = _core.Tensor
 
@@ -57,9 +56,7 @@ def spectral_norm(
     Args:
         dim: the axis of outputs; 0 unless said otherwise, 1 for transposed convolutions.
     """
-    weight = module.__dict__.get(name)
-    if not isinstance(weight, Tensor) or name not in module._parameter_names:
-        raise ArgumentError(f"[spectral_norm] expected a parameter {name!r} of {type(module).__name__}, got none")
+    weight = parameter_of("spectral_norm", module, name)
     if n_power_iterations < 1:
         raise ValueRangeError(f"[spectral_norm] expected n_power_iterations of at least 1, got {n_power_iterations}")
     if dim is None:
@@ -73,28 +70,15 @@ def spectral_norm(
     for part, size in (("_u", matrix.shape[0]), ("_v", matrix.shape[1])):
         start = random.normal((size,)).astype(weight.dtype).to(weight.device)
         module.register_buffer(name + part, normalize(start, axis=0, eps=eps))
-    object.__setattr__(module, name, weight.detach())
-    handle = module.register_forward_pre_hook(before)
-    module.__dict__.setdefault("_spectral_norms", {})[name] = (before, handle)
+    compute_before_calls("spectral_norm", module, name, weight.detach(), before)
     return module
 
 
 def remove_spectral_norm(module: Module, name: str = "weight") -> Module:
     """Make the weight a parameter again, with the value that it has."""
-    known: dict[str, Any] = getattr(module, "__dict__", {}).get("_spectral_norms", {})
-    if name not in known:
-        raise ArgumentError(
-            f"[remove_spectral_norm] expected spectral_norm on {name!r} of {type(module).__name__}, got none"
-        )
-    before, handle = known.pop(name)
-    handle.remove()
-    with no_grad():
-        value = before.compute(module, iterate=False).detach()
-    trains = getattr(module, name + "_orig").requires_grad
-    for part in ("_orig", "_u", "_v", ""):
-        delattr(module, name + part)
-    module.register_parameter(name, Parameter(value, trains))
-    return module
+    return parameter_again(
+        "spectral_norm", module, name, ("_orig", "_u", "_v"), lambda before: before.compute(module, iterate=False)
+    )
 
 
 __all__ = ["remove_spectral_norm", "spectral_norm"]

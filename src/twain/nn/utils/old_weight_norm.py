@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from ... import _core
-from ...base.errors import ArgumentError
 from ...tensor import no_grad
 from ..module import Module
 from ..parameters import Parameter
+from .computed import compute_before_calls, parameter_again, parameter_of
 from .parametrizations import _WeightNorm
 
 Tensor = _core.Tensor
@@ -34,38 +32,20 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     For new models `nn.utils.parametrizations.weight_norm` is better: it computes the weight whenever it is read, this one
     before each call of the module.
     """
-    weight = module.__dict__.get(name)
-    if not isinstance(weight, Tensor) or name not in module._parameter_names:
-        raise ArgumentError(f"[weight_norm] expected a parameter {name!r} of {type(module).__name__}, got none")
+    weight = parameter_of("weight_norm", module, name)
     before = _Before(name, dim)
     with no_grad():
         g, v = before.norm.right_inverse(weight.detach())
     delattr(module, name)
     module.register_parameter(name + "_g", Parameter(g, weight.requires_grad))
     module.register_parameter(name + "_v", Parameter(v, weight.requires_grad))
-    object.__setattr__(module, name, before.compute(module).detach())
-    handle = module.register_forward_pre_hook(before)
-    module.__dict__.setdefault("_weight_norms", {})[name] = (before, handle)
+    compute_before_calls("weight_norm", module, name, before.compute(module).detach(), before)
     return module
 
 
 def remove_weight_norm(module: Module, name: str = "weight") -> Module:
     """Make the weight a parameter again, with the value that it has."""
-    known: dict[str, Any] = getattr(module, "__dict__", {}).get("_weight_norms", {})
-    if name not in known:
-        raise ArgumentError(
-            f"[remove_weight_norm] expected weight_norm on {name!r} of {type(module).__name__}, got none"
-        )
-    before, handle = known.pop(name)
-    handle.remove()
-    with no_grad():
-        value = before.compute(module).detach()
-    trains = getattr(module, name + "_v").requires_grad
-    delattr(module, name + "_g")
-    delattr(module, name + "_v")
-    delattr(module, name)
-    module.register_parameter(name, Parameter(value, trains))
-    return module
+    return parameter_again("weight_norm", module, name, ("_v", "_g"), lambda before: before.compute(module))
 
 
 __all__ = ["remove_weight_norm", "weight_norm"]
