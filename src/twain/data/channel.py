@@ -21,6 +21,7 @@ class Channel:
 
     def __init__(self, end: socket.socket):
         self.socket = end
+        self._process = os.getpid()
         self.closed = False  # by the other side
         self._input = bytearray()
         self._descriptors: deque[int] = deque()
@@ -105,15 +106,13 @@ class Channel:
             messages.append(message)
         return messages
 
-    def end(self) -> None:
-        """Close it for the other side too, though forks of this process hold it still."""
-        try:
-            self.socket.shutdown(socket.SHUT_RDWR)
-        except OSError:  # the other side did so before
-            pass
-        self.close()
-
     def close(self) -> None:
+        """Also for the other side, though forks of this process hold it still; in such a fork only for itself."""
+        if self._process == os.getpid():
+            try:
+                self.socket.shutdown(socket.SHUT_RDWR)
+            except OSError:  # the other side did so before
+                pass
         self.socket.close()
         while self._descriptors:
             os.close(self._descriptors.popleft())

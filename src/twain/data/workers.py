@@ -103,11 +103,9 @@ class Server:
             return self.pids.get(token)
 
     def close(self) -> None:
+        self.channel.close()
         if self.process == os.getpid():
-            self.channel.end()
             self.popen.wait()
-        else:
-            self.channel.close()
 
 
 _SERVER: list[Server] = []
@@ -430,12 +428,8 @@ class Pool:
 
     def close(self) -> None:
         """End the workers. Batches that were given out stay valid."""
-        ours = self.server.process == os.getpid()
         for worker in self.workers:
-            if ours:
-                worker.channel.end()
-            else:
-                worker.channel.close()
+            worker.channel.close()
             self.server.end(worker.token)
         self.workers = []
         self._results.clear()
