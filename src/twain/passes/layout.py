@@ -5,7 +5,7 @@ matrix once become the loops that they are, and parts placed into zeros and adde
 from __future__ import annotations
 
 from ..base.dtypes import DType
-from ..base.shapes import contiguous_strides
+from ..base.shapes import contiguous_strides, size_of
 from ..ir import node as ir
 from ..ir.node import Graph, Node
 from ..ops.elementwise import add, cast, multiply
@@ -13,21 +13,19 @@ from ..ops.families import compute_dtype
 from ..ops.linalg import real_product, transpose_last
 from ..ops.reduce import sum as sum_
 from ..ops.shape import broadcast_to, concat, embed, reshape
+from .outer import near_their_readers, readers_of, shaped
 
 IDENTITIES = frozenset(["stop_gradient"])
 MOST_PARTS = 16
+VECTORS = 8  # so many times one matrix are a product worth packing for
 
 
 def arrange(graph: Graph, strides: list | None = None) -> Graph:
     """The same values, in a form that lowers better. Not for differentiation: stop_gradient is gone.
 
     strides: those of the parameters, where they are known; else they count as contiguous."""
-    users: dict[Node, set] = {}
     nodes = graph.nodes()
-    for n in nodes:
-        for i in n.inputs:
-            if i is not None:
-                users.setdefault(i, set()).add(n)
+    users = readers_of(nodes)
     kept = set(graph.outputs)
     memo: dict[Node | None, Node | None] = {None: None}
     for n in nodes:
@@ -44,7 +42,7 @@ def arrange(graph: Graph, strides: list | None = None) -> Graph:
         ):
             a, b = inputs[0].inputs
             memo[n] = real_product(undone(b), undone(a))
-        elif n.op is real_product.record and 1 in (*n.shape[-2:], n.inputs[0].shape[-1]):
+        elif n.op is real_product.record and is_thin(n):
             memo[n] = thin_product(n, inputs[0], inputs[1], strides)
         elif n.op is sum_.record and (opened := sum_before_reshape(n, inputs[0])) is not None:
             memo[n] = opened
@@ -52,7 +50,7 @@ def arrange(graph: Graph, strides: list | None = None) -> Graph:
             memo[n] = joined
         else:
             memo[n] = ir.rebuild(n, inputs)
-    return Graph(graph.name, graph.parameters, [memo[o] for o in graph.outputs])
+    return near_their_readers(Graph(graph.name, graph.parameters, [memo[o] for o in graph.outputs]))
 
 
 def _is_view(n: Node) -> bool:
@@ -72,6 +70,18 @@ def swaps_last(n: Node) -> bool:
 def undone(x: Node) -> Node:
     """The transpose of x's last two axes, without transposing twice."""
     return x.inputs[0] if swaps_last(x) else transpose_last(x)
+
+
+def is_thin(n: Node) -> bool:
+    """Whether the product `n` has one row, one column or one term per element, and isn't many vectors times one matrix."""
+    a, b = n.inputs
+    if 1 not in (*n.shape[-2:], a.shape[-1]):
+        return False
+    rows, columns = n.shape[-2:]
+    if a.shape[-1] == 1 or (rows == 1 and columns == 1):
+        return True
+    matrix = b if rows == 1 else a
+    return matrix.size != size_of(matrix.shape[-2:]) or size_of(n.shape[:-2]) < VECTORS
 
 
 def thin_product(n: Node, a: Node, b: Node, strides: list | None) -> Node:
@@ -95,6 +105,11 @@ def thin_product(n: Node, a: Node, b: Node, strides: list | None) -> Node:
     flat = vector.shape[:-2]
     terms = a.shape[-1]
     vector = shaped(vector, (*flat, 1, terms) if terms_last else (*flat, terms, 1))
+    if not terms_last and len(n.shape) == 2 and matrix.op is reshape.record and not _is_view(matrix):
+        source = matrix.inputs[0]
+        if len(source.shape) > 2 and source.shape[0] == terms:  # what computes it can join
+            total = sum_(multiply(source, shaped(vector, (terms,) + (1,) * (len(source.shape) - 1))), 0, False, wide)
+            return converted(shaped(total, n.shape), n.dtype)
     total = sum_(multiply(matrix, vector), -1 if terms_last else -2, True, wide)
     return converted(shaped(total, n.shape), n.dtype)
 
@@ -181,10 +196,6 @@ def zeros(like: Node, axis: int, length: int) -> Node:
 
 def converted(x: Node, dtype: DType) -> Node:
     return x if x.dtype is dtype else cast(x, dtype)
-
-
-def shaped(x: Node, shape: tuple) -> Node:
-    return x if x.shape == shape else reshape(x, shape)
 
 
 def strides_of(x: Node, strides: list | None) -> tuple:
