@@ -134,7 +134,7 @@ def embedding(
         scale_grad_by_freq: a row's gradient is divided by how often input names it.
         sparse: accepted for PyTorch's sake; gradients are dense.
 
-    Raises IndexError for an index out of range, negative ones too; one that compiled code computes reads NaN.
+    Raises IndexError for an index out of range, negative ones too.
     """
     if weight.ndim != 2:
         raise ShapeError(f"[embedding] expected weight of shape (rows, length), got {tuple(weight.shape)}")
@@ -326,7 +326,7 @@ def one_hot(x: Tensor, num_classes: int = -1, axis: int = -1) -> Tensor:
 
 # ---------------------------------------------------------------- losses with optional operands
 def _check_labels(function: str, input: Tensor, target: Tensor, ignore_index: int) -> None:
-    if type(input) is Tensor and input.ndim:
+    if input.ndim:
         check_classes(function, "labels", target, input.shape[min(1, input.ndim - 1)], ignore_index)
 
 
@@ -344,7 +344,7 @@ def cross_entropy(
     Args:
         input: (N, C), (N, C, d1, ...) or (C,), not normalised.
         target: class numbers of input's shape without C, or probabilities of input's shape. A number outside [0, C)
-            raises IndexError; one that compiled code computes gives NaN.
+            raises IndexError.
         weight: (C,), of the classes.
         ignore_index: samples with this class number don't count.
         reduction: "mean" (by weight), "sum" or "none".
@@ -447,7 +447,7 @@ def multi_margin_loss(
 
     input (N, C) or (C,), target (N,) or 0-d: class numbers; one outside [0, C) raises IndexError.
     """
-    if type(input) is Tensor and input.ndim:
+    if input.ndim:
         check_classes("multi_margin_loss", "labels", target, input.shape[-1])
     return _margins.multi_margin_loss(input, target, weight, p, margin, reduction)
 

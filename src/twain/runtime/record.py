@@ -15,6 +15,8 @@ import types
 
 from .. import _core
 from ..base import dtypes as dt
+from ..ops.elementwise import equal, greater_equal, less, logical_and, logical_or
+from ..ops.reduce import all as all_
 from .bytecode import facts_of
 from .floats import FloatTracker, TracedFloat, plain
 from .kinds import (
@@ -35,6 +37,7 @@ from .kinds import (
     is_own_code,
     kind_of,
 )  # fmt: skip
+from .ranges import Limits, limits_of, limits_of_dtype
 from .state import MISSING, Place, State, Unrecordable, path_text
 from .watch import Watch, user_line
 
@@ -134,6 +137,8 @@ class Recorder:
         self.last_trace = 0
         # Limits that the elements of an integer tensor keep to: (its place, least, end, a number that counts as inside)
         self.ranges: dict[tuple, Place] = {}
+        self.limits: dict[int, Limits] = {}  # of integers that ops gave: trace number -> [low, high)
+        self.inside: set[tuple] = set()  # (trace number, low, high, ignore) of what is looked at already
         self.hashed: set[int] = set()  # lifted tensors whose identity was used
         self.attached_backward = False
         self.tracker = FloatTracker()
@@ -244,10 +249,25 @@ class Recorder:
             self.last_trace += 1
             _core.set_trace(t, self.last_trace)
             numbers.append(self.last_trace)
+            if t.dtype.kind in "iu":
+                self._note_limits(op.record, attrs, inputs, outputs, t)
         line = user_line(sys._getframe(2))
         self.calls.append(
             Call(op.record, attrs, tuple(found), tuple(numbers), _core.grad_enabled(), tuple(needs), line)
         )
+
+    def _note_limits(self, record, attrs, inputs, outputs, tensor) -> None:
+        """Remember what is known of an integer result, where it is more than its dtype says."""
+        known = []
+        for x in inputs:
+            if type(x) is Tensor:
+                known.append(self.limits.get(_core.get_trace(x)) or limits_of_dtype(x.dtype))
+            else:
+                known.append((int(x), int(x) + 1) if isinstance(x, int) else None)
+        found = limits_of(record, attrs, inputs, known, outputs)
+        for t, limits in zip(outputs, found):
+            if t is tensor and limits is not None:
+                self.limits[_core.get_trace(t)] = limits
 
     def on_read(self, tensor, kind: str) -> None:
         """A value is about to leave the graph."""
@@ -296,8 +316,28 @@ class Recorder:
             place = self.origin.get(trace) if isinstance(trace, int) else None
             if place is not None and place.value.dtype.kind in "iu":
                 self.ranges[id(place), low, high, ignore] = place
+            elif self.reason is None and _core.get_trace(tensor):
+                self._look_inside(tensor, low, high, ignore)
         finally:
             sys.setprofile(profile)
+
+    def _look_inside(self, tensor, low: int, high: int, ignore: int) -> None:
+        """A tensor that the function computes is an index: unless it can't be out of range, a plan goes on only if it isn't."""
+        trace = _core.get_trace(tensor)
+        key = (trace, low, high, ignore)
+        least, end = self.limits.get(trace) or limits_of_dtype(tensor.dtype) or (0, 0)
+        if key in self.inside or (low <= least and end <= high):
+            return
+        self.inside.add(key)
+        parts = [greater_equal(tensor, low)] if least < low else []
+        if end > high:
+            parts.append(less(tensor, high))
+        good = logical_and(*parts) if len(parts) > 1 else parts[0]
+        if ignore != low:
+            good = logical_or(good, equal(tensor, ignore))
+        self.predicates.append(
+            Predicate(len(self.calls), _core.get_trace(all_(good)), True, user_line(sys._getframe(2)))
+        )
 
     def operand(self, value: TracedFloat):
         """A traced float as the tensor that an op takes: 0-d, weak, marked."""

@@ -1,5 +1,6 @@
-"""Checks of indices that are data. Kernels can't raise, so eager calls look before. A recording notes what was looked at,
-and the guards of its plan look at it again where it is an input; indices that are computed inside aren't looked at."""
+"""Checks of indices that are data. Kernels can't raise, so eager calls look before. A recording notes what was looked at:
+the guards of its plan look at it again where it is an input, and where it is computed inside, the plan computes whether it
+is in range too, before it writes anything. The bodies of `cond`, `while_loop` and `scan` aren't looked into."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from ..base.shapes import broadcast_shapes, normalize_axis
 from ..ops import index as ops
 from ..ops.shape import broadcast_to, reshape
 from .creation import asarray, tensor_argument
+from .indexing import concrete
 
 Tensor = _core.Tensor
 
@@ -22,7 +24,8 @@ def recording() -> bool:
 
 def out_of_range(index: object, low: int, high: int, ignore: int | None = None) -> int | None:
     """An element of an integer tensor outside [low, high) that isn't `ignore`, if there is one."""
-    if type(index) is not Tensor or index.dtype.kind not in "iu":
+    index = concrete(index)
+    if index is None or index.dtype.kind not in "iu":
         return None
     return _core.index_outside(index, low, high) if ignore is None else _core.index_outside(index, low, high, ignore)
 
@@ -59,8 +62,7 @@ def check_probabilities(function: str, what: str, x: object) -> None:
 def take(x: Tensor, indices: Tensor, /, axis: int | None = None) -> Tensor:
     """Elements of `x` along `axis` at `indices`; shape x[:axis] + indices + x[axis+1:]. axis may be left out of a vector.
 
-    A 0-d x counts as one element. Negative indices count from the end. Raises IndexError for one out of range; one
-    that compiled code computes reads NaN (of integers, the smallest number).
+    A 0-d x counts as one element. Negative indices count from the end. Raises IndexError for one out of range.
     """
     x = tensor_argument("take", x)
     if x.ndim == 0:
@@ -71,11 +73,10 @@ def take(x: Tensor, indices: Tensor, /, axis: int | None = None) -> Tensor:
                 f"[take] expected an axis, as x has {x.ndim} dimensions (shape {tuple(x.shape)}), got None"
             )
         axis = 0
-    if type(x) is Tensor:
-        if type(indices) in (list, tuple, range):
-            indices = asarray(indices)
-        at = normalize_axis("take", axis, x.ndim)
-        check_index("take", indices, x.shape[at], at, x.shape)
+    if type(indices) in (list, tuple, range):
+        indices = asarray(indices)
+    at = normalize_axis("take", axis, x.ndim)
+    check_index("take", indices, x.shape[at], at, x.shape)
     return ops.take(x, indices, axis)
 
 
@@ -99,7 +100,6 @@ def take_along_axis(x: Tensor, indices: Tensor, /, axis: int = -1) -> Tensor:
             x, indices = (
                 broadcast_to(v, tuple(v.shape[a] if a == at else d for a, d in enumerate(wide))) for v in (x, indices)
             )
-    if type(x) is Tensor:
-        at = normalize_axis("take_along_axis", axis, x.ndim)
-        check_index("take_along_axis", indices, x.shape[at], at, x.shape)
+    at = normalize_axis("take_along_axis", axis, x.ndim)
+    check_index("take_along_axis", indices, x.shape[at], at, x.shape)
     return ops.take_along_axis(x, indices, axis)

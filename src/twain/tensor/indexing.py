@@ -259,9 +259,19 @@ def _zeros(count: int) -> Tensor:
     return _core.filled(_core.meta(dt.int64.code, (count,)), 0.0)
 
 
+def concrete(x: object) -> Tensor | None:
+    """The numbers behind a tensor or a value of a transformation (of a batch: all of them); None if there are none yet."""
+    while type(x) is not Tensor:
+        x = getattr(x, "value", None)
+        if x is None:
+            return None
+    return x
+
+
 def check_range(function: str, index: object, size: int, axis: int, shape: tuple) -> None:
-    """Refuse indices out of range; looks at their values, which a recording must not do."""
-    bad = _core.index_outside(index, -size, size) if type(index) is Tensor else None
+    """Refuse indices out of range; a recording is told that its plan is for such indices only."""
+    known = concrete(index)
+    bad = None if known is None else _core.index_outside(known, -size, size)
     if bad is not None:
         raise IndexingError(
             f"[{function}] index {bad} is out of range for axis {axis} of size {size} (shape {tuple(shape)})"
