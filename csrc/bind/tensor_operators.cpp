@@ -233,6 +233,7 @@ PyObject* compare(PyObject* a, PyObject* b, int operation) {
 }
 
 PyObject* subscript(PyObject* self, PyObject* index) {
+  if (PyObject* view = basic_view(self, index); view != nullptr || PyErr_Occurred()) return view;
   if (operators[getitem].callable == nullptr) {
     PyErr_SetString(PyExc_TypeError, "[getitem] no indexing is installed");
     return nullptr;
@@ -277,6 +278,7 @@ int assign_subscript(PyObject* self, PyObject* index, PyObject* value) {
                     "    x[0, 1] = 5");
     return -1;
   }
+  if (basic_write(self, index, value)) return 0;
   return guarded_int([&] {
     if (operators[setitem].callable == nullptr) throw Error(ErrorKind::type, "[setitem] no indexing is installed");
     check_writable_leaf(&handle_of(self), "setitem");

@@ -22,6 +22,10 @@ PyObject* tensor_register_hook(PyObject* self, PyObject* function);
 PyObject* tensor_retain_grad(PyObject* self, PyObject*);
 PyObject* tensor_requires_grad(PyObject* self, PyObject* args, PyObject* kwargs);
 
+// Indexing without Python (basic_indexing.cpp). Null or false and no error set: not a case for them, nothing has happened.
+PyObject* basic_view(PyObject* self, PyObject* key);
+bool basic_write(PyObject* self, PyObject* key, PyObject* value);
+
 inline PyCFunction with_keywords(PyObject* (*function)(PyObject*, PyObject*, PyObject*)) {
   return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
 }

@@ -5,7 +5,7 @@
 
 #include "dispatch/error.h"
 #include "dispatch/modes.h"
-#include "dispatch/runtime.h"
+#include "dispatch/unlocked.h"
 #include "memory/allocator.h"
 #include "plan/profiler.h"
 #include "tensor/small_array.h"
@@ -88,25 +88,6 @@ void place_output(const Program* program, const OutputSpec& spec, const Value* c
   meta_retain(spec.meta);
   output = Value(storage, spec.meta, data);
 }
-
-// Takes the interpreter lock again however the scope is left.
-class Unlocked {
- public:
-  explicit Unlocked(bool wanted) : wanted_(wanted) { leave(); }
-  ~Unlocked() { enter(); }
-  Unlocked(const Unlocked&) = delete;
-  Unlocked& operator=(const Unlocked&) = delete;
-  void leave() {
-    if (wanted_) state_ = runtime.release_lock();
-  }
-  void enter() {
-    if (wanted_ && state_ != nullptr) runtime.take_lock(std::exchange(state_, nullptr));
-  }
-
- private:
-  bool wanted_;
-  void* state_ = nullptr;
-};
 
 constexpr uint32_t kFewBuffers = 16;
 

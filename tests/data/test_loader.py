@@ -1,6 +1,7 @@
 """The loader: each sample once, in an order that can be resumed."""
 
 import json
+import random
 
 import numpy as np
 import pytest
@@ -155,3 +156,26 @@ def test_bad_arguments():
         with pytest.raises(ValueError, match=r"\[DataLoader.load_state_dict\] expected"):
             loader.load_state_dict({**state, **change})
     loader.load_state_dict({**state, "batch_size": 3})  # between epochs the cut may change
+
+
+@pytest.mark.parametrize("drawn", [0, 1, 2, 311, 623, 624], ids=lambda n: f"{n}drawn")
+def test_the_generators_go_on_where_they_were(drawn):
+    class Drawing:
+        def __len__(self):
+            return 6
+
+        def __getitem__(self, index):
+            return np.random.normal(size=3), random.random(), twain.random.normal(())
+
+    def numbers(between):
+        np.random.seed(7), random.seed(7), twain.random.seed(7)
+        np.random.normal(size=drawn)
+        between()
+        return (
+            np.random.normal(size=5).tolist(),
+            np.random.randint(1 << 30),
+            random.random(),
+            twain.random.normal(()).item(),
+        )
+
+    assert numbers(lambda: list(DataLoader(Drawing(), 2))) == numbers(lambda: None)

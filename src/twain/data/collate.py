@@ -22,7 +22,6 @@ from .sampler import check_buckets
 np = LazyModule("numpy")
 Tensor = _core.Tensor
 
-NUMBERS: dict[type, str] = {bool: "bool", int: "int64", float: "float32", complex: "complex64"}
 Leaves = Callable[[list[Any], str], Any]
 
 
@@ -118,7 +117,8 @@ def _collate(samples: list[Any], place: str, leaves: Leaves) -> Any:
         raise ShapeError("[collate] expected at least one sample, got none")
     first = samples[0]
     if isinstance(first, tuple):
-        _require(samples, place, lambda s: isinstance(s, tuple) and len(s) == len(first), f"{len(first)} fields")
+        if set(map(type, samples)) != {type(first)} or set(map(len, samples)) != {len(first)}:
+            _require(samples, place, lambda s: isinstance(s, tuple) and len(s) == len(first), f"{len(first)} fields")
         columns = [
             _collate(list(column), f"{place}[{i}]", leaves) for i, column in enumerate(zip(*samples, strict=True))
         ]
@@ -127,7 +127,8 @@ def _collate(samples: list[Any], place: str, leaves: Leaves) -> Any:
         _require(samples, place, lambda s: isinstance(s, dict) and s.keys() == first.keys(), f"keys {list(first)}")
         return {key: _collate([s[key] for s in samples], f"{place}[{key!r}]", leaves) for key in first}
     if isinstance(first, (str, bytes)):
-        _require(samples, place, lambda s: isinstance(s, type(first)), "text")
+        if set(map(type, samples)) != {type(first)}:
+            _require(samples, place, lambda s: isinstance(s, type(first)), "text")
         return samples
     return leaves(samples, place)
 
@@ -146,6 +147,9 @@ def _shape(leaf: Any) -> tuple[int, ...] | None:
 
 
 def _stack(leaves: list[Any], place: str) -> Tensor:
+    made = memory.stacked(leaves)
+    if made is not None:
+        return made
     shapes = {_shape(leaf) for leaf in leaves}
     if len(shapes) > 1:
         raise ShapeError(
@@ -153,16 +157,12 @@ def _stack(leaves: list[Any], place: str) -> Tensor:
             "for sequences of different lengths use DataLoader(..., collate=PaddedCollate())"
         )
     if all(isinstance(leaf, Tensor) for leaf in leaves):
-        # On tensors that NumPy can read, a copy each: no kernel for this number of samples.
-        if any(leaf.requires_grad or leaf.dtype.numpy_name is None or leaf.device.index for leaf in leaves):
-            return stack(leaves, axis=0)
+        return stack(leaves, axis=0)
     if shapes != {None}:
-        return memory.stacked([_numpy(leaf) for leaf in leaves])
-    if len(kinds := {type(leaf) for leaf in leaves}) == 1 and (dtype := NUMBERS.get(kinds.pop())) is not None:
-        made = memory.empty(dtype, (len(leaves),))
-        assert made is not None
-        made[1][:] = leaves
-        return made[0]
+        arrays = [_numpy(leaf) for leaf in leaves]
+        kind = np.result_type(*arrays)
+        made = memory.stacked([array.astype(kind, copy=False) for array in arrays])
+        return asarray(np.stack(arrays)) if made is None else made
     lengths = {len(leaf) for leaf in leaves if isinstance(leaf, list)}
     if len(lengths) > 1:
         raise ShapeError(

@@ -79,8 +79,8 @@ class ArrayDataset(Dataset):
 
     def batch(self, indices: Sequence[int]) -> tuple[Tensor, ...]:
         """The rows `indices` of each array, stacked."""
-        if isinstance(indices, range) and indices.step == 1:
-            return tuple(_as_tensor(rows[indices.start : indices.stop]) for rows in self.arrays)
+        if isinstance(indices, range) and indices.step == 1 and all(isinstance(rows, Tensor) for rows in self.arrays):
+            return tuple(rows[indices.start : indices.stop] for rows in self.arrays)  # nothing is copied
         if getattr(indices, "dtype", None) != "int64":
             indices = array("q", indices)
         return tuple(_rows(rows, indices) for rows in self.arrays)
@@ -92,14 +92,12 @@ TensorDataset = ArrayDataset
 def _rows(rows: Any, indices: Any) -> Tensor:
     """The rows `indices` (int64) of a tensor or array-like."""
     if isinstance(rows, Tensor):
-        # A worker takes them through NumPy, into shared memory and without a kernel.
+        # A worker takes them without a kernel, into shared memory.
         if memory.arena is None or rows.requires_grad or rows.dtype.numpy_name is None:
             return take(rows, _core.from_buffer(_core.meta(int64.code, (len(indices),)), indices), axis=0)
-        rows = rows.numpy()
-    indices = np.asarray(indices)
-    if isinstance(rows, np.ndarray):
-        return memory.picked(rows, indices)
-    return asarray(rows[indices])
+    elif not isinstance(rows, np.ndarray):
+        return asarray(rows[np.asarray(indices)])
+    return memory.picked(rows, indices)
 
 
 def _as_tensor(rows: Any) -> Tensor:

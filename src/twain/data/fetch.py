@@ -7,22 +7,17 @@ resuming.
 
 from __future__ import annotations
 
-import hashlib
-import random
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
 from ..base.errors import WorkerError
-from ..base.lazy import LazyModule
-from ..tensor.random import default_generator
 from .collate import collate as default_collate
 from .collate import default_convert
 from .dataset import ArrayDataset, Subset
+from .generators import set_generators
 from .iterable import split_map
 
-np = LazyModule("numpy")
 Collate = Callable[[Sequence[Any]], Any]
 
 
@@ -85,27 +80,6 @@ def check_not_in_worker() -> None:
 def sample_under_way() -> Any:
     """The index of the sample that was being fetched when something went wrong, if one was."""
     return _Here.sample
-
-
-def set_generators(*key: Any) -> None:
-    """Set the generators of `random`, NumPy and twain to what `key` says."""
-    digest = hashlib.blake2b(repr(key).encode(), digest_size=8).digest()
-    number = int.from_bytes(digest, "little")
-    random.seed(number)
-    np.random.seed(number & 0xFFFFFFFF)
-    default_generator.manual_seed(number)
-
-
-@contextmanager
-def kept_generators() -> Iterator[None]:
-    """The generators are afterwards what they were before: the main process draws from them as well."""
-    kept = random.getstate(), np.random.get_state(), default_generator.state_dict()
-    try:
-        yield
-    finally:
-        random.setstate(kept[0])
-        np.random.set_state(kept[1])
-        default_generator.load_state_dict(kept[2])
 
 
 def draws(dataset: Any, collate: Collate | None) -> bool:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from ..base.errors import ArgumentError, ValueRangeError, WorkerError
-from .fetch import END, Collate, Job, StreamReader, check_not_in_worker, draws, in_worker, kept_generators
+from .fetch import END, Collate, Job, StreamReader, check_not_in_worker, draws, in_worker
+from .generators import kept_generators
 from .iterable import is_stream
 from .sampler import BatchSampler, Cut, RandomSampler, SequentialSampler, as_batch_sampler, as_sampler, check_seed
 from .workers import Pool, close_with, server

@@ -1,4 +1,4 @@
-"""Where batches are put together: new tensors whose memory NumPy fills.
+"""Where batches are put together: new tensors that the core or NumPy fills.
 
 In a worker process that is memory which the main process sees as well (`arena`), so that a batch is written once.
 """
@@ -40,42 +40,28 @@ def empty(dtype: Any, shape: tuple[int, ...]) -> tuple[Tensor, Any] | None:
     if known is None or not dtype.isnative:
         return None
     meta = _core.meta(known.code, tuple(shape))
-    taken = arena.take(meta.nbytes) if arena is not None and meta.nbytes else None
-    if taken is None:
-        tensor = _core.empty(meta)
-        if meta.nbytes == 0:
-            return tensor, np.empty(shape, dtype)
-        address = tensor.data_ptr()
-    else:
-        address, keeper = taken
-        tensor = _core.wrap(address, meta.nbytes, keeper, meta)
-    memory = (ctypes.c_char * meta.nbytes).from_address(address)
+    tensor = _in_arena(meta)
+    if meta.nbytes == 0:
+        return tensor, np.empty(shape, dtype)
+    memory = (ctypes.c_char * meta.nbytes).from_address(tensor.data_ptr())
     return tensor, np.frombuffer(memory, dtype).reshape(shape)
 
 
-def stacked(arrays: list[Any]) -> Tensor:
-    """A tensor of NumPy arrays of one shape along a new first axis."""
-    kinds = {array.dtype for array in arrays}
-    made = empty(kinds.pop() if len(kinds) == 1 else np.result_type(*kinds), (len(arrays), *arrays[0].shape))
-    if made is None:
-        return asarray(np.stack(arrays))
-    tensor, rows = made
-    for number, array in enumerate(arrays):
-        rows[number] = array
-    return tensor
+def _in_arena(meta: Any) -> Tensor:
+    """A new tensor of `meta`, in the arena where it fits."""
+    taken = arena.take(meta.nbytes) if arena is not None and meta.nbytes else None
+    return _core.empty(meta) if taken is None else _core.wrap(taken[0], meta.nbytes, taken[1], meta)
+
+
+def stacked(leaves: list[Any]) -> Tensor | None:
+    """A tensor of numbers, arrays or tensors of one kind and shape along a new first axis; None where they aren't that.
+
+    Tensors that require a gradient or lie on another device than the first are left to `stack`.
+    """
+    return _core.stacked(leaves, None if arena is None else _in_arena)
 
 
 def picked(rows: Any, indices: Any) -> Tensor:
-    """A tensor of the rows `indices` of a NumPy array; IndexError for an index out of range."""
-    made = empty(rows.dtype, (len(indices), *rows.shape[1:]))
-    if made is None:
-        return asarray(np.asarray(rows)[indices])
-    tensor, out = made
-    count = rows.shape[0]
-    if len(indices) and not (-count <= indices.min() and indices.max() < count):
-        raise IndexError(
-            f"[ArrayDataset.batch] expected indices below {count}, got {int(indices.min())}..{int(indices.max())}"
-        )
-    # mode="raise" would go through a buffer; the indices are known to be good.
-    np.take(rows, indices % count, axis=0, out=out, mode="clip") if count else None
-    return tensor
+    """A tensor of the rows `indices` (int64) of an array; IndexError for an index out of range."""
+    made = _core.picked(rows, indices, None if arena is None else _in_arena)
+    return asarray(np.asarray(rows)[np.asarray(indices)]) if made is None else made

@@ -27,7 +27,8 @@ from ..base.lazy import LazyModule
 from ..tensor.random import uniform
 from . import memory
 from .channel import Channel
-from .fetch import END, Job, StreamReader, WorkerInfo, sample_under_way, set_generators, set_worker
+from .fetch import END, Job, StreamReader, WorkerInfo, sample_under_way, set_worker
+from .generators import set_generators
 from .shared import Arena, unpack
 
 np = LazyModule("numpy")

@@ -243,7 +243,7 @@ def _permute(x: Tensor, *axes: object) -> Tensor:
 def _iterate(x: Tensor):
     if x.ndim == 0:
         raise TypeError("iteration over a 0-d tensor")
-    return (getitem(x, i) for i in range(x.shape[0]))
+    return (x[i] for i in range(x.shape[0]))
 
 
 def array_interface(x: Tensor, dtype=None, copy=None):
