@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import twain
-from twain.data import PaddedCollate, collate, pad_sequences
+from twain.data import ArrayDataset, PaddedCollate, collate, pad_sequences
 
 Pair = namedtuple("Pair", "image label")
 
@@ -99,3 +99,53 @@ def test_padding_keeps_every_element(sequences, multiple):
         assert row[: len(sequence)] == sequence
         assert set(row[len(sequence) :]) <= {9}
         assert len(row) % multiple == 0
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    ["bool", "int8", "uint16", "int32", "int64", "uint64", "float16", "float32", "float64", "complex64", "complex128"],
+)
+@pytest.mark.parametrize("size", [(), (3,), (4, 0), (5, 3, 2), (300, 200)], ids=str)
+def test_arrays_of_any_layout_are_stacked(dtype, size):
+    rng = np.random.default_rng(len(size))
+    plain = [(rng.normal(size=size) * 50).astype(dtype, casting="unsafe") for _ in range(3)]
+    samples = [plain[0], np.array(plain[1], order="F"), plain[2][..., ::-1] if size else plain[2]]
+    batch = collate([*samples, twain.asarray(plain[0])])
+    assert batch.dtype.name == dtype
+    np.testing.assert_array_equal(batch.numpy(), np.stack([*samples, plain[0]]))
+
+
+def test_what_is_stacked_has_one_kind():
+    assert collate([np.float32(1), np.float32(2)]).dtype is twain.float32
+    mixed = collate([np.int32(1), np.float64(2.5)])
+    assert mixed.dtype is twain.float64 and mixed.tolist() == [1.0, 2.5]
+    assert collate([1, 2**62]).dtype is twain.int64 and collate([True, False]).dtype is twain.bool
+    assert collate([1, 2.5]).tolist() == [1.0, 2.5] and collate([1j, 2.0 + 0j]).dtype is twain.complex64
+    assert collate([np.array([1, 2], ">i4")] * 2).tolist() == [[1, 2], [1, 2]]
+    with pytest.raises(OverflowError):
+        collate([1, 2**63])
+    with pytest.raises((TypeError, ValueError)):
+        collate([np.array(["a"]), np.array(["b"])])
+    x = twain.ones(2).requires_grad_()
+    assert collate([x, x]).requires_grad
+
+
+def test_rows_of_any_layout_are_picked():
+    rng = np.random.default_rng(1)
+    base = rng.normal(size=(700, 40, 6)).astype("float32")
+    indices = rng.integers(-700, 700, 650)
+    for rows in (
+        base,
+        base[::-1],
+        base[:, ::2],
+        np.asfortranarray(base),
+        base.transpose(0, 2, 1),
+        np.broadcast_to(base[:1], base.shape),
+    ):
+        (batch,) = ArrayDataset(rows).batch(indices)
+        np.testing.assert_array_equal(batch.numpy(), rows[indices])
+    for wrong in ([700], [-701], [0, 2**40]):
+        with pytest.raises(IndexError, match="expected indices"):
+            ArrayDataset(base).batch(wrong)
+    assert ArrayDataset(base).batch([])[0].shape == (0, 40, 6)
+    assert ArrayDataset(np.empty((0, 3))).batch([])[0].shape == (0, 3)
