@@ -1,12 +1,13 @@
 """A worker's side of a benchmark: it builds a row's function once, then times short rounds of it when asked.
 
-Rows are factories: `row() -> function` of no arguments; one call is one unit of work. Requests and answers are JSON lines,
-so every framework runs in an interpreter and environment of its own.
+Rows are factories: `row() -> function` of no arguments; one call is one unit of work, or as many as its `units` says.
+Requests and answers are JSON lines, so every framework runs in an interpreter and environment of its own.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 
@@ -32,6 +33,24 @@ def measure(function, seconds: float) -> list:
     return times
 
 
+def held_bytes() -> int:
+    """Memory of this process and those below it, pages that several share divided among them; 0 where that isn't known."""
+    try:
+        children: dict = {}
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            with open(f"/proc/{name}/stat", encoding="utf-8") as file:
+                children.setdefault(int(file.read().rpartition(")")[2].split()[1]), []).append(int(name))
+        total, left = 0, [os.getpid()]
+        while left:
+            process = left.pop()
+            left += children.get(process, [])
+            with open(f"/proc/{process}/smaps_rollup", encoding="utf-8") as file:
+                total += sum(int(line.split()[1]) for line in file if line.startswith("Pss:")) * 1024
+        return total
+    except OSError:
+        return 0
+
+
 def serve(rows: dict) -> None:
     """Answer requests until the input ends."""
     ready: dict = {}
@@ -50,7 +69,9 @@ def serve(rows: dict) -> None:
                     for _ in range(3):
                         function()
                     ready[name] = function
-                answer = {"times": measure(ready[name], request["seconds"])}
+                function = ready[name]
+                times = measure(function, request["seconds"])
+                answer = {"times": [t / getattr(function, "units", 1) for t in times], "memory": held_bytes()}
         except Exception as error:  # a row that fails is a result too
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), file=out, flush=True)

@@ -22,6 +22,7 @@ sys.path.insert(0, HERE)
 
 from functions import FUNCTION_ROWS
 from layers import LAYER_ROWS
+from loaders import LOADER_ROWS
 from optimizers import OPTIMIZER_ROWS
 from rows import ROWS
 from startup import startup_rows
@@ -60,16 +61,29 @@ def shown(seconds: float) -> str:
 
 
 def run_row(row: dict, workers: list, rounds: int, seconds: float) -> dict:
-    """{framework: all times} of one row."""
+    """{framework: all times} of one row; what each holds is kept in run_row.memory."""
     times: dict[str, list] = {}
+    memory = run_row.memory.setdefault(row["name"], {})
     for _ in range(rounds):
         for worker in workers:
             answer = worker.ask(row["name"], seconds)
             if "times" in answer:
                 times.setdefault(worker.name, []).extend(answer["times"])
+                memory[worker.name] = max(memory.get(worker.name, 0), answer["memory"])
             elif "error" in answer:
                 print(f"  {row['name']}: {worker.name}: {answer['error']}", file=sys.stderr)
     return times
+
+
+run_row.memory = {}
+
+
+def memory_table(names: list, rows: list) -> list[str]:
+    lines = ["", "| memory of the process and its workers | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
+    for row in rows:
+        held = run_row.memory.get(row["name"], {})
+        lines.append(f"| {row['text']} | " + " | ".join(f"{held.get(n, 0) / 2**20:.0f} MB" for n in names) + " |")
+    return lines
 
 
 def verdict(row: dict, times: dict) -> tuple[str, bool | None]:
@@ -144,6 +158,7 @@ def main() -> None:
     parser.add_argument("--functions", action="store_true", help="single calls of many functions, a page of their own")
     parser.add_argument("--layers", action="store_true", help="layers forward and backward, a page of their own")
     parser.add_argument("--optimizers", action="store_true", help="a step of each optimizer, a page of their own")
+    parser.add_argument("--loaders", action="store_true", help="epochs of data loaders, a page of their own")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks.md and README's table")
     options = parser.parse_args()
     pythons = {"twain": sys.executable, "numpy": sys.executable}
@@ -153,10 +168,11 @@ def main() -> None:
         "function": ("Single calls", FUNCTION_ROWS, options.functions),
         "layer": ("Layers, forward and backward", LAYER_ROWS, options.layers),
         "optimizer": ("A step of each optimizer", OPTIMIZER_ROWS, options.optimizers),
+        "loader": ("Data loaders, time per batch", LOADER_ROWS, options.loaders),
     }
     page = next((name for name, (_, _, wanted_page) in pages.items() if wanted_page), None)
     title, every, _ = pages[page] if page else ("", ROWS, True)
-    if page in ("layer", "optimizer"):
+    if page in ("layer", "optimizer", "loader"):
         del pythons["numpy"]
     rows = [r for r in every if not wanted or r["name"].startswith(wanted)]
     workers = [Worker(name, python) for name, python in pythons.items()]
@@ -172,6 +188,8 @@ def main() -> None:
         "",
         *table(results, list(pythons), every),
     ]
+    if page == "loader":
+        lines += memory_table(list(pythons), rows)
     if page:
         found = summary(results, every)
         print("\n".join(found))

@@ -12,6 +12,7 @@ from torch import nn
 
 import functions
 import layers
+import loaders
 import optimizers
 import sequences
 from protocol import serve
@@ -164,6 +165,20 @@ def optimizer_step(name, shapes, settings):
 
 
 ROWS.update(optimizers.rows(optimizer_step, optimizers.quickest_of_ways))
+
+
+def padded(batch):
+    rows = [torch.tensor(row) for row, _ in batch]
+    return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True), torch.tensor([label for _, label in batch])
+
+
+def load(data, options, texts):
+    if type(data) is tuple:
+        data = torch.utils.data.TensorDataset(*map(torch.from_numpy, data))
+    return torch.utils.data.DataLoader(data, **options, collate_fn=padded if texts else None)
+
+
+ROWS.update(loaders.rows(load))
 ROWS.update(layers.rows(nn, torch.from_numpy, lambda step: step))
 ROWS.update(functions.rows("torch", torch, torch.from_numpy))
 ROWS.update(sequences.rows(nn, torch.randn, torch.no_grad))

@@ -9,6 +9,7 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 import functions
 import layers
+import loaders
 import optimizers
 import sequences
 import twain
@@ -197,6 +198,15 @@ def compiled_or_not(maker, mode):
 
 
 ROWS.update(optimizers.rows(optimizer_step, compiled_or_not))
+
+
+def load(data, options, texts):
+    if type(data) is tuple:
+        data = twain.data.ArrayDataset(*map(twain.asarray, data))
+    return twain.data.DataLoader(data, **options, collate=twain.data.PaddedCollate() if texts else None)
+
+
+ROWS.update(loaders.rows(load))
 ROWS.update(layers.rows(nn, twain.asarray, twain.compile))
 ROWS.update(functions.rows("twain", twain, twain.asarray))
 ROWS.update(sequences.rows(nn, lambda *shape: twain.random.normal(shape), twain.no_grad, twain.compile))
