@@ -260,6 +260,14 @@ class Math:
     def sqrt(self, x: V) -> V:
         return self.intrinsic("sqrt", x)
 
+    def rsqrt_estimate(self, x: V) -> V | None:
+        """1 / sqrt(x) to 14 bits, and right for zeros, infinities and NaN, where the machine has that for 16 floats."""
+        if not (self.target.has_avx512 and x.t == "float" and self.lanes == 16):
+            return None
+        every = ("i16", "-1")
+        called = self.builder.call(x.type, "llvm.x86.avx512.rsqrt14.ps.512", (x.type, x.r), (x.type, x.r), every)
+        return V(self, called, x.t)
+
     def to_double(self, x: V) -> V:
         return x if x.t == "double" else self.convert("fpext", x, "double")
 
@@ -304,7 +312,7 @@ class Math:
     def scale_by_power(self, x: V, n: V) -> V:
         """x * 2^n in two steps, so that subnormal results are right; |n| up to twice the exponent range. n: the bits of
         round_to_int (which are positive)."""
-        if self.target.has_scale and self.lanes * _BITS[n.t] == 512:
+        if self.target.has_avx512 and self.lanes * _BITS[n.t] == 512:
             power = n.as_float() - MAGIC[x.t]
             kind, mask = ("ps", "i16") if x.t == "float" else ("pd", "i8")
             values = [(v.type, v.r) for v in (x, power, x)]

@@ -278,8 +278,13 @@ def pow(m: Math, x: V, y: V) -> V:
 
 
 def rsqrt(m: Math, x: V) -> V:
-    """1 / sqrt(x): two rounded operations, below one ulp in all."""
-    return 1.0 / m.sqrt(x)
+    """1 / sqrt(x) below one ulp: by a step of Newton's method from an estimate, or two rounded operations."""
+    y = m.rsqrt_estimate(x)
+    if y is None:
+        return 1.0 / m.sqrt(x)
+    rest = m.fma(-(x * y), y, 1.0)
+    # The estimates for zeros and infinities are right, but not the step from them.
+    return m.select(rest.eq(rest), m.fma(y * rest, 0.5, y), y)
 
 
 # -- hyperbolic functions

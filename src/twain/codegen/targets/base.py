@@ -11,17 +11,17 @@ class Target:
     `vector_bytes` is the width of a vector register (0: scalar code, one thread per element), `registers` their number,
     `attributes` go on every function. The `has_` flags tell what would otherwise become a call into the C library:
     fused multiply-add, rounding to integral values, float16 conversion; `has_maximum`: min/max that propagate NaN;
-    `has_scale`: AVX-512's x * 2^n.
+    `has_avx512`: x * 2^n and estimates of 1 / sqrt(x) for 16 floats.
     """
 
     __slots__ = (
-        "attributes", "cpu", "features", "has_fma", "has_half", "has_maximum", "has_round", "has_scale", "name",
+        "attributes", "cpu", "features", "has_avx512", "has_fma", "has_half", "has_maximum", "has_round", "name",
         "registers", "triple", "vector_bytes",
     )  # fmt: skip
 
     def __init__(self, name: str, triple: str, cpu: str, features: str, vector_bytes: int, registers: int,
                  attributes: str = "", has_fma: bool = True, has_round: bool = True, has_half: bool = True,
-                 has_maximum: bool = False, has_scale: bool = False):  # fmt: skip
+                 has_maximum: bool = False, has_avx512: bool = False):  # fmt: skip
         self.name = name
         self.triple = triple
         self.cpu = cpu
@@ -33,7 +33,7 @@ class Target:
         self.has_round = has_round
         self.has_half = has_half
         self.has_maximum = has_maximum
-        self.has_scale = has_scale
+        self.has_avx512 = has_avx512
 
     def __repr__(self) -> str:
         return f"Target({self.name!r})"

@@ -14,7 +14,7 @@ X86 = (
     Target("x86-64", _TRIPLE, "x86-64", "", 16, 16, has_fma=False, has_round=False, has_half=False),
     Target("x86-64-v2", _TRIPLE, "x86-64-v2", "", 16, 16, has_fma=False, has_half=False),
     Target("x86-64-v3", _TRIPLE, "x86-64-v3", "", 32, 16),
-    Target("x86-64-v4", _TRIPLE, "x86-64-v4", "", 64, 32, '"prefer-vector-width"="512"', has_scale=True),
+    Target("x86-64-v4", _TRIPLE, "x86-64-v4", "", 64, 32, '"prefer-vector-width"="512"', has_avx512=True),
 )
 
 _V2 = frozenset(["cx16", "lahf_lm", "popcnt", "pni", "sse4_1", "sse4_2", "ssse3"])
