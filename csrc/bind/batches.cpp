@@ -1,4 +1,5 @@
 // Batches of samples: rows of an array, or arrays of one kind, copied into a fresh tensor by all threads.
+#include <algorithm>
 #include <cstring>
 #include <optional>
 #include <string>
@@ -17,6 +18,15 @@ namespace {
 // A thread copies at least so many bytes, and the interpreter lock is left for more than that.
 constexpr int64_t kGrainBytes = 1 << 16, kLargeBytes = 1 << 20;
 
+// Rows far apart are met for the first time one by one: their beginnings are asked for so many rows before.
+constexpr int64_t kAhead = 2, kAheadBytes = 1024;
+
+inline void prefetch([[maybe_unused]] const char* row, [[maybe_unused]] int64_t nbytes) {
+#if defined(__GNUC__)
+  for (int64_t i = 0; i < std::min(nbytes, kAheadBytes); i += 64) __builtin_prefetch(row + i);
+#endif
+}
+
 // Another object's memory, for as long as this lives.
 class Buffer {
  public:
@@ -25,9 +35,10 @@ class Buffer {
   ~Buffer() { PyBuffer_Release(&view); }
   Buffer& operator=(Buffer&&) = delete;
 
-  // False for objects whose memory can't be read as it is.
+  // False for objects whose memory can't be read as it is; a tensor that is part of a graph or a recording is left to ops.
   bool open(PyObject* object) {
-    if (!PyObject_CheckBuffer(object) || (is_tensor(object) && (value_of(object).node != nullptr || value_of(object).meta->device != 0)))
+    if (!PyObject_CheckBuffer(object)) return false;
+    if (is_tensor(object) && (value_of(object).node != nullptr || value_of(object).meta->device != 0 || modes().recorder != nullptr))
       return false;
     if (PyObject_GetBuffer(object, &view, PyBUF_FULL_RO) == 0 && view.suboffsets == nullptr) return true;
     PyErr_Clear();
@@ -200,9 +211,10 @@ void copy_rows(void* const* buffers, const int64_t* params, int64_t begin, int64
   const auto* source = static_cast<const char*>(buffers[2]);
   const int64_t count = params[0], stride = params[1];
   char* target = static_cast<char*>(buffers[3]) + begin * layout.nbytes;
+  const auto row = [&](int64_t i) { return source + (indices[i] < 0 ? indices[i] + count : indices[i]) * stride; };
   for (int64_t i = begin; i < end; ++i, target += layout.nbytes) {
-    const int64_t index = indices[i] < 0 ? indices[i] + count : indices[i];
-    layout.copy(target, source + index * stride);
+    if (i + kAhead < end) prefetch(row(i + kAhead), layout.nbytes);
+    layout.copy(target, row(i));
   }
 }
 

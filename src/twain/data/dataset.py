@@ -10,14 +10,10 @@ from numbers import Integral
 from typing import Any
 
 from .. import _core
-from ..base.dtypes import int64
 from ..base.errors import ArgumentError, IndexingError, ShapeError, ValueRangeError
-from ..base.lazy import LazyModule
-from ..tensor import asarray, take
+from ..tensor import asarray
 from . import memory
 from .sampler import check_seed, permutation
-
-np = LazyModule("numpy")
 
 Tensor = _core.Tensor
 
@@ -83,21 +79,10 @@ class ArrayDataset(Dataset):
             return tuple(rows[indices.start : indices.stop] for rows in self.arrays)  # nothing is copied
         if getattr(indices, "dtype", None) != "int64":
             indices = array("q", indices)
-        return tuple(_rows(rows, indices) for rows in self.arrays)
+        return tuple(memory.picked(rows, indices) for rows in self.arrays)
 
 
 TensorDataset = ArrayDataset
-
-
-def _rows(rows: Any, indices: Any) -> Tensor:
-    """The rows `indices` (int64) of a tensor or array-like."""
-    if isinstance(rows, Tensor):
-        # A worker takes them without a kernel, into shared memory.
-        if memory.arena is None or rows.requires_grad or rows.dtype.numpy_name is None:
-            return take(rows, _core.from_buffer(_core.meta(int64.code, (len(indices),)), indices), axis=0)
-    elif not isinstance(rows, np.ndarray):
-        return asarray(rows[np.asarray(indices)])
-    return memory.picked(rows, indices)
 
 
 def _as_tensor(rows: Any) -> Tensor:

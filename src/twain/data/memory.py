@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from .. import _core
 from ..base import dtypes
 from ..base.lazy import LazyModule
-from ..tensor import asarray
+from ..tensor import asarray, take
 
 np = LazyModule("numpy")
 Tensor = _core.Tensor
@@ -62,6 +62,10 @@ def stacked(leaves: list[Any]) -> Tensor | None:
 
 
 def picked(rows: Any, indices: Any) -> Tensor:
-    """A tensor of the rows `indices` (int64) of an array; IndexError for an index out of range."""
+    """A tensor of the rows `indices` (int64) of an array or tensor; IndexError for an index out of range."""
     made = _core.picked(rows, indices, None if arena is None else _in_arena)
-    return asarray(np.asarray(rows)[np.asarray(indices)]) if made is None else made
+    if made is not None:
+        return made
+    if isinstance(rows, Tensor):
+        return take(rows, _core.from_buffer(_core.meta(dtypes.int64.code, (len(indices),)), indices), axis=0)
+    return asarray(rows[np.asarray(indices)])
