@@ -42,6 +42,18 @@ def test_images(folder, tmp_path, capsys):
     assert "bad.png" in (out / "report.md").read_text()
 
 
+def test_augmented_the_same_for_any_number_of_workers(folder, tmp_path, capsys):
+    def weights(*settings):
+        out = tmp_path / "out"
+        assert main(["train", "images", str(folder), "--size", "8", "--epochs", "1", "--out", str(out), *settings]) == 0
+        assert ("mirrored" in capsys.readouterr().out) is ("--no-augment" not in settings)
+        return (out / "weights.safetensors").read_bytes()
+
+    augmented = weights()
+    assert weights("--workers", "2") == augmented
+    assert weights("--no-augment") != augmented
+
+
 def table(path, rows=240):
     rng = np.random.default_rng(1)
     lines = ["size,colour,price,kind"]

@@ -4,6 +4,7 @@ of the training, the weights, and a report."""
 from __future__ import annotations
 
 import argparse
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +23,11 @@ def add_commands(train: Any, positive: Callable[[str], int]) -> None:
     images.add_argument("--size", type=positive, default=32, help="images are scaled to SIZE x SIZE (32)")
     images.add_argument("--grey", action="store_true", help="one channel instead of three")
     images.add_argument("--skip-unreadable", action="store_true", help="leave out images that can't be read")
+    images.add_argument(
+        "--no-augment",
+        action="store_true",
+        help="train on images as they are, not moved, mirrored and changed in colour at random",
+    )
     images.add_argument("--workers", type=int, default=0, help="processes that read images (0: this one)")
     table = train.add_parser("table", help="a CSV file whose first line names the columns")
     table.add_argument("file", type=Path)
@@ -129,6 +135,19 @@ def image_network(channels: int, classes: int, size: int) -> Any:
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(channels, classes))
 
 
+def augmentation(size: int) -> Any:
+    """What most photographs bear without becoming something else: small moves, a mirror, other light."""
+    data = twain.data
+    return data.Compose(
+        [
+            data.RandomCrop(size, padding=max(1, size // 8), padding_mode="edge"),
+            data.RandomHorizontalFlip(),
+            data.ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2),
+            data.ToTensor(),
+        ]
+    )
+
+
 def train_images(options: argparse.Namespace) -> int:
     """Train on a folder of images."""
     options.shown = options.folder.name or str(options.folder)
@@ -142,13 +161,19 @@ def train_images(options: argparse.Namespace) -> int:
         raise ValueError(f"expected at least two class folders in {options.folder}, got {len(images.classes)}")
     first, held = split(len(images), options.held_out, options.seed)
     settings = {"batch_size": options.batch_size, "num_workers": options.workers}
-    training = twain.data.DataLoader(twain.data.Subset(images, first), shuffle=True, seed=options.seed, **settings)
+    training_images = copy.copy(images)  # the same files, and the same list of those skipped
+    training_images.transform = None if options.no_augment else augmentation(options.size)
+    training = twain.data.DataLoader(
+        twain.data.Subset(training_images, first), shuffle=True, seed=options.seed, **settings
+    )
     held_out = twain.data.DataLoader(twain.data.Subset(images, held), **settings)
     twain.random.seed(options.seed)
     channels = 1 if options.grey else 3
     network = image_network(channels, len(images.classes), options.size)
     model = twain.train.Model(network).compile("adamw", "cross_entropy", ["accuracy"], lr=options.lr)
     print(f"{len(images)} images of {len(images.classes)} classes: {', '.join(images.classes)}")
+    if not options.no_augment:
+        print("training images are moved, mirrored and changed in colour at random (--no-augment: left as they are)")
     fit(model, training, held_out, options)
     lines = class_report(model, held_out, images.classes, [images.targets[i] for i in first])
     if images.skipped:
