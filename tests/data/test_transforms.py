@@ -239,6 +239,38 @@ def test_every_kind_of_image(transform):
     assert all((a == one.numpy().transpose(1, 2, 0)).all() for a, one in zip(arrays, singles, strict=True))
 
 
+@pytest.mark.parametrize("transform", [*RANDOM, data.RandomEqualize(1), data.RandomAdjustSharpness(0.3, 1)], ids=repr)
+def test_odd_images(transform):
+    spoilt = RNG.random((7, 9, 3), "float32")
+    spoilt[2:4, 3] = np.nan
+    for x in (
+        np.zeros((0, 9, 3), "uint8"),
+        np.zeros((7, 0, 3), "float32"),
+        RNG.integers(0, 1000, (7, 9, 1)).astype("int32"),
+        RNG.random((1, 1, 3)) > 0.5,
+        spoilt,
+    ):
+        made = transform(x)
+        assert made.dtype == x.dtype
+        if not isinstance(transform, data.Pad):
+            assert made.shape == x.shape
+
+
+def test_resize_without_antialiasing_reads_its_neighbours():
+    ramp = np.broadcast_to(np.arange(12.0) ** 2, (1, 4, 12)).transpose(1, 2, 0)
+    places = (np.arange(3) + 0.5) * 4 - 0.5
+    made = data.Resize((4, 3), antialias=False)(ramp)[0, :, 0]
+    np.testing.assert_allclose(made, np.interp(places, np.arange(12), np.arange(12.0) ** 2))
+    assert (np.abs(data.Resize((4, 3))(ramp)[0, :, 0] - made) > 0.5).all()
+
+
+def test_erasing_with_noise():
+    x = np.full((3, 40, 40), 100.0, "float32")
+    made = data.RandomErasing(1, (0.2, 0.3), value="random")(twain.asarray(x)).numpy()
+    noise = made[made != 100]
+    assert 0.15 < noise.size / x.size < 0.35 and abs(noise.mean()) < 0.2 and 0.85 < noise.std() < 1.15
+
+
 def test_draws_are_spread():
     x = np.zeros((4, 4), "uint8")
     twain.random.seed(1)
@@ -358,9 +390,17 @@ def test_fit_on_mixed_labels():
         (lambda: data.RandomChoice([]), ValueError, "at least one"),
         (lambda: data.RandomChoice([data.Pad(1)], p=[0.5, 0.5]), ValueError, "p for 1 transforms"),
         (lambda: data.Lambda(3), TypeError, "a function"),
+        (lambda: data.GaussianBlur(3)(image().astype(complex)), TypeError, "integers or floats, got dtype complex128"),
+        (lambda: data.ToTensor()(np.array([["a"]])), TypeError, "integers or floats"),
+        (lambda: data.RandomInvert()("cat.png"), TypeError, "a Pillow image, got str"),
         (lambda: data.MixUp()(twain.zeros((2, 3, 4, 4)), [0, 1]), TypeError, "num_classes"),
         (lambda: data.MixUp(num_classes=2)(twain.zeros((2, 3, 4, 4)), [0, 2]), ValueError, r"\[0, 2\), got 2"),
-        (lambda: data.CutMix(num_classes=2)(image()[None], [0]), TypeError, "images of floats"),
+        (lambda: data.MixUp(num_classes=2)(image()[None], [0]), TypeError, "images of floats"),
+        (
+            lambda: data.RandomErasing(1, (0.5, 0.6), (1, 1), "random")(image(8, 8)),
+            TypeError,
+            "for noise, got dtype uint8",
+        ),
         (lambda: data.CutMix(num_classes=2)(twain.zeros((2, 3, 4, 4))), TypeError, "images, labels"),
     ],
 )

@@ -38,13 +38,20 @@ def _check_channels(function: str, image: Any) -> bool:
 def grey(image: Any) -> Any:
     """[1, height, width] in floats."""
     image = as_work(image)
-    return image[:1] if len(image) == 1 else np.tensordot(np.array(LUMA, image.dtype), image, 1)[None]
+    if len(image) == 1:
+        return image
+    made = image[:1] * LUMA[0]
+    for share, plane in zip(LUMA[1:], image[1:], strict=True):
+        made += share * plane
+    return made
 
 
 def _blended(image: Any, other: Any, factor: float) -> Any:
     """`other` at factor 0, `image` at 1, and beyond it above; within the dtype's range."""
-    made = as_work(image) * factor + other * (1.0 - factor)
-    return as_kind(np.clip(made, 0, bound(image.dtype)), image.dtype)
+    made = as_work(image) * factor
+    if factor != 1.0:
+        made += other * (1.0 - factor)
+    return as_kind(np.clip(made, 0, bound(image.dtype), out=made), image.dtype)
 
 
 def adjust_brightness(image: Any, factor: float) -> Any:
@@ -80,9 +87,13 @@ def adjust_hue(image: Any, shift: float) -> Any:
     )
     turned = np.where(chroma == 0, 0.0, sector) + 6.0 * shift
     # A channel falls from the value by its chroma, as far as its own colour is away on the circle.
-    place = (np.array([5.0, 3.0, 1.0], work.dtype)[:, None, None] + turned) % 6.0
-    made = value - chroma * np.clip(np.minimum(place, 4.0 - place), 0.0, 1.0)
-    return as_kind(np.clip(made, 0, full), image.dtype)
+    made = np.empty(image.shape, image.dtype)
+    for start, out in zip((5.0, 3.0, 1.0), made, strict=True):
+        place = turned + start
+        place -= 6.0 * np.floor(place * (1 / 6))
+        share = np.clip(np.minimum(place, 4.0 - place), 0.0, 1.0)
+        out[...] = as_kind(np.clip(value - chroma * share, 0, full), image.dtype)
+    return made
 
 
 def invert(image: Any) -> Any:
@@ -122,7 +133,7 @@ def equalize(image: Any) -> Any:
         return image
     if image.dtype != np.uint8:
         full = bound(image.dtype)
-        steps = equalize(as_kind(as_work(image) * (255 / full), np.dtype("uint8")))
+        steps = equalize(as_kind(np.nan_to_num(as_work(image)) * (255 / full), np.dtype("uint8")))
         return as_kind(as_work(steps) * (full / 255), image.dtype)
     made = np.empty_like(image)
     for plane, out in zip(image, made, strict=True):
@@ -143,13 +154,14 @@ def adjust_sharpness(image: Any, factor: float) -> Any:
         return image
     work = as_work(image)
     inner = work[:, 1:-1, 1:-1]
-    height, width = image.shape[1:]
-    total = 4 * inner
-    for down in range(3):
-        for right in range(3):
-            total = total + work[:, down : down + height - 2, right : right + width - 2]
+    across = work[:, :, :-2] + work[:, :, 1:-1]
+    across += work[:, :, 2:]
+    total = across[:, :-2] + across[:, 1:-1]
+    total += across[:, 2:]
+    total += 4 * inner
+    total *= 1 / 13
     smooth = work.copy()
-    smooth[:, 1:-1, 1:-1] = as_kind(total / 13, image.dtype)
+    smooth[:, 1:-1, 1:-1] = as_kind(total, image.dtype)
     return _blended(image, smooth, factor)
 
 
@@ -166,10 +178,10 @@ def gaussian_blur(image: Any, size: tuple[int, int], sigma: tuple[float, float])
         sides[axis] = (reach, reach)
         wide = np.pad(work, sides, mode="reflect")
         length = image.shape[axis]
-        work = sum(
-            weight * (wide[:, :, i : i + length] if axis == 2 else wide[:, i : i + length])
-            for i, weight in enumerate(weights)
-        )
+        work = np.zeros_like(work)
+        for start, weight in enumerate(weights):
+            stop = start + length
+            work += weight * (wide[:, :, start:stop] if axis == 2 else wide[:, start:stop])
     return as_kind(work, image.dtype)
 
 

@@ -6,12 +6,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from ...base.errors import ArgumentError, ShapeError, ValueRangeError
+from ...base.errors import ArgumentError, DTypeError, ShapeError, ValueRangeError
 from ...base.lazy import LazyModule
+from ...tensor.random import normal
 from .base import (
     RandomTransform,
     Transform,
     as_kind,
+    as_work,
     check_choice,
     check_fill,
     check_interval,
@@ -35,43 +37,55 @@ FILTERS: dict[str, tuple[float, Any]] = {
         ),
     ),
 }
-INTERPOLATIONS = ("nearest", *FILTERS)
+INTERPOLATIONS = ("nearest", "nearest-exact", *FILTERS)
 
 
-def _weights(size: int, out: int, interpolation: str) -> Any:
-    """The matrix [out, size] of a filter, widened where it makes smaller (so that nothing is left out)."""
+def _weights(size: int, out: int, interpolation: str, antialias: bool, dtype: Any) -> Any:
+    """The matrix [out, size] of a filter; with `antialias` widened where it makes smaller, so that nothing is left out."""
     scale = size / out
-    width = max(scale, 1.0)
+    width = max(scale, 1.0) if antialias else 1.0
     centre = (np.arange(out)[:, None] + 0.5) * scale
     reach, function = FILTERS[interpolation]
     distance = np.abs(np.arange(size)[None] + 0.5 - centre) / width
     weights = np.where(distance < reach, function(distance), 0.0)
-    return (weights / weights.sum(1, keepdims=True)).astype("float32")
+    return (weights / weights.sum(1, keepdims=True)).astype(dtype)
 
 
-def _resized(image: Any, height: int, width: int, interpolation: str = "bilinear") -> Any:
+def _resized(image: Any, height: int, width: int, interpolation: str, antialias: bool) -> Any:
     if image.shape[1:] == (height, width):
         return image
     if not image.size:
         raise ShapeError(f"[Resize] expected an image of one pixel or more, got shape {image.shape}")
-    if interpolation == "nearest":
+    if interpolation not in FILTERS:
         down = ((np.arange(height) + 0.5) * image.shape[1] / height).astype(int)
         right = ((np.arange(width) + 0.5) * image.shape[2] / width).astype(int)
         return image[:, down[:, None], right[None]]
-    down = _weights(image.shape[1], height, interpolation)
-    return as_kind(down @ image.astype("float32") @ _weights(image.shape[2], width, interpolation).T, image.dtype)
+    work = as_work(image)
+    down, right = (
+        _weights(size, out, interpolation, antialias, work.dtype)
+        for size, out in zip(image.shape[1:], (height, width), strict=True)
+    )
+    return as_kind(down @ work @ right.T, image.dtype)
 
 
 class Resize(Transform):
-    """The image in another size, with antialiasing where it gets smaller.
+    """The image in another size.
 
     Args:
         size: (height, width), or an int for the shorter side, whose proportion to the longer one stays.
-        interpolation: "bilinear", "bicubic" or "nearest".
+        interpolation: "bilinear", "bicubic", or "nearest" (also "nearest-exact": the pixel in which the middle of the new
+            one lies).
         max_size: with an int as size: what the longer side is cut to; the proportion stays.
+        antialias: where the image gets smaller, weigh all pixels that a new one covers (not with "nearest").
     """
 
-    def __init__(self, size: int | Sequence[int], interpolation: str = "bilinear", max_size: int | None = None):
+    def __init__(
+        self,
+        size: int | Sequence[int],
+        interpolation: str = "bilinear",
+        max_size: int | None = None,
+        antialias: bool = True,
+    ):
         check_pair("Resize", "size", size)
         self.size = size
         self.interpolation = check_choice("Resize", "interpolation", interpolation, INTERPOLATIONS)
@@ -80,10 +94,11 @@ class Resize(Transform):
                 f"[Resize] expected max_size with an int as size and at least as large, got {max_size!r} with {size!r}"
             )
         self.max_size = max_size
+        self.antialias = bool(antialias)
 
     def planes(self, image: Any) -> Any:
         if not isinstance(self.size, int):
-            return _resized(image, self.size[0], self.size[1], self.interpolation)
+            return _resized(image, self.size[0], self.size[1], self.interpolation, self.antialias)
         sides = image.shape[1:]
         short, long = min(sides), max(sides)
         if not short:
@@ -93,7 +108,7 @@ class Resize(Transform):
             made = [max(1, int(self.max_size * short / long)), self.max_size]
         if sides[0] > sides[1]:
             made.reverse()
-        return _resized(image, made[0], made[1], self.interpolation)
+        return _resized(image, made[0], made[1], self.interpolation, self.antialias)
 
 
 PADDING_MODES = ("constant", "edge", "reflect", "symmetric")
@@ -216,15 +231,18 @@ class RandomResizedCrop(Transform):
         scale: Sequence[float] = (0.08, 1.0),
         ratio: Sequence[float] = (3 / 4, 4 / 3),
         interpolation: str = "bilinear",
+        antialias: bool = True,
     ):
         self.size = check_pair("RandomResizedCrop", "size", size)
         self.scale = check_interval("RandomResizedCrop", "scale", scale)
         self.ratio = check_interval("RandomResizedCrop", "ratio", ratio, 1e-6)
         self.interpolation = check_choice("RandomResizedCrop", "interpolation", interpolation, INTERPOLATIONS)
+        self.antialias = bool(antialias)
 
     def planes(self, image: Any) -> Any:
         top, left, height, width = _box(image.shape[1:], self.scale, self.ratio) or self._middle(image.shape[1:])
-        return _resized(image[:, top : top + height, left : left + width], *self.size, self.interpolation)
+        part = image[:, top : top + height, left : left + width]
+        return _resized(part, *self.size, self.interpolation, self.antialias)
 
     def _middle(self, shape: Sequence[int]) -> tuple[int, int, int, int]:
         height, width = shape
@@ -260,7 +278,8 @@ class RandomVerticalFlip(RandomTransform):
 
 
 class RandomErasing(RandomTransform):
-    """With probability `p` a random rectangle set to `value`, a number or one per channel.
+    """With probability `p` a random rectangle set to `value`: a number, one per channel, or "random" (normal noise, for
+    images of floats).
 
     Zhong et al., "Random erasing data augmentation" (2017).
     """
@@ -275,13 +294,21 @@ class RandomErasing(RandomTransform):
         super().__init__(p)
         self.scale = check_interval("RandomErasing", "scale", scale)
         self.ratio = check_interval("RandomErasing", "ratio", ratio, 1e-6)
-        self.value = check_fill("RandomErasing", value)
+        self.value = value if value == "random" else check_fill("RandomErasing", value)
 
     def changed(self, image: Any) -> Any:
         box = _box(image.shape[1:], self.scale, self.ratio)
         if box is None:
             return image
         top, left, height, width = box
+        if self.value != "random":
+            value = fill_of("RandomErasing", self.value, image)
+        elif image.dtype.kind == "f":
+            value = normal((len(image), height, width)).numpy()
+        else:
+            raise DTypeError(
+                f"[RandomErasing] expected an image of floats (ToTensor makes one) for noise, got dtype {image.dtype}"
+            )
         image = image.copy()
-        image[:, top : top + height, left : left + width] = fill_of("RandomErasing", self.value, image)
+        image[:, top : top + height, left : left + width] = value
         return image

@@ -17,7 +17,7 @@ randomness = LazyModule("twain.tensor.distributions")
 class _Mixing:
     """Called with (images, labels), as two arguments or one pair; gives (images, labels).
 
-    Images [N, ...] of floats. Labels: class numbers [N], for which `num_classes` is needed, or probabilities
+    Images [N, ...]. Labels: class numbers [N], for which `num_classes` is needed, or probabilities
     [N, classes]. What comes are probabilities float32 [N, classes], which `cross_entropy` takes. Each sample is mixed with
     the one before it (a shuffling loader puts them in random order), in a proportion drawn once for the batch.
     """
@@ -40,8 +40,6 @@ class _Mixing:
         if labels is None:
             raise ArgumentError(f"[{name}] expected a batch (images, labels), got {type(images).__name__} only")
         array = images.numpy() if isinstance(images, Tensor) else np.asarray(images)
-        if array.dtype.kind != "f":
-            raise DTypeError(f"[{name}] expected images of floats (ToTensor makes them), got dtype {array.dtype}")
         if array.ndim < 2:
             raise ShapeError(f"[{name}] expected a batch of images, got shape {array.shape}")
         shares = self._probabilities(labels, len(array))
@@ -84,6 +82,8 @@ class MixUp(_Mixing):
     """
 
     def mixed(self, images: Any, share: float) -> tuple[Any, float]:
+        if images.dtype.kind != "f":
+            raise DTypeError(f"[MixUp] expected images of floats (ToTensor makes them), got dtype {images.dtype}")
         kind = images.dtype.type
         return images * kind(share) + np.roll(images, 1, 0) * kind(1 - share), share
 

@@ -33,27 +33,41 @@ INTERPOLATIONS = ("nearest", "bilinear")
 
 def sampled(image: Any, x: Any, y: Any, interpolation: str, fill: Any) -> Any:
     """The image [channels, height, width] at the places x, y [new height, new width]; `fill` [.., 1, 1] outside."""
-    if interpolation == "nearest":
-        return _picked(image, np.floor(x), np.floor(y), fill)
-    x, y = x - 0.5, y - 0.5
-    left, top = np.floor(x), np.floor(y)
-    right_share, low_share = x - left, y - top
-    work = as_work(image)
-    made = 0.0
-    for down, vertical in ((0, 1 - low_share), (1, low_share)):
-        for right, horizontal in ((0, 1 - right_share), (1, right_share)):
-            made = made + (vertical * horizontal) * _picked(work, left + right, top + down, fill)
-    return as_kind(made, image.dtype)
-
-
-def _picked(image: Any, x: Any, y: Any, fill: Any) -> Any:
     height, width = image.shape[1:]
-    inside = (x >= 0) & (x < width) & (y >= 0) & (y < height)
-    if not image.size:
-        return np.broadcast_to(fill, (len(image), *x.shape)).astype(image.dtype)
-    column = np.clip(x, 0, width - 1).astype(np.intp)
-    row = np.clip(y, 0, height - 1).astype(np.intp)
-    return np.where(inside, image[:, row, column], fill.astype(image.dtype))
+    nearest = interpolation == "nearest"
+    # With a frame of `fill` all places outside are the frame, and all four neighbours of a place are there.
+    framed = np.empty((len(image), height + 2, width + 2), image.dtype if nearest else as_work(image[:, :0]).dtype)
+    framed[:] = fill
+    framed[:, 1:-1, 1:-1] = image
+    planes = framed.reshape(len(image), (height + 2) * (width + 2))
+    if nearest:
+        column, row = (_framed(place, side) for place, side in ((x, width + 1), (y, height + 1)))
+        return planes.take(row * (width + 2) + column, axis=1, mode="clip")
+    column, row = (_framed(place, side) for place, side in ((x - 0.5, width), (y - 0.5, height)))
+    right = np.clip(x - 0.5 + 1.0 - column, 0.0, 1.0).astype(framed.dtype)
+    low = np.clip(y - 0.5 + 1.0 - row, 0.0, 1.0).astype(framed.dtype)
+    first = row * (width + 2) + column
+    made = np.empty((len(image), *first.shape), image.dtype)
+    for plane, out in zip(planes, made, strict=True):
+        lines = []
+        for start in (first, first + (width + 2)):
+            left = plane.take(start, mode="clip")
+            change = plane.take(start + 1, mode="clip")
+            change -= left
+            change *= right
+            change += left
+            lines.append(change)
+        upper, change = lines
+        change -= upper
+        change *= low
+        change += upper
+        out[...] = as_kind(change, image.dtype)
+    return made
+
+
+def _framed(place: Any, last: int) -> Any:
+    """The number of the pixel a place is in, with the frame's as 0; those outside are 0 or `last`."""
+    return np.clip(np.floor(place) + 1.0, 0, last).astype(np.intp)
 
 
 def _pixels(height: int, width: int) -> tuple[Any, Any]:
