@@ -304,7 +304,7 @@ class RandomErasing(RandomTransform):
         if self.value != "random":
             value = fill_of("RandomErasing", self.value, image)
         elif image.dtype.kind == "f":
-            value = normal((len(image), height, width)).numpy()
+            value = normal(image.shape).numpy()[:, :height, :width]  # of one shape, as each costs a kernel
         else:
             raise DTypeError(
                 f"[RandomErasing] expected an image of floats (ToTensor makes one) for noise, got dtype {image.dtype}"
