@@ -4,7 +4,7 @@ within 1 of Pillow's and torchvision's, which cut digits off in places.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ...base.errors import ArgumentError, ShapeError, ValueRangeError
@@ -54,15 +54,23 @@ def _blended(image: Any, other: Any, factor: float) -> Any:
     return as_kind(np.clip(made, 0, bound(image.dtype), out=made), image.dtype)
 
 
+def _by_value(image: Any, function: Callable[[Any], Any]) -> Any:
+    """`function` of planes that looks at each value alone; for uint8 its 256 results are looked up."""
+    if image.dtype != np.uint8 or image.size < 1024:
+        return function(image)
+    return function(np.arange(256, dtype=np.uint8).reshape(1, 1, 256)).reshape(256).take(image)
+
+
 def adjust_brightness(image: Any, factor: float) -> Any:
-    return _blended(image, 0.0, factor)
+    return _by_value(image, lambda values: _blended(values, 0.0, factor))
 
 
 def adjust_contrast(image: Any, factor: float) -> Any:
     _check_channels("adjust_contrast", image)
     if not image.size:
         return image
-    return _blended(image, grey(image).mean(), factor)
+    mean = grey(image).mean()
+    return _by_value(image, lambda values: _blended(values, mean, factor))
 
 
 def adjust_saturation(image: Any, factor: float) -> Any:
@@ -110,18 +118,23 @@ def posterize(image: Any, bits: int) -> Any:
 
 
 def solarize(image: Any, threshold: float) -> Any:
-    return np.where(image >= threshold, invert(image), image)
+    return _by_value(image, lambda values: np.where(values >= threshold, invert(values), values))
 
 
 def autocontrast(image: Any) -> Any:
     if not image.size:
         return image
     full = bound(image.dtype)
-    work = as_work(image)
-    low, high = work.min((1, 2), keepdims=True), work.max((1, 2), keepdims=True)
-    flat = low == high
-    made = np.where(flat, work, (work - low) * (full / np.where(flat, 1, high - low)))
-    return as_kind(np.clip(made, 0, full), image.dtype)
+    made = np.empty(image.shape, image.dtype)
+    for plane, out in zip(image, made, strict=True):
+        low, high = float(plane.min()), float(plane.max())
+        scale = full / (high - low) if high > low else 0.0
+
+        def stretched(values: Any, low: float = low, scale: float = scale) -> Any:
+            return as_kind(np.clip((as_work(values) - low) * scale, 0, full), image.dtype)
+
+        out[...] = _by_value(plane[None], stretched)[0] if scale else plane
+    return made
 
 
 def equalize(image: Any) -> Any:
@@ -212,6 +225,8 @@ class RandomGrayscale(RandomTransform):
 
 def _spread(name: str, given: Any, centre: float, least: float, most: float) -> tuple[float, float] | None:
     """The interval a number around `centre`, or an interval as given; None where nothing is to change."""
+    if given is None:
+        return None
     if is_number(given):
         if given < 0:
             raise ValueRangeError(f"[ColorJitter] expected {name} of 0 or more, got {given!r}")
@@ -227,11 +242,11 @@ class ColorJitter(Transform):
 
     Args:
         brightness, contrast, saturation: how much: a number x for factors of [max(0, 1 - x), 1 + x], or (low, high).
-            0 is black, all of the mean grey, or grey; 1 changes nothing.
+            0 is black, all of the mean grey, or grey; 1 changes nothing. None (all by default) leaves as it is.
         hue: a number x for a turn by [-x, x] of a full circle, at most 0.5, or (low, high).
     """
 
-    def __init__(self, brightness: Any = 0, contrast: Any = 0, saturation: Any = 0, hue: Any = 0):
+    def __init__(self, brightness: Any = None, contrast: Any = None, saturation: Any = None, hue: Any = None):
         most = float("inf")
         self.brightness = _spread("brightness", brightness, 1.0, 0.0, most)
         self.contrast = _spread("contrast", contrast, 1.0, 0.0, most)

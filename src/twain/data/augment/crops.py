@@ -26,29 +26,40 @@ from .base import (
 np = LazyModule("numpy")
 
 
+def _triangle(x: Any, antialias: bool) -> Any:
+    return np.maximum(0.0, 1 - x)
+
+
+def _cubic(x: Any, antialias: bool) -> Any:
+    """Keys, "Cubic convolution interpolation for digital image processing" (1981); a as Pillow and PyTorch have it."""
+    a = -0.5 if antialias else -0.75
+    near = ((a + 2) * x - (a + 3)) * x * x + 1
+    return np.where(x < 1, near, np.where(x < 2, a * (((x - 5) * x + 8) * x - 4), 0.0))
+
+
 # How far a filter reaches in pixels, and its weight at a distance from its centre.
-FILTERS: dict[str, tuple[float, Any]] = {
-    "bilinear": (1.0, lambda x: np.maximum(0.0, 1 - x)),
-    # Keys, "Cubic convolution interpolation for digital image processing" (1981), with a = -1/2.
-    "bicubic": (
-        2.0,
-        lambda x: np.where(
-            x < 1, (1.5 * x - 2.5) * x * x + 1, np.where(x < 2, ((-0.5 * x + 2.5) * x - 4) * x + 2, 0.0)
-        ),
-    ),
-}
+FILTERS: dict[str, tuple[int, Any]] = {"bilinear": (1, _triangle), "bicubic": (2, _cubic)}
 INTERPOLATIONS = ("nearest", "nearest-exact", *FILTERS)
 
 
 def _weights(size: int, out: int, interpolation: str, antialias: bool, dtype: Any) -> Any:
-    """The matrix [out, size] of a filter; with `antialias` widened where it makes smaller, so that nothing is left out."""
+    """The matrix [out, size] of a filter.
+
+    With `antialias` it is widened where it makes smaller, so that nothing is left out, and what lies outside the image has
+    no weight. Without, it is as wide as always, and the outermost pixels go on outside.
+    """
     scale = size / out
-    width = max(scale, 1.0) if antialias else 1.0
     centre = (np.arange(out)[:, None] + 0.5) * scale
     reach, function = FILTERS[interpolation]
-    distance = np.abs(np.arange(size)[None] + 0.5 - centre) / width
-    weights = np.where(distance < reach, function(distance), 0.0)
-    return (weights / weights.sum(1, keepdims=True)).astype(dtype)
+    if antialias:
+        distance = np.abs(np.arange(size)[None] + 0.5 - centre) / max(scale, 1.0)
+        weights = np.where(distance < reach, function(distance, True), 0.0)
+        return (weights / weights.sum(1, keepdims=True)).astype(dtype)
+    weights = np.zeros((out, size), dtype)
+    pixels = np.floor(centre - 0.5).astype(int) + np.arange(1 - reach, 1 + reach)
+    shares = function(np.abs(pixels + 0.5 - centre), False)
+    np.add.at(weights, (np.arange(out)[:, None], np.clip(pixels, 0, size - 1)), shares)
+    return weights
 
 
 def _resized(image: Any, height: int, width: int, interpolation: str, antialias: bool) -> Any:

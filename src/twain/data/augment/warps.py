@@ -67,7 +67,9 @@ def sampled(image: Any, x: Any, y: Any, interpolation: str, fill: Any) -> Any:
 
 def _framed(place: Any, last: int) -> Any:
     """The number of the pixel a place is in, with the frame's as 0; those outside are 0 or `last`."""
-    return np.clip(np.floor(place) + 1.0, 0, last).astype(np.intp)
+    number = np.floor(place)
+    number += 1.0
+    return np.clip(number, 0, last, out=number).astype(np.intp)
 
 
 def _pixels(height: int, width: int) -> tuple[Any, Any]:
